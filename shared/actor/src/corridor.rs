@@ -1,0 +1,136 @@
+//! The corridor: who, read, allow, act with audit, write.
+
+use access::{Attempt, Caller, Grant, Policy};
+use audit::{Action, Outcome};
+use store::Store;
+use web::{Answer, Request};
+
+use crate::clock::Clock;
+use crate::fault::Fault;
+use crate::trail::{Audited, Trail};
+
+/// What a transaction knows about its surroundings.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// Who is calling.
+    pub caller: Caller,
+    /// The request id.
+    pub request: String,
+    /// The W3C trace.
+    pub trace: String,
+    /// Absolute base URL of this actor's FHIR endpoint, without trailing slash.
+    pub base: String,
+}
+
+/// A use case: what happens between reading a request and writing an answer.
+pub trait Transaction: Sized {
+    /// What it is asked.
+    type Request;
+    /// What it answers.
+    type Response;
+    /// What the domain calls a broken rule.
+    type Findings;
+    /// Number of the transaction, e.g. `ITI-67`.
+    const NUMBER: &'static str;
+    /// What an auditor calls it.
+    const ACTION: Action;
+
+    /// Does it. The trail must be spent for the answer to exist.
+    fn run(
+        &self,
+        grant: Grant<Self>,
+        trail: Trail,
+        request: Self::Request,
+    ) -> impl Future<Output = Result<Audited<Self::Response>, Fault<Self::Findings>>>;
+}
+
+/// How a face reads the request of a transaction, and writes its answer.
+pub trait Codec<T: Transaction> {
+    /// Reads the request; problems of the body are findings.
+    fn read(
+        &self,
+        request: &mut Request,
+        context: &Context,
+    ) -> impl Future<Output = Result<T::Request, Fault<T::Findings>>>;
+    /// Writes the answer.
+    fn write(&self, response: T::Response, context: &Context) -> Answer;
+    /// Writes a fault. `context.caller` may be unknown here.
+    fn refuse(&self, fault: Fault<T::Findings>, context: &Context) -> Answer;
+    /// One word for a fault, for metrics and the audit record.
+    fn reason(&self, fault: &Fault<T::Findings>) -> String;
+}
+
+/// What every transaction of an actor walks through.
+#[derive(Clone)]
+pub struct Corridor {
+    /// Who may do what.
+    pub policy: Policy,
+    /// Where audit records of reads and refusals go.
+    pub store: Store,
+    /// Time.
+    pub clock: Clock,
+}
+
+impl Corridor {
+    /// Walks one request through: who, read, allow, act, write.
+    pub async fn walk<T: Transaction, C: Codec<T>>(
+        &self,
+        transaction: &T,
+        codec: &C,
+        request: &mut Request,
+    ) -> Answer {
+        let mut context = Context {
+            caller: Caller { name: "unknown".to_owned(), address: request.peer },
+            request: request.id.clone(),
+            trace: request.trace.clone(),
+            base: request.base.clone(),
+        };
+        let fault = match self.policy.identify(request.peer) {
+            Err(_) => Fault::Unauthenticated,
+            Ok(caller) => {
+                context.caller = caller;
+                match self.attempt(transaction, codec, request, &context).await {
+                    Ok(response) => return codec.write(response.into_response(), &context),
+                    Err(fault) => fault,
+                }
+            }
+        };
+        self.refused::<T, C>(codec, fault, context).await
+    }
+
+    async fn attempt<T: Transaction, C: Codec<T>>(
+        &self,
+        transaction: &T,
+        codec: &C,
+        request: &mut Request,
+        context: &Context,
+    ) -> Result<Audited<T::Response>, Fault<T::Findings>> {
+        let attempt =
+            Attempt { transaction: T::NUMBER, writes: !matches!(T::ACTION, Action::Read | Action::Execute) };
+        let read = codec.read(request, context).await?;
+        let grant = self.policy.allow::<T>(context.caller.clone(), attempt).map_err(|_| Fault::Forbidden)?;
+        transaction.run(grant, Trail::new(context.clone(), T::NUMBER, T::ACTION), read).await
+    }
+
+    async fn refused<T: Transaction, C: Codec<T>>(
+        &self,
+        codec: &C,
+        fault: Fault<T::Findings>,
+        context: Context,
+    ) -> Answer {
+        let outcome = match &fault {
+            Fault::Internal(_) | Fault::Damaged | Fault::NoRoom(_) => Outcome::SeriousFailure,
+            _ => Outcome::MinorFailure,
+        };
+        let reason = codec.reason(&fault);
+        if let Fault::Internal(cause) = &fault {
+            tracing::error!(request_id = %context.request, transaction = T::NUMBER, cause, "internal fault");
+        }
+        let now = self.clock.now();
+        let event = Trail::new(context.clone(), T::NUMBER, T::ACTION).refusal(now, outcome, &reason);
+        if let Err(error) = self.store.note(now, vec![event.to_bytes().into()]).await {
+            tracing::error!(request_id = %context.request, %error, "the audit record of a refusal was not written");
+        }
+        codec.refuse(fault, &context)
+    }
+}

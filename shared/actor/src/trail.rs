@@ -1,0 +1,104 @@
+//! The trail of a transaction: an answer can be given only by spending it, and spending it writes the audit record.
+
+use audit::{Action, Event, Outcome};
+use store::{Applied, Batch, Store};
+
+use crate::corridor::Context;
+
+/// What an audit record says beyond who, when and which transaction.
+#[derive(Debug, Clone, Default)]
+pub struct Subject {
+    /// The patient, by the id of this domain.
+    pub patient: Option<String>,
+    /// What was touched.
+    pub entities: Vec<String>,
+    /// The question, for queries.
+    pub query: Option<String>,
+}
+
+/// The obligation to leave an audit record. Made by the corridor, spent by the use case.
+#[derive(Debug)]
+pub struct Trail {
+    context: Context,
+    transaction: &'static str,
+    action: Action,
+}
+
+/// An answer whose audit record is written.
+#[derive(Debug)]
+pub struct Audited<R> {
+    response: R,
+}
+
+impl<R> Audited<R> {
+    pub(crate) fn into_response(self) -> R {
+        self.response
+    }
+}
+
+impl Trail {
+    pub(crate) fn new(context: Context, transaction: &'static str, action: Action) -> Trail {
+        Trail { context, transaction, action }
+    }
+
+    /// The transaction's context.
+    pub fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// Commits a change with its audit record in the same commit. On a lost race the trail comes back, to plan again.
+    pub async fn commit<R>(
+        self,
+        store: &Store,
+        mut batch: Batch,
+        subject: Subject,
+        response: impl FnOnce(Applied) -> R,
+    ) -> Result<Audited<R>, (Box<Trail>, store::Error)> {
+        batch.audit.push(self.event(batch.instant, Outcome::Success, subject, None).to_bytes().into());
+        match store.apply(batch).await {
+            Ok(applied) => Ok(Audited { response: response(applied) }),
+            Err(error) => Err((Box::new(self), error)),
+        }
+    }
+
+    /// Records a read (or a change that another commit already holds), before the first byte of the answer.
+    pub async fn note<R>(
+        self,
+        store: &Store,
+        now: store::Instant,
+        subject: Subject,
+        response: R,
+    ) -> Result<Audited<R>, store::Error> {
+        let event = self.event(now, Outcome::Success, subject, None);
+        store.note(now, vec![event.to_bytes().into()]).await?;
+        Ok(Audited { response })
+    }
+
+    /// Records a refusal.
+    pub(crate) fn refusal(&self, now: store::Instant, outcome: Outcome, reason: &str) -> Event {
+        self.event(now, outcome, Subject::default(), Some(reason.to_owned()))
+    }
+
+    fn event(
+        &self,
+        recorded: store::Instant,
+        outcome: Outcome,
+        subject: Subject,
+        reason: Option<String>,
+    ) -> Event {
+        Event {
+            transaction: self.transaction.to_owned(),
+            action: self.action,
+            outcome,
+            recorded,
+            caller: self.context.caller.name.clone(),
+            address: self.context.caller.address.ip().to_string(),
+            request: self.context.request.clone(),
+            trace: self.context.trace.clone(),
+            patient: subject.patient,
+            entities: subject.entities,
+            query: subject.query,
+            reason,
+        }
+    }
+}

@@ -1,0 +1,20 @@
+//! The FHIR R4 (4.0.1) we speak: MHD, PIXm, PDQm.
+//!
+//! Lives here: strict reading of JSON against the R4 shapes, the codec of each transaction, search syntax, Bundles,
+//! OperationOutcome, CapabilityStatement, paging tokens.
+//! Does not live here: rules that are true on every face (`xds`), HTTP, storage.
+//! Doors: `xds`, `audit`.
+
+pub mod bundle;
+pub mod capability;
+pub mod document_reference;
+pub mod iti65;
+pub mod iti66;
+pub mod iti67;
+pub mod json;
+pub mod list;
+pub mod negotiate;
+pub mod outcome;
+pub mod page;
+pub mod schema;
+pub mod search;

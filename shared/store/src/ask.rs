@@ -1,0 +1,113 @@
+//! A question to the store, already free of any protocol.
+
+use crate::record::{Instant, Kind, Row, Sequence};
+
+/// Which records, in which order, how many.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ask {
+    /// Of this kind; deleted records are never found.
+    pub kind: Kind,
+    /// In which partitions.
+    pub scope: Scope,
+    /// All of these must hold.
+    pub all: Vec<AnyOf>,
+    /// In which order.
+    pub order: Order,
+    /// Continue behind this place.
+    pub after: Option<Cursor>,
+    /// At most so many rows; 0 asks for the total alone.
+    pub limit: usize,
+    /// As things stood then; the present if absent.
+    pub as_of: Option<Sequence>,
+    /// Whether the number of all matches is wanted.
+    pub total: bool,
+}
+
+/// In which partitions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scope {
+    /// In these (one range of the index each).
+    Partitions(Vec<String>),
+    /// Everywhere. Answered from an index where one of the tests has global reach; otherwise every record of the kind is
+    /// looked at, which is for the owner's own use and never for a question that names a patient.
+    Everywhere,
+}
+
+/// One of these must hold (or none of them, if `negated`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AnyOf {
+    /// The alternatives.
+    pub tests: Vec<Test>,
+    /// True turns the answer round.
+    pub negated: bool,
+}
+
+/// One test on one record.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Test {
+    /// The record has this id.
+    Id(String),
+    /// A term of this name; `None` means any. `space: Some("")` means a term without name space.
+    Term { name: &'static str, space: Option<String>, value: Option<String> },
+    /// An instant of this name, compared with a stretch of time.
+    Instant { name: &'static str, span: Span },
+    /// A text of this name that begins with these folded characters.
+    Prefix { name: &'static str, folded: String },
+    /// A text of this name that contains these folded characters.
+    Contains { name: &'static str, folded: String },
+    /// A text of this name that is exactly this.
+    Exact { name: &'static str, exact: String },
+    /// Any fact of this name is there.
+    Present { name: &'static str },
+    /// The record has an edge of this name to this target.
+    Edge { name: &'static str, target: String },
+    /// The record was last written within this stretch of time.
+    Written(Span),
+}
+
+/// How a stretch of time (`from` inclusive, `to` exclusive) compares with the one asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Span {
+    /// Lies wholly within `from..to`.
+    Within { from: Instant, to: Instant },
+    /// Has a moment in common with `from..to`.
+    Overlaps { from: Instant, to: Instant },
+    /// Begins before this instant.
+    BeginsBefore(Instant),
+    /// Begins at this instant or later.
+    BeginsFrom(Instant),
+    /// Has ended by this instant.
+    EndsBy(Instant),
+    /// Goes on beyond this instant.
+    EndsAfter(Instant),
+}
+
+/// In which order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Order {
+    /// By the record's own order key, largest first, then id. The natural order of the index: costs nothing.
+    Natural,
+    /// By an instant or text of this name, then id; records without one come last.
+    By { name: &'static str, descending: bool },
+    /// By when the record was last written, then id.
+    Written { descending: bool },
+}
+
+/// A place in an answer, opaque to everybody but the store; safe to keep in a sealed token.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cursor(pub Vec<u8>);
+
+/// A part of an answer.
+#[derive(Debug, Clone)]
+pub struct Page {
+    /// The rows, in order.
+    pub rows: Vec<Row>,
+    /// Where to go on; none at the end (also when the last page is exactly full).
+    pub next: Option<Cursor>,
+    /// The number of all matches, if it was asked for.
+    pub total: Option<u64>,
+    /// The state that was read; give it back as `as_of` with the cursor for a stable next page.
+    pub as_of: Sequence,
+    /// How many rows were looked at.
+    pub scanned: u64,
+}

@@ -1,0 +1,46 @@
+//! What an engine must do. The words are those of [`crate::Store`].
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+
+use crate::ask::{Ask, Page};
+use crate::batch::{Applied, Batch, Pending};
+use crate::blob::{Blob, Chunks, Sink};
+use crate::error::Error;
+use crate::record::{Instant, Kind, Row, Sequence, Version};
+use crate::store::Health;
+
+/// An engine: one way to keep the promises of `Store`.
+pub(crate) trait Engine: Send + Sync {
+    fn apply(&self, batch: Batch) -> BoxFuture<'_, Result<Applied, Error>>;
+    fn note(&self, instant: Instant, audit: Vec<Bytes>) -> BoxFuture<'_, Result<(), Error>>;
+    fn get(&self, kind: Kind, id: &str) -> Result<Option<Row>, Error>;
+    fn version(&self, kind: Kind, id: &str, version: Version) -> Result<Option<Row>, Error>;
+    fn history(&self, kind: Kind, id: &str) -> Result<Vec<Row>, Error>;
+    fn find(&self, ask: &Ask) -> Result<Page, Error>;
+    fn sources(&self, kind: Kind, edge: &'static str, target: &str) -> Result<Vec<String>, Error>;
+    fn claimed(&self, name: &str) -> Result<Option<Vec<u8>>, Error>;
+    fn changes(&self, kind: Kind, since: Sequence, limit: usize) -> Result<Vec<Row>, Error>;
+    fn pending(&self, peer: &str, limit: usize) -> Result<Vec<Pending>, Error>;
+    fn stage(&self, limit: u64) -> Box<dyn Sink>;
+    fn blob(&self, id: &str) -> Result<Option<Blob>, Error>;
+    fn read(&self, blob: &Blob, range: Range<u64>) -> BoxFuture<'_, Result<Chunks, Error>>;
+    fn sequence(&self) -> Sequence;
+    fn last_instant(&self) -> Instant;
+    fn health(&self) -> Health;
+    fn close(&self) -> BoxFuture<'_, Result<(), Error>>;
+}
+
+/// A large document in its own file; the file goes with this value unless a commit kept it.
+#[derive(Debug)]
+pub(crate) struct StagedFile {
+    pub(crate) path: std::path::PathBuf,
+    pub(crate) kept: bool,
+}
+
+pub(crate) fn memory() -> Arc<dyn Engine> {
+    unreachable!("the memory engine is not built yet")
+}

@@ -1,0 +1,66 @@
+//! What can go wrong between a caller and storage.
+
+use crate::record::{Kind, Version};
+
+/// Why the store did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Somebody else was first: nothing of the batch was written.
+    #[error("the commit lost a race: {0}")]
+    Lost(Lost),
+    /// No room: watermark, full disk, quota.
+    #[error("no room to write: {0}")]
+    NoRoom(String),
+    /// A document is larger than the limit given when it was staged (bytes).
+    #[error("the document is larger than {limit} bytes")]
+    TooLarge {
+        /// The limit that was passed.
+        limit: u64,
+    },
+    /// Stored bytes do not have their check sum.
+    #[error("stored bytes are damaged: {0}")]
+    Damaged(String),
+    /// The place of a cursor cannot be read.
+    #[error("the cursor does not belong to this question")]
+    BadCursor,
+    /// The store has stopped after a failed sync and must be opened again.
+    #[error("the store has stopped: {0}")]
+    Stopped(String),
+    /// The data directory cannot be used: locked, of a newer format, broken before its tail.
+    #[error("the data directory cannot be used: {0}")]
+    Unusable(String),
+    /// The operating system refused.
+    #[error("{attempt}")]
+    Io {
+        /// What was attempted.
+        attempt: String,
+        /// What the system said.
+        #[source]
+        source: std::io::Error,
+    },
+}
+
+/// Which precondition did not hold.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Lost {
+    /// A record is not at the version the put builds on.
+    #[error("{kind:?} {id} is at version {current}, not {expected}")]
+    Version {
+        /// The sort of the record.
+        kind: Kind,
+        /// The record.
+        id: String,
+        /// The version the put expected.
+        expected: Version,
+        /// The version there is.
+        current: Version,
+    },
+    /// A name is taken for another value.
+    #[error("the name {name} is taken")]
+    Claim {
+        /// The name.
+        name: String,
+        /// What it stands for.
+        holder: Vec<u8>,
+    },
+}

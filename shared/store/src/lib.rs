@@ -1,0 +1,22 @@
+//! Records, documents and pending messages: how they are kept.
+//!
+//! Lives here: records with their facts and edges, blobs, the outbox, the engines that keep them, and the battery
+//! every engine must pass.
+//! Does not live here: anything that knows what a document entry or a patient is.
+//! Doors: none of our crates.
+
+pub mod ask;
+pub mod batch;
+pub mod blob;
+mod engine;
+mod error;
+mod open;
+pub mod record;
+mod store;
+
+pub use ask::{AnyOf, Ask, Cursor, Order, Page, Scope, Span, Test};
+pub use batch::{Applied, Batch, Claim, Outgoing, Pending, Put};
+pub use error::{Error, Lost};
+pub use open::{IndexKind, Options};
+pub use record::{Edge, Fact, Instant, Kind, Reach, Row, Sequence, Version};
+pub use store::{Health, Store};

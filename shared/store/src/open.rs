@@ -1,0 +1,48 @@
+//! Where an engine is chosen.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::engine::Engine;
+use crate::error::Error;
+
+/// Which library keeps the index of the journal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum IndexKind {
+    /// `redb`, the default.
+    Redb,
+    /// `sled`: rebuilt after every unclean end under another boot id.
+    Sled,
+}
+
+/// How to open an embedded store.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// The data directory; made if it is not there.
+    pub directory: PathBuf,
+    /// The library of the index.
+    pub index: IndexKind,
+    /// Bytes of memory the index may use as its cache.
+    pub cache_bytes: u64,
+    /// Bytes of a journal segment.
+    pub segment_bytes: u64,
+    /// Whether a commit is synced before it is answered. Off only for measurements and tests.
+    pub sync: bool,
+}
+
+impl Options {
+    /// The usual settings for a directory.
+    pub fn new(directory: impl Into<PathBuf>) -> Options {
+        Options {
+            directory: directory.into(),
+            index: IndexKind::Redb,
+            cache_bytes: 64 << 20,
+            segment_bytes: 64 << 20,
+            sync: true,
+        }
+    }
+}
+
+pub(crate) fn open(_options: &Options) -> Result<Arc<dyn Engine>, Error> {
+    Err(Error::Unusable("the embedded engine is not built yet".into()))
+}

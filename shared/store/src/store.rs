@@ -1,0 +1,136 @@
+//! The one handle every caller holds.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::ask::{Ask, Page};
+use crate::batch::{Applied, Batch, Pending};
+use crate::blob::{Blob, Chunks, Sink};
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::open::Options;
+use crate::record::{Instant, Kind, Row, Sequence, Version};
+
+/// Storage of one actor. Cheap to clone. Reads are quick and made on the caller's thread; writes wait for the sync.
+#[derive(Clone)]
+pub struct Store {
+    engine: Arc<dyn Engine>,
+}
+
+/// How the store is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Health {
+    /// False after a failed sync or a closed door.
+    pub writable: bool,
+    /// What stands in the way of writing, in words.
+    pub reason: Option<String>,
+    /// Free bytes on the volume.
+    pub free_bytes: u64,
+    /// Last sequence that is durable.
+    pub sequence: Sequence,
+    /// Documents and their bytes.
+    pub documents: u64,
+    /// Bytes of all documents.
+    pub document_bytes: u64,
+}
+
+impl Store {
+    /// A store that forgets everything at the end. For tests.
+    pub fn memory() -> Store {
+        Store { engine: crate::engine::memory() }
+    }
+
+    /// Opens (or makes) the data directory: takes the lock, replays the journal's tail into the index.
+    pub fn open(options: &Options) -> Result<Store, Error> {
+        Ok(Store { engine: crate::open::open(options)? })
+    }
+
+    /// Commits a batch: durable and visible when this answers.
+    pub async fn apply(&self, batch: Batch) -> Result<Applied, Error> {
+        self.engine.apply(batch).await
+    }
+
+    /// Appends audit records without waiting for the sync: written (a killed process keeps them) when this answers,
+    /// synced within 100 ms.
+    pub async fn note(&self, instant: Instant, audit: Vec<Bytes>) -> Result<(), Error> {
+        self.engine.note(instant, audit).await
+    }
+
+    /// The record as it stands; a deleted one is given with `deleted` set.
+    pub fn get(&self, kind: Kind, id: &str) -> Result<Option<Row>, Error> {
+        self.engine.get(kind, id)
+    }
+
+    /// One version of a record.
+    pub fn version(&self, kind: Kind, id: &str, version: Version) -> Result<Option<Row>, Error> {
+        self.engine.version(kind, id, version)
+    }
+
+    /// All versions, newest first.
+    pub fn history(&self, kind: Kind, id: &str) -> Result<Vec<Row>, Error> {
+        self.engine.history(kind, id)
+    }
+
+    /// Answers a question.
+    pub fn find(&self, ask: &Ask) -> Result<Page, Error> {
+        self.engine.find(ask)
+    }
+
+    /// Ids of the records of this kind that have an edge of this name to the target.
+    pub fn sources(&self, kind: Kind, edge: &'static str, target: &str) -> Result<Vec<String>, Error> {
+        self.engine.sources(kind, edge, target)
+    }
+
+    /// What a name stands for.
+    pub fn claimed(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
+        self.engine.claimed(name)
+    }
+
+    /// Current rows written after `since`, in the order of their last write, at most `limit`: the change feed.
+    pub fn changes(&self, kind: Kind, since: Sequence, limit: usize) -> Result<Vec<Row>, Error> {
+        self.engine.changes(kind, since, limit)
+    }
+
+    /// Messages not yet delivered to a peer, oldest first, at most `limit`.
+    pub fn pending(&self, peer: &str, limit: usize) -> Result<Vec<Pending>, Error> {
+        self.engine.pending(peer, limit)
+    }
+
+    /// Begins to receive a document of at most `limit` bytes.
+    pub fn stage(&self, limit: u64) -> Box<dyn Sink> {
+        self.engine.stage(limit)
+    }
+
+    /// A document that is kept (not one in the trash).
+    pub fn blob(&self, id: &str) -> Result<Option<Blob>, Error> {
+        self.engine.blob(id)
+    }
+
+    /// The bytes of a range of a document. Up to 16 MiB the whole range is verified before this answers;
+    /// beyond, chunk by chunk while it streams.
+    pub async fn read(&self, blob: &Blob, range: Range<u64>) -> Result<Chunks, Error> {
+        self.engine.read(blob, range).await
+    }
+
+    /// Last visible sequence.
+    pub fn sequence(&self) -> Sequence {
+        self.engine.sequence()
+    }
+
+    /// Instant of the last commit; a caller's clock starts no earlier.
+    pub fn last_instant(&self) -> Instant {
+        self.engine.last_instant()
+    }
+
+    /// How the store is.
+    pub fn health(&self) -> Health {
+        self.engine.health()
+    }
+
+    /// Makes the index durable up to now and closes; further calls answer `Stopped`.
+    pub async fn close(&self) -> Result<(), Error> {
+        self.engine.close().await
+    }
+}

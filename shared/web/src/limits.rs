@@ -1,0 +1,79 @@
+//! The limits of `server.limits`, each with its key and default.
+
+use serde::{Deserialize, Serialize};
+
+/// What one request may cost. Sizes in bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Bytes of all header lines together.
+    pub max_header_bytes: u64,
+    /// Header lines.
+    pub max_headers: u64,
+    /// Bytes of the request target.
+    pub max_target_bytes: u64,
+    /// Bytes of a FHIR body without its documents.
+    pub max_body_bytes: u64,
+    /// Bytes of a search form.
+    pub max_form_bytes: u64,
+    /// Bytes of a Patient resource.
+    pub max_patient_bytes: u64,
+    /// Bytes of one document.
+    pub max_document_bytes: u64,
+    /// Bytes of all documents of a submission.
+    pub max_submission_bytes: u64,
+    /// Documents of a submission.
+    pub max_documents: u64,
+    /// Entries of a Bundle.
+    pub max_entries: u64,
+    /// Connections, together.
+    pub max_connections: u64,
+    /// Connections of one address.
+    pub max_connections_per_address: u64,
+    /// Seconds until the head of a request must be complete.
+    pub header_timeout_seconds: u64,
+    /// Seconds a connection may stay idle.
+    pub keep_alive_seconds: u64,
+    /// Seconds without a byte of the body.
+    pub body_stall_seconds: u64,
+    /// Bytes a second of a body, at least, after its first ten seconds.
+    pub min_body_rate: u64,
+    /// Times a compressed body may grow.
+    pub max_compression_ratio: u64,
+    /// Search parameters of a request.
+    pub max_search_parameters: u64,
+    /// Alternatives (OR values) of a search parameter.
+    pub max_search_values: u64,
+    /// Bytes of the value of a search parameter.
+    pub max_search_value_bytes: u64,
+    /// Entries of a page, at most.
+    pub max_count: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Limits {
+        Limits {
+            max_header_bytes: 32 << 10,
+            max_headers: 64,
+            max_target_bytes: 8 << 10,
+            max_body_bytes: 8 << 20,
+            max_form_bytes: 64 << 10,
+            max_patient_bytes: 256 << 10,
+            max_document_bytes: 100 << 20,
+            max_submission_bytes: 250 << 20,
+            max_documents: 100,
+            max_entries: 500,
+            max_connections: 1024,
+            max_connections_per_address: 128,
+            header_timeout_seconds: 10,
+            keep_alive_seconds: 60,
+            body_stall_seconds: 20,
+            min_body_rate: 1 << 10,
+            max_compression_ratio: 100,
+            max_search_parameters: 64,
+            max_search_values: 100,
+            max_search_value_bytes: 1 << 10,
+            max_count: 1000,
+        }
+    }
+}

@@ -1,0 +1,21 @@
+//! The domain of document sharing, true on every face.
+//!
+//! Lives here: DocumentEntry, SubmissionSet, Folder, Association; the rules of the framework and the findings that name
+//! them; the plan of a submission; the filter of a query; which facts an entry can be found by.
+//! Does not live here: JSON, XML, storage, time, randomness.
+//! Doors: none of our crates.
+
+pub mod attribute;
+pub mod filter;
+pub mod finding;
+pub mod plan;
+pub mod rules;
+pub mod types;
+
+pub use attribute::Attribute;
+pub use filter::{Filter, Moment, Token};
+pub use finding::{Finding, Findings, Place, Rule, Severity};
+pub use types::{
+    Association, AssociationType, Author, Availability, Carried, Code, DocumentEntry, EntryUuid, Folder,
+    Hash, Identifier, Members, ObjectRef, Patient, Profile, Submission, SubmissionSet, Timestamp,
+};

@@ -1,0 +1,1 @@
+//! The rules of the framework that need nothing but the submission itself.
