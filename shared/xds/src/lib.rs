@@ -8,6 +8,7 @@
 pub mod attribute;
 pub mod filter;
 pub mod finding;
+pub mod identifier;
 pub mod plan;
 pub mod rules;
 pub mod types;

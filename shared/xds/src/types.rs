@@ -78,6 +78,16 @@ pub enum Availability {
     Deprecated,
 }
 
+impl Availability {
+    /// The word it is kept under, and FHIR's: `current` or `superseded`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Availability::Approved => "current",
+            Availability::Deprecated => "superseded",
+        }
+    }
+}
+
 /// Which rule set a submission claims to follow (MHD 2:3.65.4.1.2.1).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Profile {
@@ -113,6 +123,13 @@ pub struct Patient {
     pub identifier: Option<Identifier>,
     /// Id of the patient in this domain, once resolved.
     pub id: Option<String>,
+}
+
+impl Patient {
+    /// Whether anybody is named at all.
+    pub fn is_named(&self) -> bool {
+        self.id.is_some() || self.reference.is_some() || self.identifier.is_some()
+    }
 }
 
 /// SHA-1 of a document's bytes, as the wire carries it.

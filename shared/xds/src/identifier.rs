@@ -1,0 +1,74 @@
+//! OIDs, and the uniqueId of a submission whose source gave none.
+
+use crate::attribute::URI;
+use crate::types::Identifier;
+
+/// Longer than any OID seen in the field; the framework's 64 is for repository ids only.
+const MAX_OID_CHARS: usize = 128;
+
+/// Whether this is an OID without prefix: digits with dots, no leading zeros, a first arc of 0 to 2.
+pub fn is_oid(text: &str) -> bool {
+    let mut arcs = text.split('.');
+    let first = matches!(arcs.next(), Some("0" | "1" | "2"));
+    let mut rest = 0;
+    let well_formed = arcs.all(|arc| {
+        rest += 1;
+        !arc.is_empty() && arc.bytes().all(|b| b.is_ascii_digit()) && (arc == "0" || !arc.starts_with('0'))
+    });
+    first && well_formed && rest > 0 && text.len() <= MAX_OID_CHARS
+}
+
+/// The OID in `urn:oid:…`, if it is one.
+pub fn oid(urn: &str) -> Option<&str> {
+    urn.strip_prefix("urn:oid:").filter(|bare| is_oid(bare))
+}
+
+/// The uniqueId of a submission whose source gave none: the same client, patient, documents and content give the same one
+/// (reliability: the key of a submission), so that sending it again is recognised.
+pub fn derived_unique_id(
+    client: &str,
+    patient: &str,
+    documents: &[Identifier],
+    digest: &[u8; 32],
+) -> Identifier {
+    let mut name = Vec::with_capacity(256);
+    for part in [client, patient] {
+        name.extend_from_slice(part.as_bytes());
+        name.push(0);
+    }
+    for document in documents {
+        name.extend_from_slice(document.system.as_bytes());
+        name.push(b'|');
+        name.extend_from_slice(document.value.as_bytes());
+        name.push(0);
+    }
+    name.extend_from_slice(digest);
+    let number = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, &name).as_u128();
+    Identifier { system: URI.to_owned(), value: format!("urn:oid:2.25.{number}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_oid_has_digits_dots_and_no_leading_zeros() {
+        assert!(is_oid("1.2.840.113556"));
+        assert!(is_oid("2.25.340282366920938463463374607431768211455"));
+        for wrong in
+            ["", "1", "3.1", "1..2", "1.02", "1.2.", ".1", "1.a", "29946a9c-e77c-4c19-bc05-324d87605646"]
+        {
+            assert!(!is_oid(wrong), "{wrong:?} is not an OID");
+        }
+    }
+
+    #[test]
+    fn a_derived_unique_id_is_an_oid_and_depends_on_the_content() {
+        let documents = [Identifier { system: URI.to_owned(), value: "urn:oid:1.2.3".to_owned() }];
+        let one = derived_unique_id("client", "patient", &documents, &[1; 32]);
+        assert!(oid(&one.value).is_some());
+        assert_eq!(one, derived_unique_id("client", "patient", &documents, &[1; 32]));
+        assert_ne!(one, derived_unique_id("client", "patient", &documents, &[2; 32]));
+        assert_ne!(one, derived_unique_id("client", "other", &documents, &[1; 32]));
+    }
+}
