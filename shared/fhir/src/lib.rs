@@ -8,13 +8,17 @@
 pub mod bundle;
 pub mod capability;
 pub mod document_reference;
+pub mod iti104;
 pub mod iti65;
 pub mod iti66;
 pub mod iti67;
+pub mod iti78;
+pub mod iti83;
 pub mod json;
 pub mod list;
 pub mod negotiate;
 pub mod outcome;
 pub mod page;
+pub mod patient;
 pub mod schema;
 pub mod search;

@@ -1,0 +1,114 @@
+//! Patient Identity Feed FHIR [ITI-104]: the conditional update, and how its condition is written.
+
+use serde_json::Value;
+use xds::{Finding, Findings, Identifier, Place, Rule};
+
+use crate::patient::{self, Patient};
+
+/// What a source feeds: the identifier it knows the patient by, and the patient.
+#[derive(Debug, Clone)]
+pub struct Feed {
+    /// From the URL; always with system and value.
+    pub identifier: Identifier,
+    /// From the body.
+    pub patient: Patient,
+}
+
+/// Reads the condition of a conditional update: exactly one `identifier=system|value`.
+pub fn read_condition(query: &str) -> Result<Identifier, Findings> {
+    let mut found = Vec::new();
+    for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+        match name.as_ref() {
+            "identifier" => found.push(value.into_owned()),
+            result if result.starts_with('_') => {}
+            other => {
+                let text = format!(
+                    "a Patient is fed under its identifier only; the condition '{}' is not supported",
+                    shortened(other)
+                );
+                return Err(vec![Finding::error(Rule::NotSupported, Place::whole(), text)]);
+            }
+        }
+    }
+    let [value] = found.as_slice() else {
+        let text = if found.is_empty() {
+            "a Patient is fed by conditional update: PUT [base]/Patient?identifier=system|value"
+        } else {
+            "the condition must have exactly one identifier"
+        };
+        return Err(vec![Finding::error(Rule::Required, Place::whole(), text)]);
+    };
+    read_identifier(value).ok_or_else(|| {
+        let text = "the condition must be identifier=system|value, one identifier with both parts";
+        vec![Finding::error(Rule::Value, Place::whole(), text)]
+    })
+}
+
+/// One `system|value` with both parts; escapes resolved, alternatives refused.
+fn read_identifier(value: &str) -> Option<Identifier> {
+    let mut parts = vec![String::new()];
+    let mut characters = value.chars();
+    while let Some(character) = characters.next() {
+        let part = parts.last_mut().expect("begins with one part");
+        match character {
+            '\\' => part.push(characters.next()?),
+            '|' => parts.push(String::new()),
+            ',' => return None,
+            other => part.push(other),
+        }
+    }
+    let [system, value] = parts.as_slice() else { return None };
+    if system.trim().is_empty() || value.trim().is_empty() {
+        return None;
+    }
+    Some(Identifier { system: patient::canonical_system(system), value: value.clone() })
+}
+
+/// Reads a feed: the condition, the body, and that both speak of one patient. `own` is the base of this server, under which
+/// a patient goes by its id here (`identifier={own}|Patient/{id}`).
+pub fn read_request(query: &str, body: Value, own: &str) -> Result<Feed, Findings> {
+    let identifier = read_condition(query)?;
+    let at = Place::at("Patient");
+    let id = body.get("id").and_then(Value::as_str).map(str::to_owned);
+    let mut patient = patient::read(body, &at)?;
+    if !patient.identifiers.contains(&identifier) {
+        if id.is_some_and(|id| identifier.value == format!("Patient/{id}")) {
+            // The source's own server as the domain: its base and the resource's id there (PIXm 2:3.104.4.1.2).
+            if identifier.system != own {
+                patient.add_identifier(&identifier);
+            }
+        } else {
+            let text = format!(
+                "the condition names {}|{}, which is not among the identifiers of the Patient sent",
+                identifier.system, identifier.value
+            );
+            return Err(vec![Finding::error(Rule::Value, at.member("identifier"), text)]);
+        }
+    }
+    Ok(Feed { identifier, patient })
+}
+
+/// The path and query of a feed, below the base.
+pub fn write_path(identifier: &Identifier) -> String {
+    let token = format!("{}|{}", escaped(&identifier.system), escaped(&identifier.value));
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    query.append_pair("identifier", &token);
+    format!("/Patient?{}", query.finish())
+}
+
+/// A token component with the characters escaped that separate components (R4 3.1.1.4.0.1).
+fn escaped(component: &str) -> String {
+    let mut text = String::with_capacity(component.len());
+    for character in component.chars() {
+        if matches!(character, '\\' | '|' | ',' | '$') {
+            text.push('\\');
+        }
+        text.push(character);
+    }
+    text
+}
+
+/// A name a caller sent, short enough to be told back.
+fn shortened(name: &str) -> String {
+    name.chars().take(40).collect()
+}

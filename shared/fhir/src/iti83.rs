@@ -1,0 +1,136 @@
+//! Mobile Patient Identifier Cross-reference Query [ITI-83]: `$ihe-pix`.
+
+use serde_json::{Value, json};
+use xds::{Finding, Findings, Identifier, Place, Rule};
+
+use crate::patient::canonical_system;
+
+/// What is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Question {
+    /// The identifier that is known: a business identifier, or a server's base and `Patient/{id}`.
+    pub source: Identifier,
+    /// The domains to answer for; empty: all.
+    pub targets: Vec<String>,
+}
+
+/// One identifier of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// The identifier.
+    pub identifier: Identifier,
+    /// `assigner.display`, where the source named it.
+    pub assigner: Option<String>,
+}
+
+/// Reads the GET form.
+pub fn read_query(query: &str) -> Result<Question, Findings> {
+    let mut sources = Vec::new();
+    let mut targets = Vec::new();
+    for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
+        match name.as_ref() {
+            "sourceIdentifier" => sources.push(value.into_owned()),
+            "targetSystem" => targets.push(value.into_owned()),
+            _ => {}
+        }
+    }
+    question(&sources, targets, &Place::at("sourceIdentifier"))
+}
+
+/// Reads the POST form: a Parameters resource.
+pub fn read_parameters(body: &Value) -> Result<Question, Findings> {
+    if body.get("resourceType").and_then(Value::as_str) != Some("Parameters") {
+        let text = "the body must be a Parameters resource with sourceIdentifier";
+        return Err(vec![Finding::error(Rule::Structure, Place::at("Parameters"), text)]);
+    }
+    let mut sources = Vec::new();
+    let mut targets = Vec::new();
+    let list = body.get("parameter").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    for (index, parameter) in list.iter().enumerate() {
+        let at = Place::at(format!("Parameters.parameter[{index}]"));
+        let kept = match parameter.get("name").and_then(Value::as_str) {
+            Some("sourceIdentifier") => &mut sources,
+            Some("targetSystem") => &mut targets,
+            _ => continue,
+        };
+        kept.push(read_value(parameter).ok_or_else(|| {
+            let text = "this parameter needs a value: sourceIdentifier a valueString system|value, targetSystem a valueUri";
+            vec![Finding::error(Rule::Value, at, text)]
+        })?);
+    }
+    question(&sources, targets, &Place::at("Parameters.parameter"))
+}
+
+/// The value of a parameter in any of the types clients use for it.
+fn read_value(parameter: &Value) -> Option<String> {
+    let plain = ["valueString", "valueUri", "valueUrl", "valueCanonical"]
+        .iter()
+        .find_map(|name| parameter.get(name).and_then(Value::as_str));
+    if let Some(plain) = plain {
+        return Some(plain.to_owned());
+    }
+    let identifier = parameter.get("valueIdentifier")?;
+    let part = |name| identifier.get(name).and_then(Value::as_str);
+    Some(format!("{}|{}", part("system")?, part("value")?))
+}
+
+fn question(sources: &[String], targets: Vec<String>, at: &Place) -> Result<Question, Findings> {
+    let [source] = sources else {
+        let text = "sourceIdentifier is required exactly once, as system|value";
+        return Err(vec![Finding::error(Rule::Required, at.clone(), text)]);
+    };
+    // Systems are URIs and hold no bar; the value keeps any further one.
+    let (system, value) = source.split_once('|').unwrap_or(("", ""));
+    if system.trim().is_empty() || value.trim().is_empty() {
+        let text = "sourceIdentifier must be system|value with both parts";
+        return Err(vec![Finding::error(Rule::Value, at.clone(), text)]);
+    }
+    if targets.iter().any(|target| target.trim().is_empty()) {
+        let text = "targetSystem must be the URI of a domain";
+        return Err(vec![Finding::error(Rule::Value, Place::at("targetSystem"), text)]);
+    }
+    let source = Identifier { system: canonical_system(system), value: value.to_owned() };
+    let targets = targets.iter().map(|target| canonical_system(target.trim_end_matches('|'))).collect();
+    Ok(Question { source, targets })
+}
+
+/// Writes an answer: the Patient resource, if it is to be named, and the identifiers.
+pub fn write_response(patient: Option<&str>, targets: &[Target]) -> Vec<u8> {
+    let mut parameters = Vec::with_capacity(targets.len() + 1);
+    if let Some(reference) = patient {
+        parameters.push(json!({ "name": "targetId", "valueReference": { "reference": reference } }));
+    }
+    for target in targets {
+        let mut identifier = json!({ "system": target.identifier.system, "value": target.identifier.value });
+        if let Some(assigner) = &target.assigner {
+            identifier["assigner"] = json!({ "display": assigner });
+        }
+        parameters.push(json!({ "name": "targetIdentifier", "valueIdentifier": identifier }));
+    }
+    let mut answer = json!({ "resourceType": "Parameters" });
+    if !parameters.is_empty() {
+        answer["parameter"] = Value::Array(parameters);
+    }
+    serde_json::to_vec(&answer).expect("a JSON value can always be written")
+}
+
+/// What an answer says.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct CrossReference {
+    /// References of Patient resources.
+    pub patients: Vec<String>,
+    /// Identifiers in other domains.
+    pub identifiers: Vec<Identifier>,
+}
+
+/// Reads an answer.
+pub fn read_response(body: &Value) -> CrossReference {
+    let mut found = CrossReference::default();
+    for parameter in body.get("parameter").and_then(Value::as_array).into_iter().flatten() {
+        let reference = parameter.pointer("/valueReference/reference").and_then(Value::as_str);
+        found.patients.extend(reference.map(str::to_owned));
+        let identifier = parameter.get("valueIdentifier").and_then(crate::patient::read_identifier);
+        found.identifiers.extend(identifier);
+    }
+    found
+}
