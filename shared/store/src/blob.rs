@@ -6,6 +6,17 @@ use futures_util::stream::BoxStream;
 use crate::error::Error;
 use crate::record::Instant;
 
+/// Documents up to this size are written into the journal with their commit.
+pub(crate) const INLINE: usize = 1 << 20;
+
+/// Each piece of a document of this size has its own check sum, verified before it is given out.
+pub(crate) const CHUNK: usize = 64 << 10;
+
+/// The check sum of each chunk.
+pub(crate) fn checks(content: &[u8]) -> impl Iterator<Item = u64> {
+    content.chunks(CHUNK).map(xxhash_rust::xxh3::xxh3_64)
+}
+
 /// A document that is being received. Up to 1 MiB stays in memory; beyond, a file under `staging/` takes it.
 /// Dropped without `finish`, it leaves nothing behind.
 pub trait Sink: Send {
@@ -22,6 +33,8 @@ pub struct Staged {
     pub(crate) size: u64,
     pub(crate) sha1: [u8; 20],
     pub(crate) sha256: [u8; 32],
+    /// xxh3-64 of each chunk, of a document that is written with its commit.
+    pub(crate) checks: Vec<u64>,
     pub(crate) content: Content,
 }
 
@@ -31,7 +44,7 @@ pub(crate) enum Content {
     /// In memory, to be written with the commit's own journal entry.
     Inline(Bytes),
     /// In a file of its own, already synced and named; removed on drop unless a commit took it.
-    File(crate::engine::StagedFile),
+    File(crate::files::StagedFile),
 }
 
 impl Staged {

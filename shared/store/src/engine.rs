@@ -1,7 +1,8 @@
 //! What an engine must do. The words are those of [`crate::Store`].
 
+pub(crate) mod memory;
+
 use std::ops::Range;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -32,15 +33,4 @@ pub(crate) trait Engine: Send + Sync {
     fn last_instant(&self) -> Instant;
     fn health(&self) -> Health;
     fn close(&self) -> BoxFuture<'_, Result<(), Error>>;
-}
-
-/// A large document in its own file; the file goes with this value unless a commit kept it.
-#[derive(Debug)]
-pub(crate) struct StagedFile {
-    pub(crate) path: std::path::PathBuf,
-    pub(crate) kept: bool,
-}
-
-pub(crate) fn memory() -> Arc<dyn Engine> {
-    unreachable!("the memory engine is not built yet")
 }

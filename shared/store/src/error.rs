@@ -64,3 +64,19 @@ pub enum Lost {
         holder: Vec<u8>,
     },
 }
+
+impl Error {
+    /// An error of the operating system, with what was attempted.
+    pub(crate) fn io(attempt: impl Into<String>) -> impl FnOnce(std::io::Error) -> Error {
+        let attempt = attempt.into();
+        move |source| {
+            if source.kind() == std::io::ErrorKind::StorageFull
+                || source.kind() == std::io::ErrorKind::QuotaExceeded
+            {
+                Error::NoRoom(format!("{attempt}: {source}"))
+            } else {
+                Error::Io { attempt, source }
+            }
+        }
+    }
+}

@@ -8,10 +8,18 @@
 pub mod ask;
 pub mod batch;
 pub mod blob;
+mod commit;
+mod encode;
 mod engine;
 mod error;
+mod files;
+mod find;
+mod index;
 mod open;
+mod read;
+mod receive;
 pub mod record;
+mod row;
 mod store;
 
 pub use ask::{AnyOf, Ask, Cursor, Order, Page, Scope, Span, Test};

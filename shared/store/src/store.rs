@@ -39,7 +39,7 @@ pub struct Health {
 impl Store {
     /// A store that forgets everything at the end. For tests.
     pub fn memory() -> Store {
-        Store { engine: crate::engine::memory() }
+        Store { engine: Arc::new(crate::engine::memory::Memory::default()) }
     }
 
     /// Opens (or makes) the data directory: takes the lock, replays the journal's tail into the index.

@@ -1,0 +1,194 @@
+//! Everything in memory, gone at the end. For tests.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, StreamExt, stream};
+use parking_lot::{Mutex, RwLock};
+
+use crate::ask::{Ask, Page};
+use crate::batch::{Applied, Batch, Pending};
+use crate::blob::{Blob, Chunks, Content, Sink};
+use crate::commit::Prepared;
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::find::find;
+use crate::index::derive::{Derive, SeenFacts};
+use crate::index::keys;
+use crate::index::overlay::{Run, Runs};
+use crate::index::values::{Location, State};
+use crate::index::view::{View, Working};
+use crate::read::{Archive, Reader};
+use crate::receive::Receiver;
+use crate::record::{Instant, Kind, Row, Sequence, Version};
+use crate::store::Health;
+
+/// The index without a journal under it.
+pub(crate) struct Memory {
+    view: RwLock<View>,
+    writer: Mutex<Writer>,
+    documents: RwLock<HashMap<String, Bytes>>,
+    closed: std::sync::atomic::AtomicBool,
+}
+
+#[derive(Default)]
+struct Writer {
+    seen: SeenFacts,
+    audit: Vec<Bytes>,
+}
+
+/// There is no journal, so no past version is in it.
+struct NoArchive;
+
+impl Archive for NoArchive {
+    fn past(&self, _: &Location) -> Result<Bytes, Error> {
+        Err(Error::Damaged("a past version is said to be in a journal, and there is none".into()))
+    }
+}
+
+impl Default for Memory {
+    fn default() -> Memory {
+        Memory {
+            view: RwLock::new(View { runs: Runs::default(), base: None, state: State::default() }),
+            writer: Mutex::default(),
+            documents: RwLock::default(),
+            closed: false.into(),
+        }
+    }
+}
+
+impl Memory {
+    fn reader(&self) -> Result<Reader<'static>, Error> {
+        self.open()?;
+        Ok(Reader { view: self.view.read().clone(), archive: &NoArchive })
+    }
+
+    fn open(&self) -> Result<(), Error> {
+        if self.closed.load(std::sync::atomic::Ordering::Acquire) {
+            return Err(Error::Stopped("it was closed".into()));
+        }
+        Ok(())
+    }
+
+    fn commit(&self, mut prepared: Prepared) -> Result<Applied, Error> {
+        self.open()?;
+        let mut writer = self.writer.lock();
+        let mut working = Working::new(self.view.read().clone());
+        prepared.conditions.judge(&working)?;
+        let mut state = working.view.state;
+        let sequence = state.sequence + 1;
+        let instant = prepared.instant.max(state.instant);
+        prepared.place(sequence, instant);
+        let meta = Bytes::from(std::mem::take(&mut prepared.meta));
+        let derive = Derive {
+            meta: &meta,
+            sequence,
+            instant,
+            place: None,
+            working: &mut working,
+            state: &mut state,
+            seen: &mut writer.seen,
+        };
+        derive.run()?;
+        working.set(keys::state(), state.to_bytes());
+        working.accept();
+        self.keep_documents(prepared);
+        let runs = working.view.runs.with(Run::new(working.group));
+        *self.view.write() = View { runs, base: None, state };
+        Ok(Applied { sequence, instant })
+    }
+
+    fn keep_documents(&self, prepared: Prepared) {
+        let mut documents = self.documents.write();
+        for id in &prepared.trash {
+            documents.remove(id);
+        }
+        for staged in prepared.blobs {
+            if let Content::Inline(bytes) = &staged.content {
+                documents.insert(staged.id.clone(), bytes.clone());
+            }
+        }
+    }
+
+    fn chunks(&self, blob: &Blob, range: Range<u64>) -> Result<Chunks, Error> {
+        self.open()?;
+        let missing = || Error::Damaged(format!("document {}: its content is missing", blob.id));
+        let content = self.documents.read().get(&blob.id).cloned().ok_or_else(missing)?;
+        let end = usize::try_from(range.end).unwrap_or(usize::MAX).min(content.len());
+        let start = usize::try_from(range.start).unwrap_or(usize::MAX).min(end);
+        Ok(stream::iter([Ok(content.slice(start..end))]).boxed())
+    }
+}
+
+impl Engine for Memory {
+    fn apply(&self, batch: Batch) -> BoxFuture<'_, Result<Applied, Error>> {
+        let prepared = Prepared::new(batch);
+        async move { self.commit(prepared) }.boxed()
+    }
+    fn note(&self, _: Instant, audit: Vec<Bytes>) -> BoxFuture<'_, Result<(), Error>> {
+        async move {
+            self.open()?;
+            self.writer.lock().audit.extend(audit);
+            Ok(())
+        }
+        .boxed()
+    }
+    fn get(&self, kind: Kind, id: &str) -> Result<Option<Row>, Error> {
+        self.reader()?.get(kind, id)
+    }
+    fn version(&self, kind: Kind, id: &str, version: Version) -> Result<Option<Row>, Error> {
+        self.reader()?.version(kind, id, version)
+    }
+    fn history(&self, kind: Kind, id: &str) -> Result<Vec<Row>, Error> {
+        self.reader()?.history(kind, id)
+    }
+    fn find(&self, ask: &Ask) -> Result<Page, Error> {
+        find(&self.reader()?, ask)
+    }
+    fn sources(&self, kind: Kind, edge: &'static str, target: &str) -> Result<Vec<String>, Error> {
+        self.reader()?.sources(kind, edge, target)
+    }
+    fn claimed(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
+        self.reader()?.claimed(name)
+    }
+    fn changes(&self, kind: Kind, since: Sequence, limit: usize) -> Result<Vec<Row>, Error> {
+        self.reader()?.changes(kind, since, limit)
+    }
+    fn pending(&self, peer: &str, limit: usize) -> Result<Vec<Pending>, Error> {
+        self.reader()?.pending(peer, limit)
+    }
+    fn stage(&self, limit: u64) -> Box<dyn Sink> {
+        Box::new(Receiver::new(limit, None))
+    }
+    fn blob(&self, id: &str) -> Result<Option<Blob>, Error> {
+        self.reader()?.blob(id)
+    }
+    fn read(&self, blob: &Blob, range: Range<u64>) -> BoxFuture<'_, Result<Chunks, Error>> {
+        let chunks = self.chunks(blob, range);
+        async move { chunks }.boxed()
+    }
+    fn sequence(&self) -> Sequence {
+        self.view.read().state.sequence
+    }
+    fn last_instant(&self) -> Instant {
+        self.view.read().state.instant
+    }
+    fn health(&self) -> Health {
+        let state = self.view.read().state;
+        let closed = self.open().is_err();
+        Health {
+            writable: !closed,
+            reason: closed.then(|| "it was closed".to_owned()),
+            free_bytes: u64::MAX,
+            sequence: state.sequence,
+            documents: state.documents,
+            document_bytes: state.document_bytes,
+        }
+    }
+    fn close(&self) -> BoxFuture<'_, Result<(), Error>> {
+        self.closed.store(true, std::sync::atomic::Ordering::Release);
+        async { Ok(()) }.boxed()
+    }
+}

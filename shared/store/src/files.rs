@@ -1,0 +1,256 @@
+//! Large documents, each in a file of its own.
+//!
+//! ```text
+//! magic 8 · format u32 · 0 u32 · size u64 · SHA-256 32 · id 32 · xxh3-64 of these 8 · then the content · then xxh3-64 of each 64 KiB
+//! ```
+//! A file is received under `staging/`, synced, and gets its second name under `blobs/` before the commit that cites it.
+//! The name under `staging/` goes only after that commit: a start that finds one of a document no commit cites removes both.
+
+use std::fs::{DirBuilder, File, OpenOptions};
+use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use xxhash_rust::xxh3::xxh3_64;
+
+use crate::blob::{CHUNK, checks};
+use crate::encode::{Put, Take};
+use crate::error::Error;
+
+const MAGIC: &[u8; 8] = b"docblob\n";
+const FORMAT: u32 = 1;
+const HEADER: usize = 96;
+
+/// The directories of large documents.
+#[derive(Debug)]
+pub(crate) struct Files {
+    root: PathBuf,
+    sync: bool,
+}
+
+/// A large document in its own file; the file goes with this value unless a commit kept it.
+#[derive(Debug)]
+pub(crate) struct StagedFile {
+    files: Arc<Files>,
+    id: String,
+    pub(crate) kept: bool,
+}
+
+impl Drop for StagedFile {
+    fn drop(&mut self) {
+        if !self.kept {
+            let _ = std::fs::remove_file(self.files.blob_path(&self.id));
+            self.files.unstage(&self.id);
+        }
+    }
+}
+
+/// A file that is being received; it goes with this value unless it is finished.
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    files: Arc<Files>,
+    id: String,
+    file: File,
+    written: u64,
+    checks: Vec<u64>,
+    finished: bool,
+}
+
+impl Drop for Incoming {
+    fn drop(&mut self) {
+        if !self.finished {
+            self.files.unstage(&self.id);
+        }
+    }
+}
+
+impl Files {
+    pub(crate) fn open(root: &Path, sync: bool) -> Result<Files, Error> {
+        let files = Files { root: root.to_owned(), sync };
+        for name in ["staging", "blobs", "trash"] {
+            make_directory(&root.join(name))?;
+        }
+        Ok(files)
+    }
+
+    fn staging_path(&self, id: &str) -> PathBuf {
+        self.root.join("staging").join(id)
+    }
+
+    /// Ids are made here, 32 hexadecimal digits; two levels of directories keep each of them small.
+    pub(crate) fn blob_path(&self, id: &str) -> PathBuf {
+        let (first, rest) = id.split_at(2.min(id.len()));
+        let second = &rest[..2.min(rest.len())];
+        self.root.join("blobs").join(first).join(second).join(id)
+    }
+
+    fn trash_path(&self, id: &str) -> PathBuf {
+        self.root.join("trash").join(id)
+    }
+
+    pub(crate) fn receive(self: &Arc<Files>, id: &str) -> Result<Incoming, Error> {
+        let path = self.staging_path(id);
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)
+            .map_err(Error::io("making a file for a document"))?;
+        Ok(Incoming {
+            files: self.clone(),
+            id: id.to_owned(),
+            file,
+            written: 0,
+            checks: Vec::new(),
+            finished: false,
+        })
+    }
+
+    /// Removes the name a document had while it was received.
+    pub(crate) fn unstage(&self, id: &str) {
+        let _ = std::fs::remove_file(self.staging_path(id));
+    }
+
+    /// Moves a document to the trash; done again without harm.
+    pub(crate) fn trash(&self, id: &str) -> Result<(), Error> {
+        let from = self.blob_path(id);
+        match std::fs::rename(&from, self.trash_path(id)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(Error::io("moving a document to the trash")(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes what was being received when the process ended, with the names of documents that no commit cites.
+    pub(crate) fn sweep(&self, cited: impl Fn(&str) -> Result<bool, Error>) -> Result<(), Error> {
+        let attempt = || Error::io("clearing the staging directory");
+        for entry in std::fs::read_dir(self.root.join("staging")).map_err(attempt())? {
+            let name = entry.map_err(attempt())?.file_name();
+            let Some(id) = name.to_str() else { continue };
+            if !cited(id)? {
+                let _ = std::fs::remove_file(self.blob_path(id));
+            }
+            self.unstage(id);
+        }
+        Ok(())
+    }
+
+    fn name(&self, id: &str) -> Result<(), Error> {
+        let path = self.blob_path(id);
+        let leaf = path.parent().expect("a document has a directory");
+        let middle = leaf.parent().expect("a document's directory has a parent");
+        for directory in [middle, leaf] {
+            if !directory.exists() {
+                make_directory(directory)?;
+                self.sync_directory(directory.parent().expect("below the data directory"))?;
+            }
+        }
+        std::fs::hard_link(self.staging_path(id), &path).map_err(Error::io("naming a document's file"))?;
+        self.sync_directory(leaf)
+    }
+
+    fn sync_directory(&self, path: &Path) -> Result<(), Error> {
+        if !self.sync {
+            return Ok(());
+        }
+        sync_directory(path)
+    }
+
+    /// A document's file, its header verified.
+    pub(crate) fn read(&self, id: &str, size: u64, sha256: &[u8; 32]) -> Result<LargeDocument, Error> {
+        let attempt = || Error::io(format!("opening the file of document {id}"));
+        let damaged = |what: &str| Error::Damaged(format!("document {id}: {what}"));
+        let file = match File::open(self.blob_path(id)) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(damaged("its file is missing"));
+            }
+            opened => opened.map_err(attempt())?,
+        };
+        let mut head = [0; HEADER];
+        file.read_exact_at(&mut head, 0).map_err(|_| damaged("its file has no header"))?;
+        if head != header(id, size, sha256) {
+            return Err(damaged("its file has another header"));
+        }
+        let mut table =
+            vec![0; 8 * usize::try_from(size.div_ceil(CHUNK as u64)).map_err(|_| damaged("too large"))?];
+        file.read_exact_at(&mut table, HEADER as u64 + size).map_err(|_| damaged("its file is cut"))?;
+        let mut rest = Take::new(&table);
+        let mut checks = Vec::with_capacity(table.len() / 8);
+        while !rest.is_empty() {
+            checks.push(rest.u64()?);
+        }
+        Ok(LargeDocument { file, checks })
+    }
+}
+
+/// An open file of a large document.
+#[derive(Debug)]
+pub(crate) struct LargeDocument {
+    pub(crate) file: File,
+    pub(crate) checks: Vec<u64>,
+}
+
+impl LargeDocument {
+    /// Offset of the content in the file.
+    pub(crate) const CONTENT: u64 = HEADER as u64;
+}
+
+impl Incoming {
+    /// Appends content. All but the last call give a multiple of [`CHUNK`].
+    pub(crate) fn append(&mut self, content: &[u8]) -> Result<(), Error> {
+        self.file
+            .write_all_at(content, HEADER as u64 + self.written)
+            .map_err(Error::io("writing a document"))?;
+        self.written += content.len() as u64;
+        self.checks.extend(checks(content));
+        Ok(())
+    }
+
+    /// Completes, syncs and names the file.
+    pub(crate) fn finish(mut self, sha256: &[u8; 32]) -> Result<StagedFile, Error> {
+        let attempt = || Error::io("completing a document's file");
+        let mut table = Vec::with_capacity(8 * self.checks.len());
+        for check in &self.checks {
+            table.put_u64(*check);
+        }
+        self.file.write_all_at(&table, HEADER as u64 + self.written).map_err(attempt())?;
+        self.file.write_all_at(&header(&self.id, self.written, sha256), 0).map_err(attempt())?;
+        if self.files.sync {
+            self.file.sync_all().map_err(attempt())?;
+        }
+        self.files.name(&self.id)?;
+        self.finished = true;
+        Ok(StagedFile { files: self.files.clone(), id: self.id.clone(), kept: false })
+    }
+}
+
+fn header(id: &str, size: u64, sha256: &[u8; 32]) -> [u8; HEADER] {
+    let mut out = Vec::with_capacity(HEADER);
+    out.extend_from_slice(MAGIC);
+    out.put_u32(FORMAT);
+    out.put_u32(0);
+    out.put_u64(size);
+    out.extend_from_slice(sha256);
+    out.extend_from_slice(id.as_bytes());
+    out.resize(HEADER - 8, 0);
+    let check = xxh3_64(&out);
+    out.put_u64(check);
+    out.try_into().expect("the header has its length")
+}
+
+/// Makes a directory that only its owner may enter.
+pub(crate) fn make_directory(path: &Path) -> Result<(), Error> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(Error::io(format!("making the directory {}", path.display())))
+}
+
+pub(crate) fn sync_directory(path: &Path) -> Result<(), Error> {
+    File::open(path)
+        .and_then(|directory| directory.sync_all())
+        .map_err(Error::io(format!("syncing the directory {}", path.display())))
+}

@@ -1,0 +1,174 @@
+//! How a question is answered from one state of the index. The same for every engine.
+
+mod collect;
+mod evaluate;
+mod plan;
+mod sort;
+
+use std::collections::BTreeSet;
+use std::ops::ControlFlow;
+
+use crate::ask::{Ask, Page, Scope};
+use crate::error::Error;
+use crate::find::collect::Collector;
+use crate::index::keys;
+use crate::read::Reader;
+use crate::record::Sequence;
+use crate::row::RowView;
+
+/// Answers a question.
+pub(crate) fn find(reader: &Reader<'_>, ask: &Ask) -> Result<Page, Error> {
+    let now = reader.view.state.sequence;
+    let search = Search { reader, ask, as_of: ask.as_of.unwrap_or(now).min(now) };
+    let mut found = Collector::new(ask, search.as_of)?;
+    match &ask.scope {
+        Scope::Partitions(partitions) => search.partitions(partitions, &mut found)?,
+        Scope::Everywhere => search.everywhere(&mut found)?,
+    }
+    found.into_page()
+}
+
+struct Search<'a> {
+    reader: &'a Reader<'a>,
+    ask: &'a Ask,
+    as_of: Sequence,
+}
+
+impl Search<'_> {
+    fn kind(&self) -> &'static [u8] {
+        self.ask.kind.0.as_bytes()
+    }
+
+    fn in_the_past(&self) -> bool {
+        self.as_of < self.reader.view.state.sequence
+    }
+
+    fn partitions(&self, partitions: &[String], found: &mut Collector<'_>) -> Result<(), Error> {
+        let partitions: BTreeSet<&str> = partitions.iter().map(String::as_str).collect();
+        if !self.in_the_past()
+            && let Some(ids) = plan::few(self.reader, self.ask)?
+        {
+            return self.by_id(&ids, found, |row| {
+                std::str::from_utf8(row.partition()).is_ok_and(|partition| partitions.contains(partition))
+            });
+        }
+        for partition in partitions {
+            self.partition(partition.as_bytes(), found)?;
+        }
+        Ok(())
+    }
+
+    /// One range of the index, and what has left it since the state that is asked for.
+    fn partition(&self, partition: &[u8], found: &mut Collector<'_>) -> Result<(), Error> {
+        if self.in_the_past() {
+            self.departed(partition, found)?;
+        }
+        let beginning = keys::partition(self.kind(), partition).done();
+        let end = keys::behind(&beginning);
+        let start = match found.start_of_range() {
+            Some(place) => [&beginning, place].concat(),
+            None => beginning,
+        };
+        found.begin_range();
+        let _ = self.reader.view.scan(&start, &end, &mut |_, value| self.offer(value, found))?;
+        Ok(())
+    }
+
+    fn departed(&self, partition: &[u8], found: &mut Collector<'_>) -> Result<(), Error> {
+        let start = keys::departed(self.kind(), partition, self.as_of + 1, b"");
+        let end = keys::behind(&keys::Key::new(keys::DEPARTED).part(self.kind()).part(partition).done());
+        let mut ids = BTreeSet::new();
+        let _ = self.reader.view.scan(&start, &end, &mut |key, _| {
+            if let Some(id) = keys::after_parts(key, 2).and_then(|rest| rest.get(8..)) {
+                ids.insert(id.to_vec());
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
+        for id in ids {
+            if let Some(old) = self.reader.version_at(self.kind(), &id, self.as_of)? {
+                let row = RowView::new(&old)?;
+                if row.partition() == partition && !self.stands_in_its_place(&row)? {
+                    found.offer_aside(&row, &old)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the scan of the range will come by this record at the key of this old version.
+    fn stands_in_its_place(&self, old: &RowView<'_>) -> Result<bool, Error> {
+        let key = keys::row(old.kind(), old.partition(), old.order(), old.id());
+        Ok(self.reader.pointer(old.kind(), old.id())?.is_some_and(|pointer| pointer.key == key))
+    }
+
+    /// One row of a range: as it stands, or as it stood.
+    fn offer(&self, value: &[u8], found: &mut Collector<'_>) -> Result<ControlFlow<()>, Error> {
+        let row = RowView::new(value)?;
+        if row.sequence() <= self.as_of {
+            return found.offer(&row, value);
+        }
+        if row.version() > 1
+            && let Some(old) = self.reader.version_at(row.kind(), row.id(), self.as_of)?
+        {
+            let old_row = RowView::new(&old)?;
+            if old_row.partition() == row.partition() && old_row.order() == row.order() {
+                return found.offer(&old_row, &old);
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn everywhere(&self, found: &mut Collector<'_>) -> Result<(), Error> {
+        if self.in_the_past() {
+            self.changed_since(found)?;
+        }
+        if let Some(ids) = plan::all(self.reader, self.ask)? {
+            return self.by_id(&ids, found, |_| true);
+        }
+        let beginning = keys::Key::new(keys::ROW).part(self.kind()).done();
+        let _ = self.reader.view.scan_beginning(&beginning, &mut |_, value| {
+            let row = RowView::new(value)?;
+            if row.sequence() <= self.as_of {
+                found.offer_aside(&row, value)?;
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(())
+    }
+
+    /// Records as they stood before what changed since the state that is asked for.
+    fn changed_since(&self, found: &mut Collector<'_>) -> Result<(), Error> {
+        let mut ids = Vec::new();
+        let start = keys::changed(self.kind(), self.as_of + 1, b"");
+        let end = keys::behind(&keys::Key::new(keys::CHANGED).part(self.kind()).done());
+        let _ = self.reader.view.scan(&start, &end, &mut |key, value| {
+            let new = value == 1u64.to_le_bytes();
+            if !new && let Some(id) = keys::after_parts(key, 1).and_then(|rest| rest.get(8..)) {
+                ids.push(id.to_vec());
+            }
+            Ok(ControlFlow::Continue(()))
+        })?;
+        for id in ids {
+            if let Some(old) = self.reader.version_at(self.kind(), &id, self.as_of)? {
+                found.offer_aside(&RowView::new(&old)?, &old)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn by_id(
+        &self,
+        ids: &BTreeSet<Vec<u8>>,
+        found: &mut Collector<'_>,
+        in_scope: impl Fn(&RowView<'_>) -> bool,
+    ) -> Result<(), Error> {
+        for id in ids {
+            let Some(bytes) = self.reader.current(self.kind(), id)? else { continue };
+            let row = RowView::new(&bytes)?;
+            if row.sequence() <= self.as_of && in_scope(&row) {
+                found.offer_aside(&row, &bytes)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,99 @@
+//! Gathers matches: counts them if asked, keeps those of the page.
+
+use std::ops::ControlFlow;
+
+use bytes::Bytes;
+
+use crate::ask::{Ask, Order, Page};
+use crate::error::Error;
+use crate::find::{evaluate, sort};
+use crate::record::Sequence;
+use crate::row::{self, RowView};
+
+/// Matches on their way to a page.
+pub(crate) struct Collector<'a> {
+    ask: &'a Ask,
+    as_of: Sequence,
+    after: Option<&'a [u8]>,
+    /// Place and row of each candidate for the page.
+    kept: Vec<(Vec<u8>, Bytes)>,
+    /// How many were kept from the range being scanned, whose rows come in order.
+    in_range: usize,
+    total: u64,
+    scanned: u64,
+}
+
+impl<'a> Collector<'a> {
+    pub(crate) fn new(ask: &'a Ask, as_of: Sequence) -> Result<Collector<'a>, Error> {
+        let after = sort::read_cursor(ask)?;
+        Ok(Collector { ask, as_of, after, kept: Vec::new(), in_range: 0, total: 0, scanned: 0 })
+    }
+
+    /// Where the scan of a range may begin: at the cursor, if nothing before it has to be counted.
+    pub(crate) fn start_of_range(&self) -> Option<&'a [u8]> {
+        if self.ask.order == Order::Natural && !self.ask.total { self.after } else { None }
+    }
+
+    /// A scan of rows in natural order begins.
+    pub(crate) fn begin_range(&mut self) {
+        self.in_range = 0;
+    }
+
+    /// Takes the next row of a range; breaks when the rest of the range cannot matter.
+    pub(crate) fn offer(&mut self, row: &RowView<'_>, bytes: &[u8]) -> Result<ControlFlow<()>, Error> {
+        if self.take(row, bytes) {
+            self.in_range += 1;
+        }
+        let full = self.ask.order == Order::Natural && self.in_range > self.ask.limit;
+        Ok(if full && !self.ask.total { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+    }
+
+    /// Takes a row that comes in no particular order.
+    pub(crate) fn offer_aside(&mut self, row: &RowView<'_>, bytes: &[u8]) -> Result<(), Error> {
+        if !row.deleted() {
+            self.take(row, bytes);
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, row: &RowView<'_>, bytes: &[u8]) -> bool {
+        self.scanned += 1;
+        if !evaluate::matches(row, &self.ask.all) {
+            return false;
+        }
+        self.total += 1;
+        if self.ask.order == Order::Natural && self.in_range > self.ask.limit {
+            return false;
+        }
+        let place = sort::place(&self.ask.order, row);
+        if self.ask.limit == 0 || self.after.is_some_and(|after| place.as_slice() <= after) {
+            return false;
+        }
+        self.kept.push((place, Bytes::copy_from_slice(bytes)));
+        if self.kept.len() > 1024 + 4 * self.ask.limit {
+            self.prune();
+        }
+        true
+    }
+
+    /// Keeps the page and one row more, which tells that there is a next page.
+    fn prune(&mut self) {
+        self.kept.sort_unstable_by(|left, right| left.0.cmp(&right.0));
+        self.kept.truncate(self.ask.limit + 1);
+    }
+
+    pub(crate) fn into_page(mut self) -> Result<Page, Error> {
+        self.prune();
+        let more = self.kept.len() > self.ask.limit;
+        self.kept.truncate(self.ask.limit);
+        let next = self.kept.last().filter(|_| more).map(|(place, _)| sort::cursor(self.ask, place));
+        let rows = self.kept.iter().map(|(_, bytes)| row::decode(bytes)).collect::<Result<_, _>>()?;
+        Ok(Page {
+            rows,
+            next,
+            total: self.ask.total.then_some(self.total),
+            as_of: self.as_of,
+            scanned: self.scanned,
+        })
+    }
+}
