@@ -1,1 +1,89 @@
-//! room
+//! The Document Repository: keeps the bytes of documents and registers what they are (ITI-65, ITI-68).
+//!
+//! Lives here: the submission protocol (bytes first, one commit point, fenced settle), the peers it speaks to, what is
+//! kept about a submission until it is settled, and how a document is given out.
+//! Does not live here: what a submission means and whether it may be registered (`registry`), how a Bundle is read
+//! (`fhir`), how bytes are kept (`store`).
+//! Doors: every room under `shared/`; no other actor.
+
+mod answer;
+mod config;
+mod disposition;
+mod documents;
+mod face;
+mod keys;
+mod naming;
+mod patients;
+mod provide;
+mod ranges;
+mod records;
+mod registrar;
+mod settle;
+
+use std::sync::Arc;
+
+use actor::{Actor, Check, House, Route};
+use futures_util::future::LocalBoxFuture;
+use web::{Answer, Request};
+
+pub use config::{
+    DocumentSettings, IdentitySettings, PatientEntries, RegistrySettings, Settings, SubmissionSettings,
+};
+
+use documents::Retrieve;
+use provide::Provide;
+use settle::Settler;
+
+/// The actor.
+pub struct Repository {
+    house: House<Settings>,
+    provide: Provide,
+    retrieve: Retrieve,
+    settler: Settler,
+}
+
+impl Actor for Repository {
+    const NAME: &'static str = "repository";
+    type Settings = Settings;
+
+    async fn build(house: House<Settings>) -> Result<Repository, String> {
+        if house.settings.registry.url.is_empty() {
+            return Err("registry.url is empty: a repository needs a registry to register with".to_owned());
+        }
+        if house.settings.identity.url.is_empty() {
+            return Err(
+                "identity.url is empty: a repository needs an identity source to know patients by".to_owned()
+            );
+        }
+        let settler = Settler::new(&house);
+        Ok(Repository {
+            provide: Provide::new(&house, settler.clone()),
+            retrieve: Retrieve::new(&house, settler.clone()),
+            settler,
+            house,
+        })
+    }
+
+    fn routes() -> &'static [Route<Repository>] {
+        face::fhir::ROUTES
+    }
+
+    fn unrouted(&self, request: &Request, allowed: &[&'static str]) -> Answer {
+        face::fhir::unrouted(request, allowed)
+    }
+
+    fn keys() -> &'static [(&'static str, &'static str)] {
+        config::KEYS
+    }
+
+    fn background(self: Arc<Repository>) -> Vec<LocalBoxFuture<'static, ()>> {
+        let stopping = self.house.stopping.clone();
+        let settler = self.settler.clone();
+        let pause = self.house.settings.submission.settle_interval();
+        vec![Box::pin(async move { settler.watch(pause, stopping).await })]
+    }
+
+    fn checks(&self) -> Vec<Check> {
+        vec![self.settler.check()]
+    }
+}

@@ -1,0 +1,220 @@
+//! The answer to a source: the registry's receipts, with what the repository itself made put in their places.
+
+use std::collections::HashMap;
+
+use fhir::iti65::{EntryReceipt, Provided, Role, write_response};
+use serde::{Deserialize, Serialize};
+use xds::Finding;
+
+use crate::records::Attempt;
+
+/// What stands in one place of the answer, one for each entry of the source's Bundle.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Slot {
+    /// An object of the registry: its symbol.
+    Object {
+        /// The entry's symbol.
+        symbol: String,
+    },
+    /// Bytes: their blob, and the symbol of the entry they belong to.
+    Bytes {
+        /// The blob.
+        blob: String,
+        /// The entry's symbol.
+        symbol: String,
+    },
+    /// A patch of a status, by the reference it names.
+    Patch {
+        /// The reference.
+        target: String,
+    },
+    /// The patient sent along, by canonical reference.
+    Patient {
+        /// The reference.
+        reference: String,
+    },
+}
+
+/// The places of an answer. `blobs` are the blobs by entry index of the Bundle.
+pub(crate) fn slots(provided: &Provided, blobs: &HashMap<usize, String>, patient: &str) -> Vec<Slot> {
+    let slot = |(index, role): (usize, &Role)| match role {
+        Role::Object(symbol) => Slot::Object { symbol: symbol.clone() },
+        Role::Binary(symbol) | Role::FhirDocument(symbol, _) => {
+            Slot::Bytes { blob: blobs.get(&index).cloned().unwrap_or_default(), symbol: symbol.clone() }
+        }
+        Role::Patch(target) => Slot::Patch { target: target.clone() },
+        Role::Patient => Slot::Patient { reference: patient.to_owned() },
+    };
+    provided.roles.iter().enumerate().map(slot).collect()
+}
+
+/// Which entry of the source's Bundle each entry of the registration is: bytes stay here, the patient is fed elsewhere.
+pub(crate) fn forwarded(roles: &[Role]) -> Vec<usize> {
+    let kept = |role: &Role| match role {
+        Role::Object(_) | Role::Patch(_) => true,
+        Role::Binary(_) | Role::FhirDocument(..) | Role::Patient => false,
+    };
+    roles.iter().enumerate().filter(|(_, role)| kept(role)).map(|(index, _)| index).collect()
+}
+
+/// Says of findings about the registration where they are in the source's Bundle.
+pub(crate) fn map_back(findings: &mut [Finding], forwarded: &[usize]) {
+    const ENTRY: &str = "Bundle.entry[";
+    for finding in findings {
+        let Some(rest) = finding.at.path.strip_prefix(ENTRY) else { continue };
+        let Some((index, tail)) = rest.split_once(']') else { continue };
+        let theirs = index.parse::<usize>().ok().and_then(|index| forwarded.get(index));
+        if let Some(ours) = theirs {
+            finding.at.path = format!("{ENTRY}{ours}]{tail}");
+        }
+    }
+}
+
+/// The answer: one entry for each of the source's Bundle, in its order.
+pub(crate) fn compose(attempt: &Attempt, receipts: &[EntryReceipt], registry: &str) -> String {
+    let theirs = theirs(&attempt.slots, receipts);
+    let entries: Vec<EntryReceipt> = attempt
+        .slots
+        .iter()
+        .zip(&theirs)
+        .map(|(slot, receipt)| match (slot, receipt) {
+            (Slot::Bytes { blob, .. }, _) => {
+                ours(format!("{}/Binary/{blob}/_history/1", attempt.base), attempt)
+            }
+            (_, Some(receipt)) => absolute(receipt, registry),
+            (Slot::Patch { target }, None) => EntryReceipt {
+                status: "200 OK".to_owned(),
+                location: absolute_url(target, registry),
+                etag: None,
+                last_modified: None,
+                warnings: Vec::new(),
+            },
+            (Slot::Patient { reference }, None) => {
+                EntryReceipt { status: "200 OK".to_owned(), ..ours(reference.clone(), attempt) }
+            }
+            (Slot::Object { .. }, None) => ours(registry.to_owned(), attempt),
+        })
+        .collect();
+    String::from_utf8(write_response(&entries)).expect("JSON is UTF-8")
+}
+
+/// Id of the DocumentReference each blob belongs to.
+pub(crate) fn entries_of_blobs<'a>(
+    attempt: &'a Attempt,
+    receipts: &[EntryReceipt],
+) -> HashMap<&'a str, String> {
+    let theirs = theirs(&attempt.slots, receipts);
+    let id_of = |wanted: &str| {
+        attempt.slots.iter().zip(&theirs).find_map(|(slot, receipt)| match slot {
+            Slot::Object { symbol } if symbol == wanted => resource_id(&receipt.as_ref()?.location),
+            Slot::Object { .. } | Slot::Bytes { .. } | Slot::Patch { .. } | Slot::Patient { .. } => None,
+        })
+    };
+    let bytes = |slot: &'a Slot| match slot {
+        Slot::Bytes { blob, symbol } => Some((blob.as_str(), id_of(symbol)?)),
+        Slot::Object { .. } | Slot::Patch { .. } | Slot::Patient { .. } => None,
+    };
+    attempt.slots.iter().filter_map(bytes).collect()
+}
+
+/// The registry's receipt of each place. It answers the entries it was sent; whether patches count among them shows in
+/// their number.
+fn theirs<'a>(slots: &[Slot], receipts: &'a [EntryReceipt]) -> Vec<Option<&'a EntryReceipt>> {
+    let objects = slots.iter().filter(|slot| matches!(slot, Slot::Object { .. })).count();
+    let with_patches = receipts.len() > objects;
+    let mut receipts = receipts.iter();
+    let mut receipt = |slot: &Slot| match slot {
+        Slot::Object { .. } => receipts.next(),
+        Slot::Patch { .. } if with_patches => receipts.next(),
+        Slot::Patch { .. } | Slot::Bytes { .. } | Slot::Patient { .. } => None,
+    };
+    slots.iter().map(&mut receipt).collect()
+}
+
+fn ours(location: String, attempt: &Attempt) -> EntryReceipt {
+    EntryReceipt {
+        status: "201 Created".to_owned(),
+        location,
+        etag: Some("W/\"1\"".to_owned()),
+        last_modified: instant(attempt.instant),
+        warnings: Vec::new(),
+    }
+}
+
+fn absolute(receipt: &EntryReceipt, registry: &str) -> EntryReceipt {
+    EntryReceipt { location: absolute_url(&receipt.location, registry), ..receipt.clone() }
+}
+
+fn absolute_url(location: &str, registry: &str) -> String {
+    let is_absolute = location.starts_with("http://") || location.starts_with("https://");
+    if is_absolute { location.to_owned() } else { format!("{registry}/{}", location.trim_start_matches('/')) }
+}
+
+/// The id in `[base/]Type/id[/_history/n]`.
+fn resource_id(location: &str) -> Option<String> {
+    let bare = location.split_once("/_history/").map_or(location, |(bare, _)| bare);
+    bare.rsplit('/').next().filter(|id| !id.is_empty()).map(str::to_owned)
+}
+
+/// A FHIR instant.
+pub(crate) fn instant(microseconds: i64) -> Option<String> {
+    jiff::Timestamp::from_microsecond(microseconds).ok().map(|timestamp| format!("{timestamp:.3}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use xds::{Place, Rule};
+
+    use super::*;
+
+    fn receipt(location: &str) -> EntryReceipt {
+        EntryReceipt {
+            status: "201 Created".to_owned(),
+            location: location.to_owned(),
+            etag: Some("W/\"1\"".to_owned()),
+            last_modified: None,
+            warnings: Vec::new(),
+        }
+    }
+
+    fn attempt() -> Attempt {
+        let object = |symbol: &str| Slot::Object { symbol: symbol.to_owned() };
+        Attempt {
+            attempt: 1,
+            digest: String::new(),
+            base: "http://repository/fhir".to_owned(),
+            instant: 0,
+            slots: vec![
+                Slot::Bytes { blob: "b0".to_owned(), symbol: "document".to_owned() },
+                object("list"),
+                Slot::Patch { target: "DocumentReference/old".to_owned() },
+                object("document"),
+            ],
+        }
+    }
+
+    #[test]
+    fn a_blob_knows_the_document_reference_it_belongs_to() {
+        let receipts =
+            [receipt("List/l/_history/1"), receipt("DocumentReference/old"), receipt("DocumentReference/d")];
+        assert_eq!(entries_of_blobs(&attempt(), &receipts)["b0"], "d");
+        let without_patch = [receipt("List/l/_history/1"), receipt("DocumentReference/d/_history/1")];
+        assert_eq!(entries_of_blobs(&attempt(), &without_patch)["b0"], "d");
+    }
+
+    #[test]
+    fn a_finding_of_the_registry_is_told_at_its_place_in_the_bundle_of_the_source() {
+        let roles = [
+            Role::Binary("d".to_owned()),
+            Role::Object("l".to_owned()),
+            Role::Patient,
+            Role::Object("d".to_owned()),
+        ];
+        let at = |path: &str| Finding::error(Rule::Value, Place::at(path), "wrong");
+        let mut findings = [at("Bundle.entry[1].resource.type"), at("Bundle"), at("Bundle.entry[7].x")];
+        map_back(&mut findings, &forwarded(&roles));
+        let paths: Vec<&str> = findings.iter().map(|finding| finding.at.path.as_str()).collect();
+        assert_eq!(paths, ["Bundle.entry[3].resource.type", "Bundle", "Bundle.entry[7].x"]);
+    }
+}

@@ -1,0 +1,233 @@
+//! The repository's own sections of the configuration.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use web::PeerSettings;
+
+/// The repository's own sections.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// The registry that decides.
+    pub registry: RegistrySettings,
+    /// The identity source that knows who a patient is.
+    pub identity: IdentitySettings,
+    /// How submissions are treated.
+    pub submission: SubmissionSettings,
+    /// How documents are given out.
+    pub documents: DocumentSettings,
+}
+
+/// How the registry is reached.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RegistrySettings {
+    /// Its FHIR base, as this process reaches it.
+    pub url: String,
+    /// Its FHIR base, as sources and consumers reach it; empty: the same.
+    pub public_url: String,
+    /// Milliseconds to connect.
+    pub connect_timeout_ms: u64,
+    /// Milliseconds until an answer must be complete.
+    pub timeout_ms: u64,
+    /// Tries of one registration whose outcome is unknown.
+    pub tries: u32,
+}
+
+impl Default for RegistrySettings {
+    fn default() -> RegistrySettings {
+        RegistrySettings {
+            url: "http://127.0.0.1:8081/fhir".to_owned(),
+            public_url: String::new(),
+            connect_timeout_ms: 1_500,
+            timeout_ms: 15_000,
+            tries: 3,
+        }
+    }
+}
+
+/// How the identity source is reached.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct IdentitySettings {
+    /// Its FHIR base, as this process reaches it.
+    pub url: String,
+    /// Its FHIR base, as sources and consumers reach it; empty: the same. Patients are referred to under it.
+    pub public_url: String,
+    /// Milliseconds to connect.
+    pub connect_timeout_ms: u64,
+    /// Milliseconds until an answer must be complete.
+    pub timeout_ms: u64,
+    /// Tries of a question.
+    pub tries: u32,
+    /// Seconds a positive answer is believed.
+    pub cache_seconds: u64,
+    /// Positive answers that are kept.
+    pub cache_entries: u64,
+}
+
+impl Default for IdentitySettings {
+    fn default() -> IdentitySettings {
+        IdentitySettings {
+            url: "http://127.0.0.1:8083/fhir".to_owned(),
+            public_url: String::new(),
+            connect_timeout_ms: 1_500,
+            timeout_ms: 15_000,
+            tries: 3,
+            cache_seconds: 60,
+            cache_entries: 10_000,
+        }
+    }
+}
+
+/// What happens to a Patient resource that comes along with a submission and is not known yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PatientEntries {
+    /// It is fed to the identity source.
+    #[default]
+    Feed,
+    /// The submission is refused: the patient is not known.
+    Refuse,
+}
+
+/// How submissions are treated.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SubmissionSettings {
+    /// Seconds after which the source is told that the outcome is unknown.
+    pub deadline_seconds: u64,
+    /// Milliseconds a submission waits for another one with the same id.
+    pub same_id_wait_ms: u64,
+    /// Milliseconds between two rounds that settle attempts in doubt.
+    pub settle_interval_ms: u64,
+    /// What happens to a Patient resource that comes along and is not known yet.
+    pub patient_entries: PatientEntries,
+}
+
+impl Default for SubmissionSettings {
+    fn default() -> SubmissionSettings {
+        SubmissionSettings {
+            deadline_seconds: 60,
+            same_id_wait_ms: 10_000,
+            settle_interval_ms: 5_000,
+            patient_entries: PatientEntries::Feed,
+        }
+    }
+}
+
+/// How documents are given out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DocumentSettings {
+    /// Types a browser may show; everything else is offered for saving.
+    pub inline_types: Vec<String>,
+    /// Milliseconds a retrieval waits for a submission in doubt to be settled.
+    pub settle_wait_ms: u64,
+}
+
+impl Default for DocumentSettings {
+    fn default() -> DocumentSettings {
+        let safe = [
+            "text/plain",
+            "application/pdf",
+            "image/png",
+            "image/jpeg",
+            "image/gif",
+            "image/webp",
+            "image/bmp",
+            "image/tiff",
+            "application/dicom",
+            "application/json",
+            "application/fhir+json",
+        ];
+        DocumentSettings {
+            inline_types: safe.into_iter().map(str::to_owned).collect(),
+            settle_wait_ms: 2_000,
+        }
+    }
+}
+
+impl RegistrySettings {
+    /// The peer.
+    pub(crate) fn peer(&self) -> PeerSettings {
+        PeerSettings {
+            url: bare(&self.url).to_owned(),
+            connect_timeout_ms: self.connect_timeout_ms,
+            timeout_ms: self.timeout_ms,
+            tries: self.tries,
+        }
+    }
+
+    /// The base others reach it under, without trailing slash.
+    pub(crate) fn public(&self) -> String {
+        bare(if self.public_url.is_empty() { &self.url } else { &self.public_url }).to_owned()
+    }
+}
+
+impl IdentitySettings {
+    /// The peer.
+    pub(crate) fn peer(&self) -> PeerSettings {
+        PeerSettings {
+            url: bare(&self.url).to_owned(),
+            connect_timeout_ms: self.connect_timeout_ms,
+            timeout_ms: self.timeout_ms,
+            tries: self.tries,
+        }
+    }
+
+    /// The base others reach it under, without trailing slash.
+    pub(crate) fn public(&self) -> String {
+        bare(if self.public_url.is_empty() { &self.url } else { &self.public_url }).to_owned()
+    }
+}
+
+impl SubmissionSettings {
+    pub(crate) fn deadline(&self) -> Duration {
+        Duration::from_secs(self.deadline_seconds)
+    }
+
+    pub(crate) fn same_id_wait(&self) -> Duration {
+        Duration::from_millis(self.same_id_wait_ms)
+    }
+
+    pub(crate) fn settle_interval(&self) -> Duration {
+        Duration::from_millis(self.settle_interval_ms.max(10))
+    }
+}
+
+fn bare(url: &str) -> &str {
+    url.trim_end_matches('/')
+}
+
+/// Every key of these sections, in words.
+pub(crate) const KEYS: &[(&str, &str)] = &[
+    ("registry.url", "FHIR base of the registry, as this process reaches it"),
+    (
+        "registry.public_url",
+        "FHIR base of the registry, as sources and consumers reach it; empty: registry.url",
+    ),
+    ("registry.connect_timeout_ms", "milliseconds to connect to the registry"),
+    ("registry.timeout_ms", "milliseconds until an answer of the registry must be complete"),
+    ("registry.tries", "tries of one registration whose outcome is unknown"),
+    ("identity.url", "FHIR base of the identity source, as this process reaches it"),
+    (
+        "identity.public_url",
+        "FHIR base of the identity source under which patients are referred to; empty: identity.url",
+    ),
+    ("identity.connect_timeout_ms", "milliseconds to connect to the identity source"),
+    ("identity.timeout_ms", "milliseconds until an answer of the identity source must be complete"),
+    ("identity.tries", "tries of a question to the identity source"),
+    ("identity.cache_seconds", "seconds a resolved patient identifier is believed without asking again"),
+    ("identity.cache_entries", "resolved patient identifiers that are kept"),
+    ("submission.deadline_seconds", "seconds after which the source is told that the outcome is unknown"),
+    ("submission.same_id_wait_ms", "milliseconds a submission waits for another one with the same id"),
+    ("submission.settle_interval_ms", "milliseconds between two rounds that settle submissions in doubt"),
+    (
+        "submission.patient_entries",
+        "a Patient sent along that nobody knows yet: \"feed\" it to the identity source, or \"refuse\" the submission",
+    ),
+    ("documents.inline_types", "media types a browser may show; all others are offered for saving"),
+    ("documents.settle_wait_ms", "milliseconds a retrieval waits for a submission in doubt to be settled"),
+];

@@ -1,0 +1,256 @@
+//! Retrieve Document [ITI-68]: the bytes as they were submitted, or an honest word why not.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use access::Grant;
+use actor::{Audited, Fault, House, Subject, Trail, Transaction};
+use audit::Action;
+use bytes::Bytes;
+use futures_util::StreamExt as _;
+use store::blob::{Blob, Chunks};
+use xds::Findings;
+
+use crate::config::Settings;
+use crate::naming::{hexadecimal, is_blob_id};
+use crate::ranges::{Wanted, wanted};
+use crate::records::{Document, Records, State};
+use crate::settle::Settler;
+
+/// Bytes of a document that are put together before the answer begins, instead of being streamed.
+const AT_ONCE: u64 = 1 << 20;
+
+/// What a consumer asks for.
+#[derive(Debug, Default)]
+pub(crate) struct Question {
+    /// Which document.
+    pub(crate) id: String,
+    /// `Accept`, where it restricts the type.
+    pub(crate) accept: Option<String>,
+    /// `If-None-Match`.
+    pub(crate) none_match: Option<String>,
+    /// `Range`.
+    pub(crate) range: Option<String>,
+    /// `If-Range`.
+    pub(crate) if_range: Option<String>,
+    /// Only the head of the answer is wanted.
+    pub(crate) head: bool,
+}
+
+/// What a consumer gets.
+pub(crate) struct Given {
+    /// What is kept beside the bytes.
+    pub(crate) document: Document,
+    /// The bytes as the store knows them.
+    pub(crate) blob: Blob,
+    /// Which of them.
+    pub(crate) extent: Extent,
+    /// They.
+    pub(crate) content: Content,
+}
+
+/// Which part of a document is given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// All of it.
+    Whole,
+    /// A range.
+    Part(Range<u64>),
+    /// None: the caller has it.
+    NotModified,
+    /// None: the range lies outside.
+    Unsatisfiable,
+}
+
+/// The bytes of an answer.
+pub(crate) enum Content {
+    /// None.
+    Nothing,
+    /// At hand.
+    Parts(Vec<Bytes>),
+    /// As they are read and verified.
+    Stream(Chunks),
+}
+
+/// The use case.
+#[derive(Clone)]
+pub(crate) struct Retrieve {
+    records: Records,
+    settler: Settler,
+    settle_wait: Duration,
+    /// Types a browser may show.
+    pub(crate) inline_types: std::sync::Arc<[String]>,
+    /// The registry's public base.
+    pub(crate) registry: String,
+}
+
+impl Retrieve {
+    pub(crate) fn new(house: &House<Settings>, settler: Settler) -> Retrieve {
+        Retrieve {
+            records: settler.records.clone(),
+            settler,
+            settle_wait: Duration::from_millis(house.settings.documents.settle_wait_ms),
+            inline_types: house.settings.documents.inline_types.clone().into(),
+            registry: house.settings.registry.public(),
+        }
+    }
+
+    /// A document that is registered, settling it first if that is in doubt.
+    async fn registered(&self, id: &str) -> Result<Document, Fault<Findings>> {
+        if !is_blob_id(id) {
+            return Err(Fault::NotFound);
+        }
+        let mut document = self.records.document(id)?.ok_or(Fault::NotFound)?;
+        if document.state == State::Staged {
+            let settled = tokio::time::timeout(self.settle_wait, self.settler.settle(&document.key)).await;
+            if !matches!(settled, Ok(Ok(()))) {
+                return Err(Fault::Busy(Duration::from_secs(2)));
+            }
+            document = self.records.document(id)?.ok_or(Fault::NotFound)?;
+        }
+        match document.state {
+            State::Bound => Ok(document),
+            State::Staged => Err(Fault::Busy(Duration::from_secs(2))),
+            State::Rejected => Err(Fault::NotFound),
+            State::Removed => Err(Fault::Gone(1)),
+        }
+    }
+
+    async fn content(&self, blob: &Blob, range: Range<u64>) -> Result<Content, Fault<Findings>> {
+        let small = range.end - range.start <= AT_ONCE;
+        let mut chunks = self.records.store.read(blob, range).await.map_err(|error| damaged(blob, error))?;
+        if !small {
+            return Ok(Content::Stream(chunks));
+        }
+        let mut parts = Vec::with_capacity(2);
+        while let Some(chunk) = chunks.next().await {
+            parts.push(chunk.map_err(|error| damaged(blob, error))?);
+        }
+        Ok(Content::Parts(parts))
+    }
+}
+
+impl Transaction for Retrieve {
+    type Request = Question;
+    type Response = Given;
+    type Findings = Findings;
+    const NUMBER: &'static str = "ITI-68";
+    const ACTION: Action = Action::Read;
+
+    async fn run(
+        &self,
+        _grant: Grant<Retrieve>,
+        trail: Trail,
+        question: Question,
+    ) -> Result<Audited<Given>, Fault<Findings>> {
+        let document = self.registered(&question.id).await?;
+        if question.accept.as_deref().is_some_and(|accept| !accepts(accept, &document.content_type)) {
+            return Err(Fault::NotAcceptable(document.content_type));
+        }
+        let Some(blob) = self.records.store.blob(&question.id)? else {
+            tracing::error!(blob = question.id, "the bytes of a registered document are missing");
+            alarm();
+            return Err(Fault::Damaged);
+        };
+        let extent = extent(&question, &blob);
+        let content = match &extent {
+            _ if question.head => Content::Nothing,
+            Extent::Whole => self.content(&blob, 0..blob.size).await?,
+            Extent::Part(range) => self.content(&blob, range.clone()).await?,
+            Extent::NotModified | Extent::Unsatisfiable => Content::Nothing,
+        };
+        let subject = Subject {
+            patient: Some(document.patient.clone()),
+            entities: vec![format!("Document/{}", blob.id)],
+            query: None,
+        };
+        let now = self.records.now();
+        let given = Given { document, blob, extent, content };
+        Ok(trail.note(&self.records.store, now, subject, given).await?)
+    }
+}
+
+/// The strong entity tag of a document: what its bytes are.
+pub(crate) fn etag(blob: &Blob) -> String {
+    format!("\"{}\"", hexadecimal(&blob.sha256))
+}
+
+fn extent(question: &Question, blob: &Blob) -> Extent {
+    if let Some(tags) = &question.none_match
+        && matches(tags, &etag(blob))
+    {
+        return Extent::NotModified;
+    }
+    let fresh = question.if_range.as_ref().is_none_or(|tag| tag.trim() == etag(blob));
+    match question.range.as_deref().filter(|_| fresh).map(|range| wanted(range, blob.size)) {
+        None | Some(Wanted::Whole) => Extent::Whole,
+        Some(Wanted::Part(range)) => Extent::Part(range),
+        Some(Wanted::Unsatisfiable) => Extent::Unsatisfiable,
+    }
+}
+
+/// Whether a list of entity tags holds this one, weakly compared as `If-None-Match` does.
+pub(crate) fn matches(tags: &str, etag: &str) -> bool {
+    let bare = etag.trim_matches('"');
+    tags.split(',')
+        .map(str::trim)
+        .any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag).trim_matches('"') == bare)
+}
+
+/// Whether a media type is among those an `Accept` header allows: the most exact range that fits decides.
+pub(crate) fn accepts(accept: &str, content_type: &str) -> bool {
+    let wanted = crate::disposition::essence(content_type);
+    let kind = wanted.split('/').next().unwrap_or_default();
+    let mut best: Option<(u8, bool)> = None;
+    for range in accept.split(',').map(str::trim).filter(|range| !range.is_empty()) {
+        let mut parts = range.split(';').map(str::trim);
+        let name = parts.next().unwrap_or_default().to_ascii_lowercase();
+        let exactness = match name.as_str() {
+            "*/*" | "*" => 0,
+            name if name == wanted => 2,
+            name if name.strip_suffix("/*") == Some(kind) => 1,
+            _ => continue,
+        };
+        let weight = parts.find_map(|part| part.strip_prefix("q=").or_else(|| part.strip_prefix("Q=")));
+        let allowed = weight.is_none_or(|weight| weight.trim().parse::<f32>().is_ok_and(|q| q > 0.0));
+        if best.is_none_or(|(known, _)| exactness >= known) {
+            best = Some((exactness, allowed));
+        }
+    }
+    best.map_or(accept.trim().is_empty(), |(_, allowed)| allowed)
+}
+
+/// What the store's refusal to give bytes means to a consumer; damage is told to the operator.
+pub(crate) fn damaged(blob: &Blob, error: store::Error) -> Fault<Findings> {
+    if let store::Error::Damaged(what) = &error {
+        tracing::error!(blob = blob.id, what, "a stored document is damaged");
+        alarm();
+    }
+    Fault::from(error)
+}
+
+/// Raises the alarm of damaged or missing bytes.
+pub(crate) fn alarm() {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_most_exact_range_of_accept_decides() {
+        assert!(accepts("*/*", "text/plain"));
+        assert!(accepts("application/pdf, text/*;q=0.5", "text/plain; charset=utf-8"));
+        assert!(!accepts("application/pdf", "text/plain"));
+        assert!(!accepts("*/*, text/plain;q=0", "text/plain"));
+        assert!(accepts("text/*;q=0, text/plain", "text/plain"));
+        assert!(!accepts("application/fhir+json", "text/plain"));
+        assert!(accepts("", "text/plain"));
+    }
+
+    #[test]
+    fn an_entity_tag_is_found_in_a_list() {
+        assert!(matches("\"a\", W/\"b\"", "\"b\""));
+        assert!(matches("*", "\"b\""));
+        assert!(!matches("\"a\"", "\"b\""));
+    }
+}

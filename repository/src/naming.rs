@@ -1,0 +1,77 @@
+//! Which key a submission has, and what its documents are called on the way out.
+
+use fhir::iti65::Provided;
+use serde_json::{Value, json};
+use uuid::Uuid;
+use xds::Identifier;
+
+use crate::patients::Resolved;
+
+/// The key of a submission: its uniqueId. A source that gives none gets one made of what it sent, so that sending the same
+/// again is a repetition.
+pub(crate) fn key_of(provided: &mut Provided, client: &str, patient: &Resolved, digest: &[u8; 32]) -> String {
+    if let Some(unique_id) = &provided.submission.submission_set.unique_id {
+        return unique_id.value.clone();
+    }
+    let documents = &provided.submission.documents;
+    let mut masters: Vec<&Identifier> = documents.iter().map(|document| &document.unique_id).collect();
+    masters.sort();
+    let mut name = format!("{client}\n{}\n", patient.id).into_bytes();
+    for master in masters {
+        name.extend_from_slice(format!("{}|{}\n", master.system, master.value).as_bytes());
+    }
+    name.extend_from_slice(digest);
+    let made = Uuid::new_v5(&Uuid::NAMESPACE_OID, &name).as_u128();
+    let unique_id =
+        Identifier { system: "urn:ietf:rfc:3986".to_owned(), value: format!("urn:oid:2.25.{made}") };
+    set_unique_id(provided, &unique_id);
+    unique_id.value
+}
+
+/// Gives the submission set its uniqueId, in the domain object and in what is carried with it.
+fn set_unique_id(provided: &mut Provided, unique_id: &Identifier) {
+    let set = &mut provided.submission.submission_set;
+    set.unique_id = Some(unique_id.clone());
+    let Some(Ok(Value::Object(mut list))) = set.carried.fhir.as_deref().map(serde_json::from_str::<Value>)
+    else {
+        return;
+    };
+    let identifier = json!({ "use": "usual", "system": unique_id.system, "value": unique_id.value });
+    match list.get_mut("identifier").and_then(Value::as_array_mut) {
+        Some(identifiers) => identifiers.push(identifier),
+        None => {
+            list.insert("identifier".to_owned(), Value::Array(vec![identifier]));
+        }
+    }
+    set.carried.fhir = Some(Value::Object(list).to_string());
+}
+
+/// A digest as it stands in headers and records.
+pub(crate) fn hexadecimal(digest: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digit = |half: u8| char::from(DIGITS[usize::from(half & 0xf)]);
+    digest.iter().flat_map(|byte| [digit(byte >> 4), digit(*byte)]).collect()
+}
+
+/// Whether this is a blob's id: 32 hexadecimal digits.
+pub(crate) fn is_blob_id(id: &str) -> bool {
+    id.len() == 32 && id.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_is_written_in_lower_case_digits() {
+        assert_eq!(hexadecimal(&[0x00, 0x9f, 0xff]), "009fff");
+    }
+
+    #[test]
+    fn only_what_the_store_can_have_made_is_a_blob_id() {
+        assert!(is_blob_id("0123456789abcdef0123456789abcdef"));
+        for wrong in ["", "x y", "0123456789ABCDEF0123456789ABCDEF", "../../etc/passwd"] {
+            assert!(!is_blob_id(wrong), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,312 @@
+//! Provide Document Bundle [ITI-65]: bytes first, one commit point at the registry, then the answer.
+//!
+//! 1. The documents have streamed into the store, everything that needs nobody else has been checked, and the patient is
+//!    known. 2. One synced commit holds the intent, the documents and their bytes. 3. The registry decides. 4. The source
+//!    is answered, and the documents are bound. What is lost on the way is settled later (`settle.rs`). The order was
+//!    model-checked: every step that looks superfluous is what keeps a late or lost message from doing harm.
+
+use std::time::Duration;
+
+use access::Grant;
+use actor::{Audited, Fault, House, Subject, Trail, Transaction};
+use audit::Action;
+use bytes::Bytes;
+use fhir::iti65::{Measured, Provided, Role, write_registration};
+use store::blob::Staged;
+use xds::Findings;
+
+use crate::answer;
+use crate::config::{Settings, SubmissionSettings};
+use crate::disposition;
+use crate::keys::{Held, Keys};
+use crate::naming::{hexadecimal, key_of};
+use crate::patients::{Nobody, Patients, Resolved};
+use crate::records::{Attempt, Document, Intent, Records, State};
+use crate::registrar::{Order, Registrar, Registration, Settled};
+use crate::settle::Settler;
+
+/// When a source should come again whose submission found a peer away.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// A submission as it came in: read, checked, its documents staged.
+pub(crate) struct Received {
+    /// The Bundle.
+    pub(crate) provided: Provided,
+    /// The documents, by entry index.
+    pub(crate) staged: Vec<(usize, Staged)>,
+    /// What they measure.
+    pub(crate) measured: Vec<Measured>,
+}
+
+/// The answer to a source.
+pub(crate) struct Accepted {
+    /// The transaction-response.
+    pub(crate) bundle: Bytes,
+    /// True if the submission was known already.
+    pub(crate) replayed: bool,
+}
+
+/// The use case.
+#[derive(Clone)]
+pub(crate) struct Provide {
+    pub(crate) records: Records,
+    registrar: Registrar,
+    patients: Patients,
+    keys: Keys,
+    settings: SubmissionSettings,
+}
+
+/// What an attempt has come to.
+enum Outcome {
+    Accepted(Accepted),
+    Refused(Findings),
+    /// Certainly not registered, for no fault of the submission.
+    Away,
+    Unknown,
+}
+
+impl Provide {
+    pub(crate) fn new(house: &House<Settings>, settler: Settler) -> Provide {
+        let settings = house.settings.submission.clone();
+        Provide {
+            records: settler.records,
+            registrar: settler.registrar,
+            keys: settler.keys,
+            patients: Patients::new(&house.settings.identity, settings.patient_entries),
+            settings,
+        }
+    }
+}
+
+impl Transaction for Provide {
+    type Request = Received;
+    type Response = Accepted;
+    type Findings = Findings;
+    const NUMBER: &'static str = "ITI-65";
+    const ACTION: Action = Action::Create;
+
+    async fn run(
+        &self,
+        grant: Grant<Provide>,
+        trail: Trail,
+        request: Received,
+    ) -> Result<Audited<Accepted>, Fault<Findings>> {
+        let deadline = self.deadline(&request.measured);
+        let Received { mut provided, staged, measured } = request;
+        let patient = self.patients.resolve(&provided, &trail.context().trace).await.map_err(nobody)?;
+        provided.set_patient(&patient.id, &patient.reference, patient.identifier.as_ref());
+        let digest = provided.digest(&measured);
+        let key = key_of(&mut provided, &grant.caller().name, &patient, &digest);
+        let subject = Subject {
+            patient: Some(patient.id.clone()),
+            entities: vec![format!("SubmissionSet/{key}")],
+            query: None,
+        };
+
+        let wait = self.settings.same_id_wait();
+        let held = self.keys.hold(&key, wait).await.ok_or(Fault::Busy(RETRY))?;
+        let known = self.records.intent(&key)?;
+        let digest = hexadecimal(&digest);
+        let accepted = match replay(known.as_ref().map(|(_, intent)| intent), &digest) {
+            Some(accepted) => accepted,
+            None => {
+                let submission = Submission { key, digest, patient, provided, staged, known };
+                self.submit(submission, held, trail.context(), deadline).await?
+            }
+        };
+        let now = self.records.now();
+        // The registry has decided, so this is no failure of the submission any more.
+        trail
+            .note(&self.records.store, now, subject, accepted)
+            .await
+            .map_err(|_| Fault::Unknown { retry: RETRY })
+    }
+}
+
+/// A submission that nobody knows an answer for yet.
+struct Submission {
+    key: String,
+    digest: String,
+    patient: Resolved,
+    provided: Provided,
+    staged: Vec<(usize, Staged)>,
+    known: Option<(store::Version, Intent)>,
+}
+
+impl Provide {
+    fn deadline(&self, measured: &[Measured]) -> tokio::time::Instant {
+        let mebibytes = measured.iter().map(|document| document.size).sum::<u64>() >> 20;
+        let allowed = self.settings.deadline() + Duration::from_secs(mebibytes);
+        tokio::time::Instant::now() + allowed.min(Duration::from_mins(15))
+    }
+
+    /// Writes the attempt down, lets the registry decide, and tells what that came to.
+    async fn submit(
+        &self,
+        mut submission: Submission,
+        held: Held,
+        context: &actor::Context,
+        deadline: tokio::time::Instant,
+    ) -> Result<Accepted, Fault<Findings>> {
+        let earlier = submission.known.as_ref().map(|(_, intent)| intent);
+        let earlier_in_doubt = earlier.is_some_and(|intent| !intent.open.is_empty());
+        let number = earlier.map_or(0, |intent| intent.last) + 1;
+        let documents = self.documents(&mut submission, number, &context.base);
+        let blobs = documents.iter().map(|(entry, staged, _)| (*entry, staged.id().to_owned())).collect();
+        let forwarded = answer::forwarded(&submission.provided.roles);
+        let attempt = Attempt {
+            attempt: number,
+            digest: submission.digest.clone(),
+            base: context.base.clone(),
+            instant: self.records.now(),
+            slots: answer::slots(&submission.provided, &blobs, &submission.patient.reference),
+        };
+        let order = Order {
+            key: submission.key,
+            attempt: number,
+            digest: submission.digest,
+            body: write_registration(&submission.provided).into(),
+            trace: context.trace.clone(),
+            request: context.request.clone(),
+        };
+        let documents = documents.into_iter().map(|(_, staged, document)| (staged, document)).collect();
+        self.records
+            .open(&order.key, submission.known, attempt.clone(), order.body.clone(), documents)
+            .await?;
+
+        let (registration, doubt) = self.registrar.register(&order, deadline).await;
+        let doubt = doubt || earlier_in_doubt;
+        match self.conclude(order.key, attempt, registration, doubt, held).await? {
+            Outcome::Accepted(accepted) => Ok(accepted),
+            Outcome::Refused(mut findings) => {
+                answer::map_back(&mut findings, &forwarded);
+                Err(Fault::Refused(findings))
+            }
+            Outcome::Away => Err(Fault::Unavailable { peer: "registry".to_owned(), retry: RETRY }),
+            Outcome::Unknown => Err(Fault::Unknown { retry: RETRY }),
+        }
+    }
+
+    /// Says of every document where it is, and what is kept beside it.
+    fn documents(
+        &self,
+        submission: &mut Submission,
+        attempt: u64,
+        base: &str,
+    ) -> Vec<(usize, Staged, Document)> {
+        let host = base.strip_suffix("/fhir").unwrap_or(base);
+        let mut documents = Vec::with_capacity(submission.staged.len());
+        for (entry, staged) in std::mem::take(&mut submission.staged) {
+            let Some(Role::Binary(symbol) | Role::FhirDocument(symbol, _)) =
+                submission.provided.roles.get(entry)
+            else {
+                continue;
+            };
+            let symbol = symbol.clone();
+            let url = format!("{host}/documents/{}", staged.id());
+            submission.provided.set_document(&symbol, &url, staged.size(), staged.sha1(), staged.sha256());
+            let described = submission.provided.submission.documents.iter().find(|d| d.symbol == symbol);
+            let content_type = described.map_or("application/octet-stream", |entry| entry.mime_type.as_str());
+            let title = described.and_then(|entry| entry.title.as_deref());
+            let document = Document {
+                state: State::Staged,
+                key: submission.key.clone(),
+                attempt,
+                content_type: content_type.to_owned(),
+                filename: disposition::filename(title, content_type),
+                entry: None,
+                patient: submission.patient.id.clone(),
+            };
+            documents.push((entry, staged, document));
+        }
+        documents
+    }
+
+    /// What a registration came to. `doubt` is true if this attempt, or one before, may be committed behind our back:
+    /// then a refusal is believed only after the registry has promised never to commit them.
+    async fn conclude(
+        &self,
+        key: String,
+        attempt: Attempt,
+        registration: Registration,
+        doubt: bool,
+        held: Held,
+    ) -> Result<Outcome, Fault<Findings>> {
+        let number = attempt.attempt;
+        let failure = match registration {
+            Registration::Committed { attempt: committed, receipts } if committed == number => {
+                let bundle = answer::compose(&attempt, &receipts, self.records.registry()).into();
+                self.bind(key, number, receipts, held);
+                return Ok(Outcome::Accepted(Accepted { bundle, replayed: false }));
+            }
+            Registration::Committed { attempt: committed, receipts } => {
+                return self.committed_before(&key, committed, &receipts).await;
+            }
+            Registration::Unknown => return Ok(Outcome::Unknown),
+            Registration::Refused(findings) => Outcome::Refused(findings),
+            Registration::Declined(status) => {
+                tracing::error!(status, "the registry declined a registration");
+                Outcome::Away
+            }
+            Registration::NotReached if doubt => {
+                self.records.reject(&key, |open| open == number).await?;
+                return Ok(Outcome::Unknown);
+            }
+            Registration::NotReached => Outcome::Away,
+        };
+        if doubt {
+            match self.registrar.settle(&key, number).await {
+                Ok(Settled::Absent) => {}
+                Ok(Settled::Committed { attempt: committed, receipts }) => {
+                    return self.committed_before(&key, committed, &receipts).await;
+                }
+                Err(_) => return Ok(Outcome::Unknown),
+            }
+        }
+        self.records.reject(&key, |open| open <= number).await?;
+        Ok(failure)
+    }
+
+    /// The registry has committed an attempt that may not be this one: the answer is the one of that attempt.
+    async fn committed_before(
+        &self,
+        key: &str,
+        committed: u64,
+        receipts: &[fhir::iti65::EntryReceipt],
+    ) -> Result<Outcome, Fault<Findings>> {
+        match self.records.close(key, committed, receipts).await {
+            Ok(Some(bundle)) => Ok(Outcome::Accepted(Accepted { bundle, replayed: true })),
+            Ok(None) => {
+                tracing::error!(committed, "the registry committed an attempt that is not in our records");
+                Ok(Outcome::Unknown)
+            }
+            Err(_) => Ok(Outcome::Unknown),
+        }
+    }
+
+    /// Binds the documents and closes the intent beside the answer. If it is lost, settling repeats it. The turn is held
+    /// until then, so that a repeated submission finds the answer.
+    fn bind(&self, key: String, number: u64, receipts: Vec<fhir::iti65::EntryReceipt>, held: Held) {
+        let records = self.records.clone();
+        tokio::spawn(async move {
+            if let Err(error) = records.close(&key, number, &receipts).await {
+                tracing::warn!(%error, "binding was put off until the submission is settled");
+            }
+            drop(held);
+        });
+    }
+}
+
+/// The answer that is known already.
+fn replay(known: Option<&Intent>, digest: &str) -> Option<Accepted> {
+    let closed = known?.closed.as_ref().filter(|closed| closed.digest == digest)?;
+    let bundle = Bytes::copy_from_slice(closed.answer.get().as_bytes());
+    Some(Accepted { bundle, replayed: true })
+}
+
+fn nobody(why: Nobody) -> Fault<Findings> {
+    match why {
+        Nobody::Refused(findings) => Fault::Refused(findings),
+        Nobody::Unavailable => Fault::Unavailable { peer: "identity source".to_owned(), retry: RETRY },
+    }
+}
