@@ -1,1 +1,94 @@
-//! room
+//! The Document Consumer and Document Source for people and scripts: the command `docshare`.
+//!
+//! Lives here: one file per noun, the HTTP client, output formats, exit codes, and what makes hostile answers harmless
+//! (terminal escapes, file names, endless pages, other bytes than promised).
+//! Does not live here: rules of document sharing; the actors judge, this shows their judgement.
+//! Doors: none of our crates so far; everything is said over the wire.
+
+mod arguments;
+mod client;
+mod clock;
+mod config;
+mod curl;
+mod doc;
+mod exit;
+mod outcome;
+mod output;
+mod patient;
+mod progress;
+mod raw;
+mod sanitize;
+mod search;
+mod status;
+mod submission;
+mod token;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::arguments::{Arguments, Global, Noun};
+use crate::client::Client;
+use crate::config::Settings;
+use crate::exit::{Exit, Failure};
+use crate::output::Output;
+use crate::progress::Progress;
+
+/// What every verb works with.
+struct Context {
+    settings: Settings,
+    client: Client,
+    output: Output,
+    progress: Progress,
+}
+
+/// Reads the arguments, carries out the verb, and answers the exit code (`rest-conventions` §5 in words: see [`Exit`]).
+pub fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            return exit::report(&Failure::other(format!("starting the runtime: {error}")), false);
+        }
+    };
+    let quiet = arguments.global.quiet;
+    let ended = runtime.block_on(async {
+        tokio::select! {
+            ended = run(arguments) => ended,
+            signal = tokio::signal::ctrl_c() => match signal {
+                Ok(()) => Ok(Exit::Interrupted),
+                Err(error) => Err(Failure::other(format!("waiting for signals: {error}"))),
+            },
+        }
+    });
+    // Reads of standard input cannot be cancelled; do not wait for them.
+    runtime.shutdown_background();
+    match ended {
+        Ok(exit) => exit.into(),
+        Err(failure) => exit::report(&failure, quiet),
+    }
+}
+
+async fn run(arguments: Arguments) -> Result<Exit, Failure> {
+    let Arguments { global, noun } = arguments;
+    match noun {
+        Noun::Completions { shell } => output::text(&arguments::completions(shell)),
+        Noun::Version => output::text(&format!("docshare {}\n", env!("CARGO_PKG_VERSION"))),
+        Noun::Config(verb) => config::run(verb, &global),
+        Noun::Patient(verb) => patient::run(verb, &context(&global)?).await,
+        Noun::Doc(verb) => doc::run(verb, &context(&global)?).await,
+        Noun::Submission(verb) => submission::run(verb, &context(&global)?).await,
+        Noun::Status => status::run(&context(&global)?).await,
+        Noun::Raw(verb) => raw::run(verb, &context(&global)?).await,
+    }
+}
+
+fn context(global: &Global) -> Result<Context, Failure> {
+    let settings = Settings::resolve(global)?;
+    Ok(Context {
+        client: Client::new(&settings, global),
+        output: Output::new(global),
+        progress: Progress::new(global),
+        settings,
+    })
+}

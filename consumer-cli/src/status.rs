@@ -1,0 +1,81 @@
+//! Whether the actors are there and ready.
+
+use serde_json::{Value, json};
+
+use crate::Context;
+use crate::client::Call;
+use crate::config::Actor;
+use crate::exit::{Exit, Failure};
+use crate::output::{Column, Row, hidden, shown};
+
+const COLUMNS: &[Column] = &[
+    shown("actor"),
+    shown("url"),
+    shown("answers"),
+    shown("ready"),
+    shown("software"),
+    shown("fhir"),
+    hidden("admin"),
+    shown("remark"),
+];
+
+/// What was learned of one actor.
+struct Learned {
+    row: Row,
+    exit: Exit,
+}
+
+pub(crate) async fn run(context: &Context) -> Result<Exit, Failure> {
+    let mut listing = context.output.list(COLUMNS)?;
+    let mut exits = Vec::new();
+    for actor in context.settings.actors() {
+        let learned = ask(context, actor).await;
+        exits.push(learned.exit);
+        listing.push(&learned.row)?;
+    }
+    listing.finish()?;
+    let failures: Vec<Exit> = exits.iter().copied().filter(|exit| *exit != Exit::Done).collect();
+    Ok(Exit::of_many(exits.len() - failures.len(), &failures))
+}
+
+async fn ask(context: &Context, actor: &Actor) -> Learned {
+    let mut row = Row::new();
+    row.insert("actor".into(), json!(actor.name));
+    row.insert("url".into(), json!(actor.base));
+    row.insert("admin".into(), json!(actor.admin));
+    let metadata = context.client.ask(Call::get(format!("{}/metadata", actor.base), "metadata").fhir()).await;
+    let (ready, not_ready) = readiness(context, actor).await;
+    row.insert("ready".into(), json!(ready));
+    let mut remark = not_ready;
+    let mut exit = if ready == "no" { Exit::Server } else { Exit::Done };
+    match metadata.and_then(|answer| answer.json("metadata")) {
+        Ok(statement) => {
+            row.insert("answers".into(), json!("yes"));
+            row.insert("software".into(), json!(software(&statement)));
+            row.insert("fhir".into(), statement["fhirVersion"].clone());
+        }
+        Err(failure) => {
+            row.insert("answers".into(), json!("no"));
+            exit = failure.exit;
+            remark = failure.text;
+        }
+    }
+    row.insert("remark".into(), json!(remark));
+    Learned { row, exit }
+}
+
+/// `yes`, `no` or `unknown`, and why not.
+async fn readiness(context: &Context, actor: &Actor) -> (&'static str, String) {
+    let Some(admin) = &actor.admin else { return ("unknown", String::new()) };
+    let call = Call::get(format!("{}/readyz", admin.trim_end_matches('/')), "readiness");
+    match context.client.send(call).await {
+        Ok(answer) if answer.status == 200 => ("yes", String::new()),
+        Ok(answer) => ("no", String::from_utf8_lossy(&answer.body).trim().chars().take(200).collect()),
+        Err(_) => ("unknown", String::new()),
+    }
+}
+
+fn software(statement: &Value) -> String {
+    let part = |name: &str| statement["software"][name].as_str().unwrap_or("").to_owned();
+    format!("{} {}", part("name"), part("version")).trim().to_owned()
+}
