@@ -8,6 +8,7 @@
 pub mod bundle;
 pub mod capability;
 pub mod document_reference;
+mod element;
 pub mod iti104;
 pub mod iti65;
 pub mod iti66;
@@ -22,3 +23,4 @@ pub mod page;
 pub mod patient;
 pub mod schema;
 pub mod search;
+pub mod when;

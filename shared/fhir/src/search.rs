@@ -113,3 +113,8 @@ pub fn token(_value: &str) -> Result<xds::Token, String> {
 pub fn date(_value: &str) -> Result<xds::Moment, String> {
     todo!()
 }
+
+/// The name=value pairs of a query string or form, decoded.
+pub(crate) fn pairs(query: &str) -> Vec<(String, String)> {
+    url::form_urlencoded::parse(query.as_bytes()).into_owned().collect()
+}

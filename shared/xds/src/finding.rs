@@ -63,6 +63,8 @@ pub enum Rule {
     NotSupported,
     /// More than a limit allows: of entries or documents.
     TooCostly,
+    /// A search with more parameters, alternatives or bytes than a limit allows.
+    SearchTooCostly,
     /// Longer than a limit allows.
     TooLong,
     /// No profile, or one we do not know.
@@ -125,12 +127,22 @@ pub enum Rule {
     DomainNotFound,
 }
 
+/// Which actor speaks: some XDS codes have a registry form and a repository form.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Side {
+    /// The registry's form.
+    #[default]
+    Registry,
+    /// The repository's form.
+    Repository,
+}
+
 /// What a rule is called on each face.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Row {
     /// Ours: kebab-case, stable.
     pub code: &'static str,
-    /// The XDS error code, where one fits. `Registry` and `Repository` forms differ: see [`Rule::xds_code`].
+    /// The XDS error code, where one fits, in the registry's form; see [`Rule::xds_code`].
     pub xds: Option<&'static str>,
     /// HTTP status.
     pub status: u16,
@@ -139,6 +151,194 @@ pub struct Row {
     /// Where it is written.
     pub section: &'static str,
 }
+
+impl Rule {
+    /// Every rule, in the order of the documentation.
+    pub const ALL: &'static [Rule] = &[
+        Rule::Structure,
+        Rule::Value,
+        Rule::Required,
+        Rule::Invariant,
+        Rule::NotSupported,
+        Rule::TooCostly,
+        Rule::SearchTooCostly,
+        Rule::TooLong,
+        Rule::UnknownProfile,
+        Rule::MetadataRequired,
+        Rule::MetadataInvalid,
+        Rule::ContentMismatch,
+        Rule::InvalidDocumentContent,
+        Rule::MissingDocument,
+        Rule::MissingDocumentMetadata,
+        Rule::UnknownPatient,
+        Rule::PatientIdDoesNotMatch,
+        Rule::DuplicateUniqueIdInMessage,
+        Rule::DuplicateUniqueId,
+        Rule::NonIdenticalHash,
+        Rule::NonIdenticalSize,
+        Rule::UnresolvedReference,
+        Rule::DeprecatedDocument,
+        Rule::DuplicateFullUrl,
+        Rule::BusinessRule,
+        Rule::CodeInvalid,
+        Rule::SearchTooBroad,
+        Rule::UnknownParameter,
+        Rule::UnsupportedModifier,
+        Rule::PageInvalid,
+        Rule::PageExpired,
+        Rule::MultipleMatches,
+        Rule::VersionConflict,
+        Rule::AssigningAuthorityNotFound,
+        Rule::SourceIdentifierNotFound,
+        Rule::TargetSystemNotFound,
+        Rule::DomainNotFound,
+    ];
+
+    /// What this rule is called, on every face.
+    pub fn row(self) -> Row {
+        let row = |code, xds, status, issue, section| Row { code, xds, status, issue, section };
+        match self {
+            Rule::Structure => row("structure", None, 400, "structure", "FHIR R4 json"),
+            Rule::Value => row("value", None, 400, "value", "FHIR R4 datatypes"),
+            Rule::Required => row("required", None, 400, "required", "FHIR R4"),
+            Rule::Invariant => row("invariant", None, 400, "invariant", "FHIR R4"),
+            Rule::NotSupported => row("not-supported", None, 400, "not-supported", "FHIR R4 http"),
+            Rule::TooCostly => row("too-costly", None, 413, "too-costly", "limits"),
+            Rule::SearchTooCostly => row("search-too-costly", None, 400, "too-costly", "limits"),
+            Rule::TooLong => row("too-long", None, 413, "too-long", "limits"),
+            Rule::UnknownProfile => row("unknown-profile", None, 400, "value", "MHD 2:3.65.4.1.2.1"),
+            Rule::MetadataRequired => {
+                row("metadata-required", Some(REGISTRY_METADATA), 400, "required", "TF-3 4.3.1")
+            }
+            Rule::MetadataInvalid => {
+                row("metadata-invalid", Some(REGISTRY_METADATA), 400, "invariant", "TF-3 4.2.3")
+            }
+            Rule::ContentMismatch => row(
+                "content-mismatch",
+                Some(REPOSITORY_METADATA),
+                400,
+                "invariant",
+                "TF-3 4.2.3.2.10, 4.2.3.2.23",
+            ),
+            Rule::InvalidDocumentContent => row(
+                "invalid-document-content",
+                Some("InvalidDocumentContent"),
+                400,
+                "invariant",
+                "TF-3 4.2.4.1-2",
+            ),
+            Rule::MissingDocument => {
+                row("missing-document", Some("XDSMissingDocument"), 400, "required", "TF-3 4.2.4.1-2")
+            }
+            Rule::MissingDocumentMetadata => row(
+                "missing-document-metadata",
+                Some("XDSMissingDocumentMetadata"),
+                400,
+                "required",
+                "TF-3 4.2.4.1-2",
+            ),
+            Rule::UnknownPatient => row(
+                "unknown-patient",
+                Some("XDSUnknownPatientId"),
+                400,
+                "not-found",
+                "ITI TF-2 3.42.4.1.3.3.1",
+            ),
+            Rule::PatientIdDoesNotMatch => row(
+                "patient-does-not-match",
+                Some("XDSPatientIdDoesNotMatch"),
+                400,
+                "invariant",
+                "ITI TF-2 3.42.4.1.3.3.1",
+            ),
+            Rule::DuplicateUniqueIdInMessage => row(
+                "duplicate-unique-id-in-message",
+                Some(REGISTRY_DUPLICATE),
+                400,
+                "duplicate",
+                "TF-3 4.2.4.1-2",
+            ),
+            Rule::DuplicateUniqueId => row(
+                "duplicate-unique-id",
+                Some("XDSDuplicateUniqueIdInRegistry"),
+                409,
+                "duplicate",
+                "TF-3 4.2.4.1-2",
+            ),
+            Rule::NonIdenticalHash => {
+                row("non-identical-hash", Some("XDSNonIdenticalHash"), 409, "conflict", "TF-3 4.2.4.1-2")
+            }
+            Rule::NonIdenticalSize => {
+                row("non-identical-size", Some("XDSNonIdenticalSize"), 409, "conflict", "TF-3 4.2.4.1-2")
+            }
+            Rule::UnresolvedReference => row(
+                "unresolved-reference",
+                Some("UnresolvedReferenceException"),
+                400,
+                "not-found",
+                "TF-3 4.2.4.1-2",
+            ),
+            Rule::DeprecatedDocument => row(
+                "deprecated-document",
+                Some("XDSRegistryDeprecatedDocumentError"),
+                400,
+                "business-rule",
+                "TF-3 4.2.2.2",
+            ),
+            Rule::DuplicateFullUrl => row("duplicate-full-url", None, 400, "invariant", "FHIR R4 bdl-7"),
+            Rule::BusinessRule => row("business-rule", None, 400, "business-rule", "MHD 2:3.65.4.1.2"),
+            Rule::CodeInvalid => {
+                row("code-invalid", Some(REGISTRY_METADATA), 400, "code-invalid", "TF-3 4.2.3.1.2")
+            }
+            Rule::SearchTooBroad => row("search-too-broad", None, 400, "required", "MHD 2:3.67.4.1.2"),
+            Rule::UnknownParameter => row("unknown-parameter", None, 400, "not-supported", "FHIR R4 search"),
+            Rule::UnsupportedModifier => {
+                row("unsupported-modifier", None, 400, "not-supported", "FHIR R4 search")
+            }
+            Rule::PageInvalid => row("page-invalid", None, 400, "value", "FHIR R4 search"),
+            Rule::PageExpired => row("page-expired", None, 410, "expired", "FHIR R4 search"),
+            Rule::MultipleMatches => row("multiple-matches", None, 412, "multiple-matches", "FHIR R4 http"),
+            Rule::VersionConflict => row("version-conflict", None, 412, "conflict", "FHIR R4 http"),
+            Rule::AssigningAuthorityNotFound => {
+                row("assigning-authority-not-found", None, 400, "code-invalid", "PIXm 2:3.83.4.2.2")
+            }
+            Rule::SourceIdentifierNotFound => {
+                row("source-identifier-not-found", None, 404, "not-found", "PIXm 2:3.83.4.2.2")
+            }
+            Rule::TargetSystemNotFound => {
+                row("target-system-not-found", None, 403, "code-invalid", "PIXm 2:3.83.4.2.2")
+            }
+            Rule::DomainNotFound => row("domain-not-found", None, 404, "not-found", "PDQm 2:3.78.4.1.3"),
+        }
+    }
+
+    /// The XDS error code as this actor writes it.
+    pub fn xds_code(self, side: Side) -> Option<&'static str> {
+        let code = self.row().xds?;
+        Some(match (side, code) {
+            (Side::Repository, REGISTRY_METADATA) => REPOSITORY_METADATA,
+            (Side::Repository, REGISTRY_DUPLICATE) => "XDSRepositoryDuplicateUniqueIdInMessage",
+            (Side::Registry | Side::Repository, code) => code,
+        })
+    }
+
+    /// How basic a problem is: what must be mended first comes first.
+    fn rank(self) -> u8 {
+        match self {
+            Rule::TooLong | Rule::TooCostly => 0,
+            Rule::Structure | Rule::NotSupported => 1,
+            Rule::UnknownProfile => 2,
+            rule => match rule.row().status {
+                400 => 3,
+                _ => 4,
+            },
+        }
+    }
+}
+
+const REGISTRY_METADATA: &str = "XDSRegistryMetadataError";
+const REPOSITORY_METADATA: &str = "XDSRepositoryMetadataError";
+const REGISTRY_DUPLICATE: &str = "XDSRegistryDuplicateUniqueIdInMessage";
 
 /// One broken rule: which, where, and in a sentence what was found and what is accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -151,16 +351,28 @@ pub struct Finding {
     pub at: Place,
     /// One sentence: what, where, what to do. Never another patient's data.
     pub text: String,
+    /// Whose form of the XDS code is printed.
+    pub side: Side,
 }
 
 impl Finding {
     /// An error.
     pub fn error(rule: Rule, at: Place, text: impl Into<String>) -> Finding {
-        Finding { severity: Severity::Error, rule, at, text: text.into() }
+        Finding { severity: Severity::Error, rule, at, text: text.into(), side: Side::Registry }
     }
     /// A warning.
     pub fn warning(rule: Rule, at: Place, text: impl Into<String>) -> Finding {
-        Finding { severity: Severity::Warning, rule, at, text: text.into() }
+        Finding { severity: Severity::Warning, rule, at, text: text.into(), side: Side::Registry }
+    }
+    /// The same, as the repository says it.
+    #[must_use]
+    pub fn by(mut self, side: Side) -> Finding {
+        self.side = side;
+        self
+    }
+    /// The XDS error code it is reported as.
+    pub fn xds_code(&self) -> Option<&'static str> {
+        self.rule.xds_code(self.side)
     }
 }
 
@@ -172,3 +384,49 @@ impl fmt::Display for Finding {
 
 /// All findings of a request.
 pub type Findings = Vec<Finding>;
+
+/// Puts the worst first: by severity, then by what must be mended first; otherwise the order of the request stays.
+pub fn sort(findings: &mut [Finding]) {
+    findings.sort_by_key(|finding| (std::cmp::Reverse(finding.severity), finding.rule.rank()));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_rule_has_a_code_of_its_own() {
+        let mut codes: Vec<_> = Rule::ALL.iter().map(|rule| rule.row().code).collect();
+        codes.sort_unstable();
+        codes.dedup();
+        assert_eq!(codes.len(), Rule::ALL.len());
+    }
+
+    #[test]
+    fn codes_are_kebab_case() {
+        for rule in Rule::ALL {
+            let code = rule.row().code;
+            assert!(code.bytes().all(|b| b.is_ascii_lowercase() || b == b'-'), "{code}");
+        }
+    }
+
+    #[test]
+    fn the_repository_speaks_of_metadata_in_its_own_form() {
+        assert_eq!(Rule::MetadataRequired.xds_code(Side::Repository), Some(REPOSITORY_METADATA));
+        assert_eq!(Rule::MetadataRequired.xds_code(Side::Registry), Some(REGISTRY_METADATA));
+        assert_eq!(Rule::UnknownPatient.xds_code(Side::Repository), Some("XDSUnknownPatientId"));
+    }
+
+    #[test]
+    fn errors_come_before_warnings_and_shape_before_metadata() {
+        let mut findings = vec![
+            Finding::warning(Rule::Structure, Place::whole(), "a"),
+            Finding::error(Rule::DuplicateUniqueId, Place::whole(), "b"),
+            Finding::error(Rule::MetadataRequired, Place::whole(), "c"),
+            Finding::error(Rule::TooLong, Place::whole(), "d"),
+        ];
+        sort(&mut findings);
+        let texts: Vec<_> = findings.iter().map(|f| f.text.as_str()).collect();
+        assert_eq!(texts, ["d", "c", "b", "a"]);
+    }
+}

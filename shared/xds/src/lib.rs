@@ -15,7 +15,7 @@ pub mod types;
 
 pub use attribute::Attribute;
 pub use filter::{Filter, Moment, Token};
-pub use finding::{Finding, Findings, Place, Rule, Severity};
+pub use finding::{Finding, Findings, Place, Rule, Severity, Side};
 pub use types::{
     Association, AssociationType, Author, Availability, Carried, Code, DocumentEntry, EntryUuid, Folder,
     Hash, Identifier, Members, ObjectRef, Patient, Profile, Submission, SubmissionSet, Timestamp,

@@ -1,0 +1,185 @@
+//! What the objects of a Bundle say about each other: members of lists, relations of documents.
+
+use serde_json::Value;
+use xds::{Association, AssociationType, EntryUuid, Finding, Findings, ObjectRef, Place, Rule, Submission};
+
+use super::request::{Door, Entry, Kind};
+use crate::element::{identifier, items, text};
+
+/// The entries, and where they came in.
+pub(super) struct Links<'a> {
+    pub(super) entries: &'a [Entry<'a>],
+    pub(super) door: Door,
+}
+
+impl Links<'_> {
+    /// Fills the associations of a submission.
+    pub(super) fn follow(&self, submission: &mut Submission, findings: &mut Findings) {
+        let set = submission.submission_set.symbol.clone();
+        let mut associations = Vec::new();
+        for entry in self.entries {
+            match entry.kind {
+                Kind::SubmissionSet | Kind::Folder { .. } => self.members(entry, &mut associations, findings),
+                Kind::Document => self.relations(entry, &mut associations, findings),
+                Kind::Binary | Kind::FhirDocument | Kind::Patch | Kind::Patient => {}
+            }
+        }
+        self.complete(&set, &mut associations, findings);
+        submission.associations = associations;
+    }
+
+    fn members(&self, list: &Entry<'_>, associations: &mut Vec<Association>, findings: &mut Findings) {
+        for (index, item) in items(list.resource, "entry").iter().enumerate() {
+            let at = list.place().member("entry").item(index).member("item");
+            let Some(target) = item.get("item").and_then(|item| self.target(item, list.kind)) else {
+                let text = "The member is neither in this Bundle nor named as a registered document.";
+                findings.push(Finding::error(Rule::UnresolvedReference, at, text));
+                continue;
+            };
+            let source = ObjectRef::Symbol(list.symbol.to_owned());
+            if associations.iter().any(|known| known.source == source && known.target == target) {
+                findings.push(Finding::error(Rule::MetadataInvalid, at, "This member is listed twice."));
+                continue;
+            }
+            associations.push(Association { kind: AssociationType::HasMember, source, target, at: at.path });
+        }
+    }
+
+    /// What a list's entry names: an object of this Bundle, or a registered one.
+    fn target(&self, item: &Value, kind: Kind) -> Option<ObjectRef> {
+        if let Some(reference) = text(item, "reference") {
+            if let Some(entry) = self.entry(reference) {
+                let fits = match (kind, entry.kind) {
+                    (_, Kind::Document) => true,
+                    (Kind::SubmissionSet, Kind::Folder { .. }) => true,
+                    _ => false,
+                };
+                return fits.then(|| ObjectRef::Symbol(entry.symbol.to_owned()));
+            }
+            // A bare UUID here is a fullUrl that is missing, not a registered document.
+            if !reference.starts_with("urn:") {
+                return registered(reference, "DocumentReference").map(ObjectRef::Registered);
+            }
+            return None;
+        }
+        item.get("identifier").and_then(identifier).map(named)
+    }
+
+    fn entry(&self, reference: &str) -> Option<&Entry<'_>> {
+        self.entries
+            .iter()
+            .find(|entry| entry.symbol == reference || is_relative_form(entry.symbol, reference))
+    }
+
+    fn relations(&self, document: &Entry<'_>, associations: &mut Vec<Association>, findings: &mut Findings) {
+        let first = associations.len();
+        for (index, relation) in items(document.resource, "relatesTo").iter().enumerate() {
+            let at = document.place().member("relatesTo").item(index);
+            let kind = match text(relation, "code") {
+                Some("replaces") => AssociationType::Replace,
+                Some("transforms") => AssociationType::Transform,
+                Some("appends") => AssociationType::Append,
+                Some("signs") => AssociationType::Signs,
+                // The shape check names the codes there are.
+                _ => continue,
+            };
+            let at = at.member("target");
+            let Some(target) = relation.get("target").and_then(|target| self.related(target)) else {
+                let text = "The document this one relates to is neither in this Bundle nor registered: name it as \
+                            DocumentReference/[id], by its entryUUID, or by its masterIdentifier.";
+                findings.push(Finding::error(Rule::UnresolvedReference, at, text));
+                continue;
+            };
+            if target == ObjectRef::Symbol(document.symbol.to_owned()) {
+                let text = "A document does not relate to itself.";
+                findings.push(Finding::error(Rule::MetadataInvalid, at, text));
+                continue;
+            }
+            let source = ObjectRef::Symbol(document.symbol.to_owned());
+            match join(&mut associations[first..], kind, &target) {
+                Some(known) => known.kind = AssociationType::TransformReplace,
+                None => associations.push(Association { kind, source, target, at: at.path }),
+            }
+        }
+    }
+
+    fn related(&self, target: &Value) -> Option<ObjectRef> {
+        if let Some(reference) = text(target, "reference") {
+            if let Some(entry) = self.entry(reference) {
+                return (entry.kind == Kind::Document).then(|| ObjectRef::Symbol(entry.symbol.to_owned()));
+            }
+            return registered(reference, "DocumentReference").map(ObjectRef::Registered);
+        }
+        target.get("identifier").and_then(identifier).map(named)
+    }
+
+    /// A document or folder the submission set does not list is a member all the same: whoever submits it, submits it.
+    fn complete(&self, set: &str, associations: &mut Vec<Association>, findings: &mut Findings) {
+        let source = ObjectRef::Symbol(set.to_owned());
+        for entry in self.entries {
+            let member = matches!(entry.kind, Kind::Document | Kind::Folder { .. });
+            let target = ObjectRef::Symbol(entry.symbol.to_owned());
+            let listed = associations.iter().any(|known| {
+                known.kind == AssociationType::HasMember && known.source == source && known.target == target
+            });
+            if !member || listed {
+                continue;
+            }
+            let at = entry.place();
+            let text = "The SubmissionSet does not list this; it is taken as its member.";
+            findings.push(Finding::warning(Rule::MetadataInvalid, at.clone(), text));
+            let kind = AssociationType::HasMember;
+            associations.push(Association { kind, source: source.clone(), target, at: at.path });
+        }
+        let any = associations
+            .iter()
+            .any(|known| known.kind == AssociationType::HasMember && known.source == source);
+        let faulty = findings.iter().any(|finding| finding.rule == Rule::UnresolvedReference);
+        if !any && !faulty && self.door == Door::Repository || (!any && !faulty && self.entries.len() == 1) {
+            let text =
+                "The submission has no member: no DocumentReference, no Folder, no registered document.";
+            findings.push(Finding::error(Rule::MetadataRequired, Place::at("Bundle.entry"), text));
+        }
+    }
+}
+
+/// Replaces and transforms of one document are one association (TF-3 4.2.2.2.4).
+fn join<'a>(
+    known: &'a mut [Association],
+    kind: AssociationType,
+    target: &ObjectRef,
+) -> Option<&'a mut Association> {
+    let partner = match kind {
+        AssociationType::Replace => AssociationType::Transform,
+        AssociationType::Transform => AssociationType::Replace,
+        _ => return None,
+    };
+    known.iter_mut().find(|association| association.kind == partner && association.target == *target)
+}
+
+/// A registered object named by one of its identifiers.
+fn named(name: xds::Identifier) -> ObjectRef {
+    match EntryUuid::parse(&name.value).filter(|_| name.value.starts_with("urn:uuid:")) {
+        Some(uuid) if name.system.is_empty() => ObjectRef::Registered(uuid),
+        _ => ObjectRef::Unique(name),
+    }
+}
+
+/// The entryUUID in `Type/[id]`, relative or absolute, with or without version, or in `urn:uuid:[id]`.
+pub(super) fn registered(reference: &str, kind: &str) -> Option<EntryUuid> {
+    if reference.starts_with("urn:uuid:") {
+        return EntryUuid::parse(reference);
+    }
+    let bare = reference.split("/_history/").next()?;
+    let (head, id) = bare.rsplit_once('/')?;
+    let named = head == kind || head.strip_suffix(kind).is_some_and(|base| base.ends_with('/'));
+    if named { EntryUuid::parse(id) } else { None }
+}
+
+/// Whether a relative reference (`Binary/1`) is the entry with this absolute fullUrl.
+pub(super) fn is_relative_form(full_url: &str, reference: &str) -> bool {
+    full_url.starts_with("http")
+        && reference.contains('/')
+        && !reference.contains(':')
+        && full_url.strip_suffix(reference).is_some_and(|base| base.ends_with('/'))
+}

@@ -1,0 +1,58 @@
+//! The PATCH entry that accompanies a replace (`IHE.MHD.Patch.Parameters`): redundant, and the only patch there is.
+
+use serde_json::Value;
+use xds::{AssociationType, Finding, Findings, ObjectRef, Rule, Submission};
+
+use super::members::registered;
+use super::request::{Entry, Kind};
+use crate::element::{items, text};
+
+/// Refuses every patch that does not belong to a replace of the same Bundle.
+pub(super) fn check(entries: &[Entry<'_>], submission: &Submission, findings: &mut Findings) {
+    for entry in entries.iter().filter(|entry| entry.kind == Kind::Patch) {
+        if !is_supersede(entry.resource) {
+            let text =
+                "The only patch of ITI-65 is one operation: replace DocumentReference.status by superseded.";
+            findings.push(Finding::error(Rule::BusinessRule, entry.place(), text));
+        } else if !is_replaced(entry.url, entries, submission) {
+            let place = xds::Place::at(format!("Bundle.entry[{}].request.url", entry.index));
+            let text = "No document of this Bundle replaces the one that is patched; nothing else may change its status.";
+            findings.push(Finding::error(Rule::BusinessRule, place, text));
+        }
+    }
+}
+
+/// Whether it is the one operation there is; the order of its parts is free.
+fn is_supersede(parameters: &Value) -> bool {
+    let [operation] = items(parameters, "parameter") else { return false };
+    let parts = items(operation, "part");
+    let part = |name: &str| parts.iter().find(|part| text(part, "name") == Some(name));
+    let says = |name: &str, kinds: [&str; 2], value: &str| {
+        part(name).is_some_and(|part| kinds.iter().any(|kind| text(part, kind) == Some(value)))
+    };
+    text(operation, "name") == Some("operation")
+        && parts.len() == 3
+        && says("type", ["valueCode", "valueString"], "replace")
+        && says("path", ["valueString", "valueCode"], "DocumentReference.status")
+        && says("value", ["valueCode", "valueString"], "superseded")
+}
+
+fn is_replaced(url: &str, entries: &[Entry<'_>], submission: &Submission) -> bool {
+    let patched = registered(url, "DocumentReference");
+    let replaces = submission.associations.iter().filter(|association| association.kind.replaces());
+    let by_reference = replaces.clone().any(|association| match &association.target {
+        ObjectRef::Registered(uuid) => patched.as_ref() == Some(uuid),
+        // By identifier: that it is the same document, the registry knows.
+        ObjectRef::Unique(_) => patched.is_some() || url.starts_with("DocumentReference?identifier="),
+        ObjectRef::Symbol(_) => false,
+    });
+    // A replace whose target could not be read has its own finding.
+    by_reference
+        || (patched.is_none()
+            && entries.iter().filter(|entry| entry.kind == Kind::Document).any(|entry| {
+                items(entry.resource, "relatesTo").iter().any(|relation| {
+                    text(relation, "code") == Some(AssociationType::Replace.edge())
+                        && relation.get("target").and_then(|target| text(target, "reference")) == Some(url)
+                })
+            }))
+}

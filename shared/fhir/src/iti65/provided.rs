@@ -1,0 +1,191 @@
+//! A submission as it was read, and what the repository adds to it before it is registered.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+use serde_json::{Value, json};
+use xds::{Finding, Hash, Identifier, Patient, Submission};
+
+use crate::document_reference::{set_attachment, set_name};
+use crate::element::{Purpose, set_subject, unique_id_identifier};
+
+/// A document of a submission as it was measured while it came in.
+#[derive(Debug, Clone)]
+pub struct Measured {
+    /// Index of its entry in the Bundle.
+    pub entry: usize,
+    /// Bytes.
+    pub size: u64,
+    /// SHA-1.
+    pub sha1: [u8; 20],
+    /// SHA-256.
+    pub sha256: [u8; 32],
+}
+
+/// What an entry of the Bundle is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Role {
+    /// The submission set, a document or a folder, by symbol.
+    Object(String),
+    /// The bytes of a document: the symbol of the document entry they belong to.
+    Binary(String),
+    /// A FHIR document (Bundle): the symbol of the document entry it belongs to, and its bytes.
+    FhirDocument(String, Bytes),
+    /// The status change that accompanies a replace: the reference it patches.
+    Patch(String),
+    /// The Patient resource sent along.
+    Patient,
+}
+
+/// A Bundle read whole.
+#[derive(Debug, Clone)]
+pub struct Provided {
+    /// The submission.
+    pub submission: Submission,
+    /// What each entry of the Bundle is, in order.
+    pub roles: Vec<Role>,
+    /// The Patient resource sent along, with its fullUrl.
+    pub patient: Option<(String, Value)>,
+    /// Reservations.
+    pub warnings: Vec<Finding>,
+    /// `Bundle.entry`.
+    pub(super) entries: Vec<Value>,
+    /// The profile the Bundle claimed.
+    pub(super) claimed: String,
+}
+
+impl Provided {
+    /// How the source named the patient.
+    pub fn patient(&self) -> &Patient {
+        &self.submission.submission_set.patient
+    }
+
+    /// Says who the patient is: sets id and reference in every object (domain and carried), keeping a logical identifier.
+    pub fn set_patient(&mut self, id: &str, reference: &str, identifier: Option<&Identifier>) {
+        let submission = &mut self.submission;
+        let patients = std::iter::once(&mut submission.submission_set.patient)
+            .chain(submission.documents.iter_mut().map(|document| &mut document.patient))
+            .chain(submission.folders.iter_mut().map(|folder| &mut folder.patient));
+        for patient in patients {
+            patient.id = Some(id.to_owned());
+            patient.reference = Some(reference.to_owned());
+            if let Some(identifier) = identifier {
+                patient.identifier = Some(identifier.clone());
+            }
+        }
+        let patient = self.submission.submission_set.patient.clone();
+        for (entry, role) in self.entries.iter_mut().zip(&self.roles) {
+            if let (Role::Object(_), Some(resource)) = (role, resource(entry)) {
+                set_subject(resource, &patient);
+            }
+        }
+    }
+
+    /// Says where the bytes of a document are and what they measure (domain and carried).
+    pub fn set_document(&mut self, symbol: &str, url: &str, size: u64, sha1: [u8; 20], sha256: [u8; 32]) {
+        if let Some(document) =
+            self.submission.documents.iter_mut().find(|document| document.symbol == symbol)
+        {
+            document.url = url.to_owned();
+            document.size = Some(size);
+            document.hash = Some(Hash(sha1));
+            document.sha256 = Some(sha256);
+        }
+        let entry = self.entry_of(symbol);
+        let attachment = entry.and_then(|entry| entry.pointer_mut("/resource/content/0/attachment"));
+        if let Some(attachment) = attachment {
+            set_attachment(attachment, url, size, Hash(sha1), Some(sha256));
+        }
+    }
+
+    /// Gives the submission set the uniqueId its source left out (domain and carried).
+    pub fn set_unique_id(&mut self, name: &Identifier) {
+        self.submission.submission_set.unique_id = Some(name.clone());
+        let symbol = self.submission.submission_set.symbol.clone();
+        if let Some(resource) = self.entry_of(&symbol).and_then(resource) {
+            set_name(resource, unique_id_identifier(name), Purpose::UniqueId);
+        }
+    }
+
+    /// SHA-256 of the canonical submission: symbolic ids replaced by what they stand for, order of entries and members
+    /// without meaning, each document as SHA-256 and size (reliability 2). To be taken before `set_document`, after
+    /// `set_patient`.
+    pub fn digest(&self, measured: &[Measured]) -> [u8; 32] {
+        super::digest::of(self, measured)
+    }
+
+    /// Takes a path of the registration back to the Bundle the source sent: `Bundle.entry[n]` counts its entries.
+    pub fn original_path(&self, path: &str) -> String {
+        let moved = path.strip_prefix("Bundle.entry[").and_then(|rest| {
+            let (index, rest) = rest.split_once(']')?;
+            let index: usize = index.parse().ok()?;
+            let (original, _) = self
+                .roles
+                .iter()
+                .enumerate()
+                .filter(|(_, role)| matches!(role, Role::Object(_)))
+                .nth(index)?;
+            Some(format!("Bundle.entry[{original}]{rest}"))
+        });
+        moved.unwrap_or_else(|| path.to_owned())
+    }
+
+    fn entry_of(&mut self, symbol: &str) -> Option<&mut Value> {
+        let index = self.roles.iter().position(|role| matches!(role, Role::Object(s) if s == symbol))?;
+        self.entries.get_mut(index)
+    }
+}
+
+fn resource(entry: &mut Value) -> Option<&mut serde_json::Map<String, Value>> {
+    entry.get_mut("resource")?.as_object_mut()
+}
+
+/// Writes the registration of a submission for the registry: the Bundle without its bytes. SHA-256 travels in an extension.
+/// It holds the entries of the submission set, the documents and the folders, in the order of the source's Bundle.
+pub fn write_registration(provided: &Provided) -> Vec<u8> {
+    let mut out = Vec::with_capacity(16 << 10);
+    out.extend_from_slice(br#"{"resourceType":"Bundle","meta":{"profile":"#);
+    out.extend_from_slice(json!([provided.claimed]).to_string().as_bytes());
+    out.extend_from_slice(br#"},"type":"transaction","entry":["#);
+    let objects =
+        provided.entries.iter().zip(&provided.roles).filter(|(_, role)| matches!(role, Role::Object(_)));
+    for (count, (entry, _)) in objects.enumerate() {
+        if count > 0 {
+            out.push(b',');
+        }
+        serde_json::to_writer(&mut out, entry).expect("a value of text-keyed members is written to memory");
+    }
+    out.extend_from_slice(b"]}");
+    out
+}
+
+/// Replaces symbols (fullUrls) by the references they became, wherever a resource holds one as a whole string: in
+/// `carried`, once ids are assigned.
+pub fn resolve<S: AsRef<str>>(resource: &str, references: &[(S, S)]) -> String {
+    // Most resources hold none beyond those that are rewritten anyway.
+    let known: HashMap<&str, &str> =
+        references.iter().map(|(symbol, to)| (symbol.as_ref(), to.as_ref())).collect();
+    if !known.keys().any(|symbol| resource.contains(symbol)) {
+        return resource.to_owned();
+    }
+    match serde_json::from_str::<Value>(resource) {
+        Ok(mut value) => {
+            replace(&mut value, &known);
+            value.to_string()
+        }
+        Err(_) => resource.to_owned(),
+    }
+}
+
+fn replace(value: &mut Value, known: &HashMap<&str, &str>) {
+    match value {
+        Value::String(text) => {
+            if let Some(to) = known.get(text.as_str()) {
+                *text = (*to).to_owned();
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(|item| replace(item, known)),
+        Value::Object(members) => members.values_mut().for_each(|member| replace(member, known)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}

@@ -1,0 +1,236 @@
+//! Points in time as FHIR writes them, and the stretch each stands for: `2024-02` is the whole month.
+
+use xds::Timestamp;
+
+const SECOND: i64 = 1_000_000;
+const DAY: i64 = 86_400 * SECOND;
+
+/// How precisely a time was written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Precision {
+    /// `2024`.
+    Year,
+    /// `2024-02`.
+    Month,
+    /// `2024-02-07`.
+    Day,
+    /// `2024-02-07T13:28Z`, which only searches allow.
+    Minute,
+    /// `2024-02-07T13:28:17Z`, or with a fraction.
+    Second,
+}
+
+/// A time as read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct When {
+    /// Microseconds since 1970, inclusive.
+    pub from: i64,
+    /// Exclusive end.
+    pub to: i64,
+    /// How precisely it was written.
+    pub precision: Precision,
+    /// Whether it names its zone.
+    pub zoned: bool,
+}
+
+/// Reads a date of any precision; without zone it is taken as UTC. Refuses days and hours that do not exist.
+pub fn read(text: &str) -> Option<When> {
+    let bytes = text.as_bytes();
+    let year = number(bytes, 0, 4)?;
+    if year == 0 {
+        return None;
+    }
+    if bytes.len() == 4 {
+        return Some(stretch(days(year, 1, 1) * DAY, days(year + 1, 1, 1) * DAY, Precision::Year));
+    }
+    expect(bytes, 4, b'-')?;
+    let month = number(bytes, 5, 2).filter(|m| (1..=12).contains(m))?;
+    if bytes.len() == 7 {
+        let (next_year, next_month) = if month == 12 { (year + 1, 1) } else { (year, month + 1) };
+        let end = days(next_year, next_month, 1) * DAY;
+        return Some(stretch(days(year, month, 1) * DAY, end, Precision::Month));
+    }
+    expect(bytes, 7, b'-')?;
+    let day = number(bytes, 8, 2).filter(|d| (1..=days_of_month(year, month)).contains(d))?;
+    let midnight = days(year, month, day) * DAY;
+    if bytes.len() == 10 {
+        return Some(stretch(midnight, midnight + DAY, Precision::Day));
+    }
+    expect(bytes, 10, b'T')?;
+    time_of_day(bytes, midnight)
+}
+
+/// Reads a time and keeps its text.
+pub fn timestamp(text: &str) -> Option<Timestamp> {
+    read(text).map(|when| Timestamp { text: text.to_owned(), from: when.from, to: when.to })
+}
+
+/// Writes microseconds since 1970 as a FHIR instant with milliseconds.
+pub fn instant(micros: i64) -> String {
+    let (day, rest) = (micros.div_euclid(DAY), micros.rem_euclid(DAY));
+    let (year, month, date) = civil(day);
+    let (seconds, millis) = (rest / SECOND, rest % SECOND / 1000);
+    let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+    format!("{year:04}-{month:02}-{date:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
+}
+
+fn stretch(from: i64, to: i64, precision: Precision) -> When {
+    When { from, to, precision, zoned: false }
+}
+
+fn time_of_day(bytes: &[u8], midnight: i64) -> Option<When> {
+    let hour = number(bytes, 11, 2).filter(|h| *h < 24)?;
+    expect(bytes, 13, b':')?;
+    let minute = number(bytes, 14, 2).filter(|m| *m < 60)?;
+    let mut at = 16;
+    let (mut micros, mut width, mut precision) = (0, 60 * SECOND, Precision::Minute);
+    if bytes.get(at) == Some(&b':') {
+        // A leap second is legal in FHIR; it counts into the next minute.
+        let second = number(bytes, 17, 2).filter(|s| *s <= 60)?;
+        (micros, width, precision) = (second * SECOND, SECOND, Precision::Second);
+        at = 19;
+        if bytes.get(at) == Some(&b'.') {
+            let digits = bytes[at + 1..].iter().take_while(|b| b.is_ascii_digit()).count();
+            if digits == 0 {
+                return None;
+            }
+            for digit in &bytes[at + 1..at + 1 + digits] {
+                width /= 10;
+                micros += i64::from(digit - b'0') * width;
+            }
+            width = width.max(1);
+            at += 1 + digits;
+        }
+    }
+    let (offset, zoned) = zone(&bytes[at.min(bytes.len())..])?;
+    let from = midnight + (hour * 3600 + minute * 60) * SECOND + micros - offset * SECOND;
+    Some(When { from, to: from + width, precision, zoned })
+}
+
+/// Offset in seconds, and whether one is given.
+fn zone(bytes: &[u8]) -> Option<(i64, bool)> {
+    match bytes {
+        [] => Some((0, false)),
+        b"Z" => Some((0, true)),
+        [sign @ (b'+' | b'-'), ..] if bytes.len() == 6 => {
+            let hours = number(bytes, 1, 2).filter(|h| *h <= 14)?;
+            expect(bytes, 3, b':')?;
+            let minutes = number(bytes, 4, 2).filter(|m| *m < 60)?;
+            let offset = hours * 3600 + minutes * 60;
+            Some((if *sign == b'-' { -offset } else { offset }, true))
+        }
+        _ => None,
+    }
+}
+
+fn number(bytes: &[u8], at: usize, length: usize) -> Option<i64> {
+    let digits = bytes.get(at..at + length)?;
+    digits.iter().try_fold(0, |sum, b| b.is_ascii_digit().then(|| sum * 10 + i64::from(b - b'0')))
+}
+
+fn expect(bytes: &[u8], at: usize, byte: u8) -> Option<()> {
+    (bytes.get(at) == Some(&byte)).then_some(())
+}
+
+fn days_of_month(year: i64, month: i64) -> i64 {
+    match month {
+        4 | 6 | 9 | 11 => 30,
+        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 => 28,
+        _ => 31,
+    }
+}
+
+/// Days from 1970-01-01 of a date in the Gregorian calendar (H. Hinnant's algorithm).
+fn days(year: i64, month: i64, day: i64) -> i64 {
+    let y = if month <= 2 { year - 1 } else { year };
+    let era = y.div_euclid(400);
+    let year_of_era = y.rem_euclid(400);
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
+}
+
+/// The date of a day counted from 1970-01-01.
+fn civil(day: i64) -> (i64, i64, i64) {
+    let z = day + 719_468;
+    let (era, day_of_era) = (z.div_euclid(146_097), z.rem_euclid(146_097));
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * day_of_year + 2) / 153;
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    (year, month, day_of_year - (153 * shifted + 2) / 5 + 1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_date_stands_for_its_whole_day() {
+        let day = read("2015-02-07").unwrap();
+        assert_eq!((day.to - day.from, day.precision), (DAY, Precision::Day));
+        assert_eq!(instant(day.from), "2015-02-07T00:00:00.000Z");
+    }
+
+    #[test]
+    fn an_instant_keeps_its_milliseconds_and_zone() {
+        let when = read("2015-02-07T13:28:17.239+02:00").unwrap();
+        assert_eq!(instant(when.from), "2015-02-07T11:28:17.239Z");
+        assert_eq!(when.to - when.from, 1000);
+        assert!(when.zoned);
+    }
+
+    #[test]
+    fn nanoseconds_are_cut_to_microseconds() {
+        let when = read("2026-04-21T10:41:50.973968993Z").unwrap();
+        assert_eq!((when.from % SECOND, when.to - when.from), (973_968, 1));
+    }
+
+    #[test]
+    fn years_and_months_are_stretches() {
+        assert_eq!(instant(read("2024-12").unwrap().to), "2025-01-01T00:00:00.000Z");
+        assert_eq!(instant(read("1969").unwrap().from), "1969-01-01T00:00:00.000Z");
+    }
+
+    #[test]
+    fn impossible_dates_are_refused() {
+        for text in [
+            "2024-02-30",
+            "2024-13-45T99:99:99Z",
+            "2023-02-29",
+            "2024-00",
+            "0000",
+            "20240101",
+            "2024-1-1",
+            "2024-01-01T",
+            "2024-01-01T10",
+            "2024-01-01T10:00:00+25:00",
+            "2024-01-01T10:00:00.Z",
+            "",
+            "2024-01-01T10:00:00ZZ",
+        ] {
+            assert_eq!(read(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn leap_days_exist() {
+        assert!(read("2024-02-29").is_some());
+        assert!(read("2000-02-29").is_some());
+        assert!(read("1900-02-29").is_none());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_written_reads_back(millis in -62_000_000_000_000i64..250_000_000_000_000) {
+            let micros = millis * 1000;
+            proptest::prop_assert_eq!(read(&instant(micros)).map(|w| w.from), Some(micros));
+        }
+
+        #[test]
+        fn nothing_panics(text in "\\PC{0,32}") {
+            let _ = read(&text);
+        }
+    }
+}
