@@ -83,3 +83,183 @@ impl<F> From<web::Error> for Fault<F> {
         }
     }
 }
+
+/// A fault in words, for a face to print: everything but `Refused`, which only the domain can tell.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Told {
+    /// HTTP status.
+    pub status: u16,
+    /// FHIR issue type.
+    pub issue: &'static str,
+    /// Our own code, kebab-case and stable.
+    pub code: &'static str,
+    /// One or two sentences: what is wrong, what is accepted, whether anything was stored.
+    pub text: String,
+    /// Seconds for `Retry-After`.
+    pub retry_after: Option<u64>,
+    /// True when the connection cannot be used again, because a body was not read to its end.
+    pub close: bool,
+}
+
+impl Told {
+    fn new(status: u16, issue: &'static str, code: &'static str, text: impl Into<String>) -> Told {
+        Told { status, issue, code, text: text.into(), retry_after: None, close: false }
+    }
+
+    fn retry(mut self, after: Duration) -> Told {
+        self.retry_after = Some(after.as_secs().max(1));
+        self
+    }
+
+    fn closing(mut self) -> Told {
+        self.close = true;
+        self
+    }
+}
+
+impl<F> Fault<F> {
+    /// The fault in words; none for `Refused`.
+    pub fn told(&self) -> Option<Told> {
+        Some(match self {
+            Fault::Refused(_) => return None,
+            Fault::Unauthenticated => Told::new(
+                401,
+                "login",
+                "caller-unknown",
+                "The caller is not known; this server, under the local development policy, answers only callers on its own machine. Nothing was read or stored.",
+            )
+            .closing(),
+            Fault::Forbidden => Told::new(
+                403,
+                "forbidden",
+                "not-allowed",
+                "The caller may not do this. Nothing was stored.",
+            )
+            .closing(),
+            Fault::NotFound => {
+                Told::new(404, "not-found", "not-found", "There is nothing by this name on this server.")
+            }
+            Fault::Gone(version) => Told::new(
+                410,
+                "deleted",
+                "deleted",
+                format!("It was removed; version {version} says so. Earlier versions can still be read."),
+            ),
+            Fault::TooLarge { limit, key } => Told::new(
+                413,
+                "too-long",
+                "too-large",
+                format!("The request is larger than {limit} ({key}). Nothing was stored."),
+            )
+            .closing(),
+            Fault::BodyLost => Told::new(
+                408,
+                "timeout",
+                "body-too-slow",
+                "The body stalled, came too slowly (server.limits.body_stall, server.limits.min_body_rate), or ended before its declared length. Nothing was stored; send the request again.",
+            )
+            .closing(),
+            Fault::UnsupportedMedia(accepted) => Told::new(
+                415,
+                "not-supported",
+                "media-type",
+                format!("The body's type or coding is not one this server takes: {accepted}. Nothing was stored."),
+            ),
+            Fault::NotAcceptable(given) => Told::new(
+                406,
+                "not-supported",
+                "not-acceptable",
+                format!("Nothing the caller accepts can be given: {given}."),
+            ),
+            Fault::Precondition(stands) => Told::new(
+                412,
+                "conflict",
+                "precondition-failed",
+                format!("A precondition of the request does not hold: {stands}. Nothing was changed."),
+            ),
+            Fault::Busy(after) => Told::new(
+                503,
+                "transient",
+                "busy",
+                "The server is busy with the same thing or with too much at once. Nothing was stored; send the request again.",
+            )
+            .retry(*after),
+            Fault::Unavailable { peer, retry } => Told::new(
+                503,
+                "transient",
+                "peer-unavailable",
+                format!("The {peer} this server depends on was not reached. Nothing was stored; send the request again."),
+            )
+            .retry(*retry),
+            Fault::Unknown { retry } => Told::new(
+                503,
+                "timeout",
+                "outcome-unknown",
+                "It is not known whether the request was carried out; send again with the same id, and it will be carried out at most once.",
+            )
+            .retry(*retry),
+            Fault::NoRoom(_) => Told::new(
+                503,
+                "no-store",
+                "no-room",
+                "The server has no room to store this. Nothing was stored; reading goes on.",
+            )
+            .retry(Duration::from_secs(60)),
+            Fault::Damaged => Told::new(
+                503,
+                "exception",
+                "stored-bytes-damaged",
+                "The stored bytes are damaged and are not served; the operator has been alarmed.",
+            )
+            .retry(Duration::from_secs(300)),
+            Fault::Internal(_) => Told::new(
+                500,
+                "exception",
+                "internal",
+                "The server failed in a way it should not. The cause is in its log under the request id of this answer.",
+            ),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_fault_but_a_refusal_has_words() {
+        let second = Duration::from_secs(1);
+        let faults: Vec<(Fault<()>, u16)> = vec![
+            (Fault::Unauthenticated, 401),
+            (Fault::Forbidden, 403),
+            (Fault::NotFound, 404),
+            (Fault::Gone(3), 410),
+            (Fault::TooLarge { limit: 5, key: "server.limits.max_body_bytes" }, 413),
+            (Fault::BodyLost, 408),
+            (Fault::UnsupportedMedia("text/html".into()), 415),
+            (Fault::NotAcceptable("application/fhir+json".into()), 406),
+            (Fault::Precondition("version 3".into()), 412),
+            (Fault::Busy(second), 503),
+            (Fault::Unavailable { peer: "registry".into(), retry: second }, 503),
+            (Fault::Unknown { retry: second }, 503),
+            (Fault::NoRoom("disk".into()), 503),
+            (Fault::Damaged, 503),
+            (Fault::Internal("cause".into()), 500),
+        ];
+        for (fault, status) in faults {
+            let told = fault.told().expect("only a refusal has no words");
+            assert_eq!(told.status, status, "{fault:?}");
+            assert_eq!(told.retry_after.is_some(), status == 503, "{fault:?}");
+            assert!(told.text.ends_with('.'));
+        }
+        assert_eq!(Fault::Refused(()).told(), None);
+    }
+
+    #[test]
+    fn nothing_internal_is_told_to_the_caller() {
+        let fault: Fault<()> = Fault::Internal("reading /data/journal failed".into());
+        assert!(!fault.told().expect("it has words").text.contains("journal"));
+        let fault: Fault<()> = Fault::NoRoom("/data has 3 bytes left".into());
+        assert!(!fault.told().expect("it has words").text.contains("/data"));
+    }
+}

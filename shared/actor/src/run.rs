@@ -1,13 +1,17 @@
-//! Running an actor: as a process (`main`), or inside a test (`start`).
+//! What an actor is, and how one is started inside a test.
 
-use std::process::ExitCode;
+use std::net::TcpListener;
 use std::sync::Arc;
+use std::time::Duration;
 
+use access::Policy;
 use futures_util::future::LocalBoxFuture;
+use store::Store;
 use web::{Answer, Limits, Request};
 
 use crate::clock::Clock;
 use crate::corridor::Corridor;
+use crate::host::{Plan, launch};
 
 /// What an actor is built with. `S` is the actor's own part of the configuration.
 #[derive(Clone)]
@@ -76,11 +80,6 @@ pub trait Actor: Sized + Send + Sync + 'static {
     }
 }
 
-/// Runs an actor as a process: reads arguments and configuration, opens storage, listens, stops on a signal.
-pub fn main<A: Actor>() -> ExitCode {
-    todo!()
-}
-
 /// An actor running inside this process, for tests.
 pub struct Running {
     /// `http://127.0.0.1:port`.
@@ -91,7 +90,71 @@ pub struct Running {
     pub stop: Box<dyn FnOnce() + Send>,
 }
 
-/// Starts an actor on port 0 with the memory engine and these settings; answers when it is ready.
-pub fn start<A: Actor>(_settings: A::Settings) -> Running {
-    todo!()
+/// What an actor inside a test is started with.
+pub struct Setup<S> {
+    /// The actor's own sections.
+    pub settings: S,
+    /// Its store: share one between two starts to test a restart.
+    pub store: Store,
+    /// Its clock.
+    pub clock: Clock,
+    /// Limits of requests.
+    pub limits: Limits,
+    /// The key of page tokens.
+    pub secret: [u8; 32],
+}
+
+impl<S> Setup<S> {
+    /// A fresh memory store, the wall clock, the default limits.
+    pub fn new(settings: S) -> Setup<S> {
+        let store = Store::memory();
+        Setup {
+            settings,
+            clock: Clock::wall(store.last_instant()),
+            store,
+            limits: Limits::default(),
+            secret: fresh_secret(),
+        }
+    }
+}
+
+/// 32 bytes nobody knows.
+pub(crate) fn fresh_secret() -> [u8; 32] {
+    let mut secret = [0; 32];
+    secret[..16].copy_from_slice(uuid::Uuid::new_v4().as_bytes());
+    secret[16..].copy_from_slice(uuid::Uuid::new_v4().as_bytes());
+    secret
+}
+
+/// Starts an actor on port 0 with the memory engine and these settings; answers when it is ready. For tests: panics with
+/// the actor's words if it cannot be built.
+pub fn start<A: Actor>(settings: A::Settings) -> Running {
+    start_with::<A>(Setup::new(settings))
+}
+
+/// The same with a store, a clock and limits of the test's choice.
+pub fn start_with<A: Actor>(setup: Setup<A::Settings>) -> Running {
+    let port = || TcpListener::bind(("127.0.0.1", 0)).expect("loopback has a free port");
+    let plan = Plan {
+        settings: setup.settings,
+        store: setup.store,
+        clock: setup.clock,
+        policy: Policy::LocalDevelopment,
+        secret: setup.secret,
+        limits: setup.limits,
+        public_url: None,
+        trusted_proxies: Vec::new(),
+        workers: 2,
+        drain: Duration::from_secs(5),
+        listener: port(),
+        admin: port(),
+        shown: String::new(),
+    };
+    let launched =
+        launch::<A>(plan).unwrap_or_else(|words| panic!("the {} does not start: {words}", A::NAME));
+    Running {
+        host: format!("http://{}", launched.address),
+        admin: format!("http://{}", launched.admin_address),
+        stop: Box::new(move || launched.stop()),
+    }
 }

@@ -1,4 +1,5 @@
-//! The limits of `server.limits`, each with its key and default.
+//! The limits of `server.limits`, each with its key and default. The key of a span of time is its field's name
+//! without the unit, which stands in the value: `header_timeout = "10s"`.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,20 +8,27 @@ use serde::{Deserialize, Serialize};
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// Bytes of all header lines together.
+    #[serde(with = "crate::units::size")]
     pub max_header_bytes: u64,
     /// Header lines.
     pub max_headers: u64,
     /// Bytes of the request target.
+    #[serde(with = "crate::units::size")]
     pub max_target_bytes: u64,
     /// Bytes of a FHIR body without its documents.
+    #[serde(with = "crate::units::size")]
     pub max_body_bytes: u64,
     /// Bytes of a search form.
+    #[serde(with = "crate::units::size")]
     pub max_form_bytes: u64,
     /// Bytes of a Patient resource.
+    #[serde(with = "crate::units::size")]
     pub max_patient_bytes: u64,
     /// Bytes of one document.
+    #[serde(with = "crate::units::size")]
     pub max_document_bytes: u64,
     /// Bytes of all documents of a submission.
+    #[serde(with = "crate::units::size")]
     pub max_submission_bytes: u64,
     /// Documents of a submission.
     pub max_documents: u64,
@@ -31,12 +39,19 @@ pub struct Limits {
     /// Connections of one address.
     pub max_connections_per_address: u64,
     /// Seconds until the head of a request must be complete.
+    #[serde(rename = "header_timeout", with = "crate::units::seconds")]
     pub header_timeout_seconds: u64,
     /// Seconds a connection may stay idle.
+    #[serde(rename = "keep_alive", with = "crate::units::seconds")]
     pub keep_alive_seconds: u64,
     /// Seconds without a byte of the body.
+    #[serde(rename = "body_stall", with = "crate::units::seconds")]
     pub body_stall_seconds: u64,
+    /// Seconds a caller may take none of the answer.
+    #[serde(rename = "write_stall", with = "crate::units::seconds")]
+    pub write_stall_seconds: u64,
     /// Bytes a second of a body, at least, after its first ten seconds.
+    #[serde(with = "crate::units::size")]
     pub min_body_rate: u64,
     /// Times a compressed body may grow.
     pub max_compression_ratio: u64,
@@ -45,6 +60,7 @@ pub struct Limits {
     /// Alternatives (OR values) of a search parameter.
     pub max_search_values: u64,
     /// Bytes of the value of a search parameter.
+    #[serde(with = "crate::units::size")]
     pub max_search_value_bytes: u64,
     /// Entries of a page, at most.
     pub max_count: u64,
@@ -68,6 +84,7 @@ impl Default for Limits {
             header_timeout_seconds: 10,
             keep_alive_seconds: 60,
             body_stall_seconds: 20,
+            write_stall_seconds: 30,
             min_body_rate: 1 << 10,
             max_compression_ratio: 100,
             max_search_parameters: 64,

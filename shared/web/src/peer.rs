@@ -1,10 +1,21 @@
 //! A configured peer: requests with deadlines, and an honest word about what became of them.
 
-use bytes::Bytes;
+use std::cell::RefCell;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
+use crate::breaker::Breaker;
 use crate::error::Error;
+
+/// The largest answer of a peer.
+const MAX_ANSWER: usize = 16 << 20;
+/// Shorter than the time our servers keep an idle connection, so that a request is not sent into one that just closes.
+const IDLE: Duration = Duration::from_secs(25);
 
 /// How a peer is reached.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -12,9 +23,11 @@ use crate::error::Error;
 pub struct PeerSettings {
     /// Base URL, e.g. `http://127.0.0.1:8081/fhir`; empty: there is no such peer.
     pub url: String,
-    /// Milliseconds to connect.
+    /// Milliseconds to connect; the key is `connect_timeout`, with a unit in the value.
+    #[serde(rename = "connect_timeout", with = "crate::units::millis")]
     pub connect_timeout_ms: u64,
-    /// Milliseconds until an answer must be complete.
+    /// Milliseconds until an answer must be complete; the key is `timeout`, with a unit in the value.
+    #[serde(rename = "timeout", with = "crate::units::millis")]
     pub timeout_ms: u64,
     /// Tries of a request that is safe to repeat.
     pub tries: u32,
@@ -41,13 +54,20 @@ pub struct PeerAnswer {
 #[derive(Clone)]
 pub struct Peer {
     name: &'static str,
-    settings: PeerSettings,
+    settings: Arc<PeerSettings>,
+    breaker: Arc<Breaker>,
+}
+
+thread_local! {
+    /// A connection belongs to the runtime it was opened on, and each worker thread has its own: so has each thread its own
+    /// client, by the time it may take to connect.
+    static CLIENTS: RefCell<Vec<(u64, reqwest::Client)>> = const { RefCell::new(Vec::new()) };
 }
 
 impl Peer {
     /// A peer under its name in the configuration.
     pub fn new(name: &'static str, settings: PeerSettings) -> Peer {
-        Peer { name, settings }
+        Peer { name, settings: Arc::new(settings), breaker: Arc::new(Breaker::new(Instant::now())) }
     }
 
     /// Its name in the configuration.
@@ -60,15 +80,144 @@ impl Peer {
         self.settings.url.trim_end_matches('/')
     }
 
+    /// Scheme, host and port of its base URL, for what lies beside the base.
+    pub fn host(&self) -> &str {
+        let url = self.url();
+        let start = url.find("://").map_or(0, |at| at + 3);
+        url[start..].find('/').map_or(url, |end| &url[..start + end])
+    }
+
+    /// How it is reached.
+    pub fn settings(&self) -> &PeerSettings {
+        &self.settings
+    }
+
     /// Sends one request to `url` + `path_and_query` and waits for the whole answer. Tried once: `NotReached` if nothing
     /// was sent (connection refused, breaker open), `Unknown` if it may have been carried out.
     pub async fn send(
         &self,
-        _method: http::Method,
-        _path_and_query: &str,
-        _headers: &[(&'static str, String)],
-        _body: Bytes,
+        method: http::Method,
+        path_and_query: &str,
+        headers: &[(&'static str, String)],
+        body: Bytes,
     ) -> Result<PeerAnswer, Error> {
-        todo!()
+        let url = format!("{}{path_and_query}", self.url());
+        self.send_to(method, &url, headers, body).await
     }
+
+    /// The same for a path beside the base, on the peer's host.
+    pub async fn send_beside(
+        &self,
+        method: http::Method,
+        path_and_query: &str,
+        headers: &[(&'static str, String)],
+        body: Bytes,
+    ) -> Result<PeerAnswer, Error> {
+        let url = format!("{}{path_and_query}", self.host());
+        self.send_to(method, &url, headers, body).await
+    }
+
+    async fn send_to(
+        &self,
+        method: http::Method,
+        url: &str,
+        headers: &[(&'static str, String)],
+        body: Bytes,
+    ) -> Result<PeerAnswer, Error> {
+        if self.settings.url.is_empty() {
+            return Err(self.not_reached("no URL is configured for it"));
+        }
+        if !self.breaker.lets_pass(Instant::now()) {
+            return Err(self.not_reached("it did not answer lately"));
+        }
+        let client =
+            client(self.settings.connect_timeout_ms).map_err(|e| self.not_reached(&e.to_string()))?;
+        let mut request = client.request(method, url);
+        for (name, value) in headers {
+            request = request.header(*name, value);
+        }
+        if !body.is_empty() {
+            request = request.body(body);
+        }
+        let deadline = Duration::from_millis(self.settings.timeout_ms);
+        let result = tokio::time::timeout(deadline, self.exchange(request)).await.unwrap_or_else(|_| {
+            Err(Error::Unknown {
+                peer: self.name.to_owned(),
+                reason: format!("no answer within {deadline:?}"),
+            })
+        });
+        match &result {
+            Ok(_) => self.breaker.succeeded(),
+            Err(_) => self.breaker.failed(Instant::now()),
+        }
+        result
+    }
+
+    async fn exchange(&self, request: reqwest::RequestBuilder) -> Result<PeerAnswer, Error> {
+        let mut response = request.send().await.map_err(|error| {
+            if error.is_connect() || error.is_builder() {
+                self.not_reached(&words(&error))
+            } else {
+                self.unknown(&words(&error))
+            }
+        })?;
+        let status = response.status().as_u16();
+        let headers = std::mem::take(response.headers_mut());
+        let mut first = Bytes::new();
+        let mut all = BytesMut::new();
+        while let Some(chunk) = response.chunk().await.map_err(|error| self.unknown(&words(&error)))? {
+            if first.is_empty() {
+                first = chunk;
+                continue;
+            }
+            if all.is_empty() {
+                all.extend_from_slice(&first);
+            }
+            if all.len() + chunk.len() > MAX_ANSWER {
+                return Err(self.unknown("its answer is larger than 16 MiB"));
+            }
+            all.extend_from_slice(&chunk);
+        }
+        let body = if all.is_empty() { first } else { all.freeze() };
+        Ok(PeerAnswer { status, headers, body })
+    }
+
+    fn not_reached(&self, reason: &str) -> Error {
+        Error::NotReached { peer: self.name.to_owned(), reason: reason.to_owned() }
+    }
+
+    fn unknown(&self, reason: &str) -> Error {
+        Error::Unknown { peer: self.name.to_owned(), reason: reason.to_owned() }
+    }
+}
+
+/// The whole chain of causes, without the URL: a query may name a patient.
+fn words(error: &reqwest::Error) -> String {
+    let mut words = Vec::new();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        words.push(error.to_string());
+        cause = error.source();
+    }
+    if words.is_empty() { "the request failed".to_owned() } else { words.join(": ") }
+}
+
+fn client(connect_timeout_ms: u64) -> Result<reqwest::Client, reqwest::Error> {
+    CLIENTS.with_borrow_mut(|clients| {
+        if let Some((_, client)) = clients.iter().find(|(timeout, _)| *timeout == connect_timeout_ms) {
+            return Ok(client.clone());
+        }
+        let client = reqwest::Client::builder()
+            .connect_timeout(Duration::from_millis(connect_timeout_ms))
+            .pool_idle_timeout(IDLE)
+            .redirect(reqwest::redirect::Policy::none())
+            // Between actors on one network compression costs more than it gains.
+            .no_gzip()
+            .no_proxy()
+            .tcp_nodelay(true)
+            .retry(reqwest::retry::never())
+            .build()?;
+        clients.push((connect_timeout_ms, client.clone()));
+        Ok(client)
+    })
 }

@@ -12,7 +12,8 @@ use crate::error::Error;
 pub struct Request {
     /// The method.
     pub method: Method,
-    /// The path below the base, still percent-encoded, beginning with `/` (the base itself is `/`).
+    /// The path below the base, still percent-encoded, beginning with `/` (the base itself is `/`). The server gives the whole
+    /// path; the runner cuts the base off once it has routed the request.
     pub path: String,
     /// The query string without `?`, still encoded.
     pub query: String,
@@ -33,7 +34,7 @@ pub struct Request {
 }
 
 /// Values of the variable parts of a path, decoded.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Params(pub Vec<(String, String)>);
 
 impl Params {

@@ -1,0 +1,124 @@
+//! The admin listener: probes, metrics, version, configuration. Plain HTTP, its own port, loopback by default, no token.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use http::{HeaderValue, Method, StatusCode};
+use serde_json::json;
+use store::Store;
+use web::{Answer, Refusal, Request};
+
+use crate::meter;
+use crate::process;
+use crate::run::{Actor, Check};
+
+/// What the admin listener asks of the actor.
+pub(crate) struct Probe {
+    name: &'static str,
+    store: Store,
+    ready: Arc<AtomicBool>,
+    checks: Box<dyn Fn() -> Vec<Check> + Send + Sync>,
+    config: String,
+}
+
+impl Probe {
+    pub(crate) fn new<A: Actor>(
+        actor: Arc<A>,
+        store: Store,
+        ready: Arc<AtomicBool>,
+        config: String,
+    ) -> Probe {
+        let checks = Box::new(move || actor.checks());
+        Probe { name: A::NAME, store, ready, checks, config }
+    }
+
+    fn checks(&self) -> Vec<Check> {
+        let health = self.store.health();
+        let serving = self.ready.load(Ordering::Acquire);
+        let text = if serving { "serving" } else { "starting or stopping" };
+        let mut checks = vec![
+            Check { name: "serving", ok: serving, text: text.to_owned() },
+            Check {
+                name: "storage",
+                ok: health.writable,
+                text: health.reason.unwrap_or_else(|| format!("writable, at sequence {}", health.sequence)),
+            },
+        ];
+        checks.extend((self.checks)());
+        checks
+    }
+
+    fn measure(&self) {
+        let health = self.store.health();
+        meter::set("docshare_documents_stored", &[("actor", self.name)], health.documents);
+        meter::set("docshare_document_bytes_stored", &[("actor", self.name)], health.document_bytes);
+        meter::set("docshare_storage_free_bytes", &[("volume", "data")], health.free_bytes);
+        let build =
+            [("actor", self.name), ("version", env!("CARGO_PKG_VERSION")), ("commit", process::COMMIT)];
+        meter::set("docshare_build_info", &build, 1);
+    }
+}
+
+/// The service behind the admin listener.
+pub(crate) struct Admin {
+    probe: Probe,
+}
+
+impl Admin {
+    pub(crate) fn new(probe: Probe) -> Admin {
+        Admin { probe }
+    }
+
+    fn ready(&self, verbose: bool) -> Answer {
+        let checks = self.probe.checks();
+        let ok = checks.iter().all(|check| check.ok);
+        let status = if ok { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+        if !verbose {
+            return text(status, if ok { "ready\n" } else { "not ready\n" });
+        }
+        let list: Vec<_> =
+            checks.iter().map(|c| json!({"name": c.name, "ok": c.ok, "text": c.text})).collect();
+        let body = json!({"actor": self.probe.name, "ready": ok, "checks": list});
+        Answer::bytes(status, "application/json", format!("{body:#}\n"))
+    }
+}
+
+fn text(status: StatusCode, words: &str) -> Answer {
+    Answer::bytes(status, "text/plain; charset=utf-8", words.to_owned())
+}
+
+impl web::Service for Admin {
+    async fn answer(&self, request: &mut Request) -> Answer {
+        if !matches!(request.method, Method::GET | Method::HEAD) {
+            return text(StatusCode::METHOD_NOT_ALLOWED, "read only\n")
+                .with(http::header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+        }
+        let verbose = request.query.split('&').any(|p| p == "verbose" || p.starts_with("verbose="));
+        match request.path.as_str() {
+            "/livez" => text(StatusCode::OK, "alive\n"),
+            "/readyz" => self.ready(verbose),
+            "/startupz" if self.probe.ready.load(Ordering::Acquire) => text(StatusCode::OK, "started\n"),
+            "/startupz" => text(StatusCode::SERVICE_UNAVAILABLE, "starting\n"),
+            "/metrics" => {
+                self.probe.measure();
+                let body = format!("{}{}", meter::render(), process::metrics());
+                Answer::bytes(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", body)
+            }
+            "/version" => Answer::bytes(
+                StatusCode::OK,
+                "application/json",
+                format!("{}\n", process::version(self.probe.name)),
+            ),
+            "/config" => {
+                Answer::bytes(StatusCode::OK, "application/toml; charset=utf-8", self.probe.config.clone())
+            }
+            _ => {
+                text(StatusCode::NOT_FOUND, "there are /livez /readyz /startupz /metrics /version /config\n")
+            }
+        }
+    }
+
+    fn refused(&self, refusal: &Refusal, _request_id: &str) -> Answer {
+        text(refusal.status(), &refusal.told().2)
+    }
+}

@@ -1,0 +1,199 @@
+//! What is counted: one registry for the process, in the words of Prometheus. A name must stand in [`METRICS`].
+//! Labels never name a patient, a document or a user.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::Arc;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::RwLock;
+
+/// How a metric behaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sort {
+    /// Only grows.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Durations in buckets.
+    Histogram,
+}
+
+/// Every metric: name, sort, words.
+pub const METRICS: &[(&str, Sort, &str)] = &[
+    ("docshare_build_info", Sort::Gauge, "Which actor in which version this is."),
+    ("docshare_http_requests_total", Sort::Counter, "Requests answered."),
+    (
+        "docshare_http_request_duration_seconds",
+        Sort::Histogram,
+        "Time from a request's head to its answer's.",
+    ),
+    ("docshare_http_requests_in_flight", Sort::Gauge, "Requests being served."),
+    ("docshare_submissions_total", Sort::Counter, "Submissions by result."),
+    ("docshare_documents_stored", Sort::Gauge, "Documents kept."),
+    ("docshare_document_bytes_stored", Sort::Gauge, "Bytes of all documents kept."),
+    ("docshare_storage_free_bytes", Sort::Gauge, "Free bytes on the volume of the data directory."),
+    ("docshare_peer_requests_total", Sort::Counter, "Requests to peers by result."),
+    ("docshare_outbox_pending", Sort::Gauge, "Messages not yet delivered to a peer."),
+    ("docshare_outbox_oldest_seconds", Sort::Gauge, "Age of the oldest of them."),
+    ("docshare_integrity_failures_total", Sort::Counter, "Stored bytes found damaged."),
+    ("docshare_audit_events_total", Sort::Counter, "Audit records by result."),
+    ("process_resident_memory_bytes", Sort::Gauge, "Resident memory."),
+    ("process_cpu_seconds_total", Sort::Counter, "Processor time, user and system."),
+    ("process_open_fds", Sort::Gauge, "Open file descriptors."),
+    ("process_start_time_seconds", Sort::Gauge, "Start of the process in seconds since 1970."),
+];
+
+const BUCKETS: &[(f64, &str)] = &[
+    (0.001, "0.001"),
+    (0.0025, "0.0025"),
+    (0.005, "0.005"),
+    (0.01, "0.01"),
+    (0.025, "0.025"),
+    (0.05, "0.05"),
+    (0.1, "0.1"),
+    (0.25, "0.25"),
+    (0.5, "0.5"),
+    (1.0, "1"),
+    (2.5, "2.5"),
+    (5.0, "5"),
+    (10.0, "10"),
+];
+
+type Labels = Vec<(&'static str, String)>;
+
+static NUMBERS: LazyLock<RwLock<BTreeMap<(&'static str, Labels), Arc<AtomicU64>>>> =
+    LazyLock::new(Default::default);
+static TIMES: LazyLock<RwLock<BTreeMap<(&'static str, Labels), Arc<Times>>>> =
+    LazyLock::new(Default::default);
+
+/// Adds to a counter.
+pub fn count(name: &'static str, labels: &[(&'static str, &str)], by: u64) {
+    number(name, labels).fetch_add(by, Ordering::Relaxed);
+}
+
+/// Sets a gauge.
+pub fn set(name: &'static str, labels: &[(&'static str, &str)], value: u64) {
+    number(name, labels).store(value, Ordering::Relaxed);
+}
+
+/// The number behind a counter or gauge, for those who change it often.
+pub fn number(name: &'static str, labels: &[(&'static str, &str)]) -> Arc<AtomicU64> {
+    debug_assert!(
+        METRICS.iter().any(|(known, ..)| *known == name),
+        "{name} stands not in the table of metrics"
+    );
+    let key = (name, owned(labels));
+    if let Some(number) = NUMBERS.read().get(&key) {
+        return Arc::clone(number);
+    }
+    Arc::clone(NUMBERS.write().entry(key).or_default())
+}
+
+pub(crate) fn times(name: &'static str, labels: &[(&'static str, &str)]) -> Arc<Times> {
+    debug_assert!(
+        METRICS.iter().any(|(known, ..)| *known == name),
+        "{name} stands not in the table of metrics"
+    );
+    Arc::clone(TIMES.write().entry((name, owned(labels))).or_default())
+}
+
+fn owned(labels: &[(&'static str, &str)]) -> Labels {
+    labels.iter().map(|(name, value)| (*name, (*value).to_owned())).collect()
+}
+
+/// A histogram of durations.
+#[derive(Debug, Default)]
+pub(crate) struct Times {
+    buckets: [AtomicU64; BUCKETS.len()],
+    count: AtomicU64,
+    micros: AtomicU64,
+}
+
+impl Times {
+    pub(crate) fn record(&self, took: Duration) {
+        let seconds = took.as_secs_f64();
+        if let Some(bucket) = BUCKETS.iter().position(|(limit, _)| seconds <= *limit) {
+            self.buckets[bucket].fetch_add(1, Ordering::Relaxed);
+        }
+        self.count.fetch_add(1, Ordering::Relaxed);
+        self.micros.fetch_add(u64::try_from(took.as_micros()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+}
+
+/// Everything, in the text format of Prometheus.
+pub fn render() -> String {
+    let mut out = String::new();
+    for (name, sort, words) in METRICS {
+        let word = match sort {
+            Sort::Counter => "counter",
+            Sort::Gauge => "gauge",
+            Sort::Histogram => "histogram",
+        };
+        let start = out.len();
+        let _ = writeln!(out, "# HELP {name} {words}\n# TYPE {name} {word}");
+        let empty = out.len();
+        match sort {
+            Sort::Histogram => write_times(&mut out, name),
+            Sort::Counter | Sort::Gauge => write_numbers(&mut out, name),
+        }
+        if out.len() == empty {
+            out.truncate(start);
+        }
+    }
+    out
+}
+
+fn write_numbers(out: &mut String, name: &str) {
+    for ((_, labels), value) in NUMBERS.read().iter().filter(|((known, _), _)| *known == name) {
+        let value = value.load(Ordering::Relaxed);
+        let _ = writeln!(out, "{name}{} {value}", braces(labels, None));
+    }
+}
+
+fn write_times(out: &mut String, name: &str) {
+    for ((_, labels), times) in TIMES.read().iter().filter(|((known, _), _)| *known == name) {
+        let mut below = 0;
+        for ((_, limit), bucket) in BUCKETS.iter().zip(&times.buckets) {
+            below += bucket.load(Ordering::Relaxed);
+            let _ = writeln!(out, "{name}_bucket{} {below}", braces(labels, Some(limit)));
+        }
+        let count = times.count.load(Ordering::Relaxed);
+        let seconds = times.micros.load(Ordering::Relaxed) as f64 / 1e6;
+        let _ = writeln!(out, "{name}_bucket{} {count}", braces(labels, Some("+Inf")));
+        let _ = writeln!(out, "{name}_sum{} {seconds}", braces(labels, None));
+        let _ = writeln!(out, "{name}_count{} {count}", braces(labels, None));
+    }
+}
+
+fn braces(labels: &Labels, limit: Option<&str>) -> String {
+    let escaped = |value: &str| value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+    let mut parts: Vec<String> =
+        labels.iter().map(|(name, value)| format!("{name}=\"{}\"", escaped(value))).collect();
+    parts.extend(limit.map(|limit| format!("le=\"{limit}\"")));
+    if parts.is_empty() { String::new() } else { format!("{{{}}}", parts.join(",")) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_counted_is_rendered() {
+        count("docshare_submissions_total", &[("result", "a \"test\"")], 2);
+        count("docshare_submissions_total", &[("result", "a \"test\"")], 1);
+        times("docshare_http_request_duration_seconds", &[("actor", "test")])
+            .record(Duration::from_millis(3));
+        let text = render();
+        assert!(text.contains("docshare_submissions_total{result=\"a \\\"test\\\"\"} 3\n"), "{text}");
+        assert!(
+            text.contains("docshare_http_request_duration_seconds_bucket{actor=\"test\",le=\"0.0025\"} 0\n")
+        );
+        assert!(
+            text.contains("docshare_http_request_duration_seconds_bucket{actor=\"test\",le=\"0.005\"} 1\n")
+        );
+        assert!(text.contains("docshare_http_request_duration_seconds_count{actor=\"test\"} 1\n"));
+    }
+}

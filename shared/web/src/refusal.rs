@@ -1,0 +1,92 @@
+//! Requests that are refused below the faces, because their head cannot be trusted or would cost too much.
+
+use http::StatusCode;
+
+/// Why a request was not even routed. The connection closes after the answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// The head breaks HTTP; how.
+    Malformed(&'static str),
+    /// The path could mean different things to different readers; how.
+    Path(&'static str),
+    /// The header section is larger than `server.limits.max_header_bytes`.
+    HeadTooLarge {
+        /// The limit.
+        limit: u64,
+    },
+    /// There are more header lines than `server.limits.max_headers`.
+    TooManyHeaders {
+        /// The limit.
+        limit: u64,
+    },
+    /// The target is longer than `server.limits.max_target_bytes`.
+    TargetTooLong {
+        /// The limit.
+        limit: u64,
+    },
+    /// The head was not complete within `server.limits.header_timeout`.
+    TooSlow,
+    /// Not HTTP/1.0 or HTTP/1.1.
+    Version,
+    /// A method that no server of this kind knows.
+    Method,
+    /// More connections than `server.limits.max_connections` or `…max_connections_per_address`.
+    TooManyConnections,
+}
+
+impl Refusal {
+    /// The status of the answer.
+    pub fn status(&self) -> StatusCode {
+        match self {
+            Refusal::Malformed(_) | Refusal::Path(_) => StatusCode::BAD_REQUEST,
+            Refusal::HeadTooLarge { .. } | Refusal::TooManyHeaders { .. } => {
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE
+            }
+            Refusal::TargetTooLong { .. } => StatusCode::URI_TOO_LONG,
+            Refusal::TooSlow => StatusCode::REQUEST_TIMEOUT,
+            Refusal::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
+            Refusal::Method => StatusCode::NOT_IMPLEMENTED,
+            Refusal::TooManyConnections => StatusCode::SERVICE_UNAVAILABLE,
+        }
+    }
+
+    /// The FHIR issue type, our code, and a sentence.
+    pub fn told(&self) -> (&'static str, &'static str, String) {
+        match self {
+            Refusal::Malformed(why) => {
+                ("structure", "malformed-request", format!("The request is not sound HTTP: {why}."))
+            }
+            Refusal::Path(why) => ("invalid", "malformed-path", format!("The path is refused: {why}.")),
+            Refusal::HeadTooLarge { limit } => (
+                "too-long",
+                "head-too-large",
+                format!("The header section is larger than {limit} bytes (server.limits.max_header_bytes)."),
+            ),
+            Refusal::TooManyHeaders { limit } => (
+                "too-long",
+                "too-many-headers",
+                format!("There are more than {limit} header lines (server.limits.max_headers)."),
+            ),
+            Refusal::TargetTooLong { limit } => (
+                "too-long",
+                "target-too-long",
+                format!("The request target is longer than {limit} bytes (server.limits.max_target_bytes); send searches by POST."),
+            ),
+            Refusal::TooSlow => (
+                "timeout",
+                "head-too-slow",
+                "The head of the request was not complete in time (server.limits.header_timeout).".to_owned(),
+            ),
+            Refusal::Version => {
+                ("not-supported", "http-version", "This server speaks HTTP/1.1 and HTTP/1.0.".to_owned())
+            }
+            Refusal::Method => ("not-supported", "method-unknown", "The method is not known here.".to_owned()),
+            Refusal::TooManyConnections => (
+                "throttled",
+                "too-many-connections",
+                "There are too many connections (server.limits.max_connections, server.limits.max_connections_per_address); try again in a moment."
+                    .to_owned(),
+            ),
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! The server: actix's accept loop, workers and HTTP/1 dispatcher, behind our guard and in front of our requests and answers.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use actix_http::{HttpService, KeepAlive};
+use actix_service::{ServiceFactoryExt, fn_service};
+use actix_web::dev::ServerHandle;
+use actix_web::rt::net::TcpStream;
+use tokio::io::AsyncWriteExt;
+
+use crate::answer::Answer;
+use crate::connections::Connections;
+use crate::guard::{Connection, Guard};
+use crate::limits::Limits;
+use crate::refusal::Refusal;
+use crate::request::Request;
+use crate::send::{Dressing, Outgoing, dress};
+use crate::site::{Network, Site};
+
+/// What answers the requests of a server. Runs on the worker threads; nothing it makes leaves its thread.
+pub trait Service: Send + Sync + 'static {
+    /// Answers one request.
+    fn answer(&self, request: &mut Request) -> impl Future<Output = Answer>;
+    /// Writes a refusal that came before any routing.
+    fn refused(&self, refusal: &Refusal, request_id: &str) -> Answer;
+}
+
+/// How a server is run.
+#[derive(Debug, Clone)]
+pub struct ServerSettings {
+    /// Worker threads.
+    pub workers: usize,
+    /// What connections and requests may cost.
+    pub limits: Limits,
+    /// The FHIR base as callers see it, without trailing slash; none: it follows from the `Host`.
+    pub public_url: Option<String>,
+    /// Whose `Forwarded` and `X-Forwarded-…` headers count.
+    pub trusted_proxies: Vec<Network>,
+    /// How long requests under way may take when the server stops.
+    pub drain: Duration,
+}
+
+impl Default for ServerSettings {
+    fn default() -> ServerSettings {
+        ServerSettings {
+            workers: 1,
+            limits: Limits::default(),
+            public_url: None,
+            trusted_proxies: Vec::new(),
+            drain: Duration::from_secs(30),
+        }
+    }
+}
+
+/// A running server. Dropped, it stops without waiting.
+pub struct Server {
+    handle: ServerHandle,
+    thread: Option<JoinHandle<io::Result<()>>>,
+    address: SocketAddr,
+}
+
+impl Server {
+    /// Starts to serve on a listener; answers when connections are taken.
+    pub fn start<S: Service>(
+        listener: TcpListener,
+        service: Arc<S>,
+        settings: ServerSettings,
+    ) -> io::Result<Server> {
+        let address = listener.local_addr()?;
+        let (tell, told) = std::sync::mpsc::sync_channel(1);
+        let thread = std::thread::Builder::new().name("web".to_owned()).spawn(move || {
+            actix_web::rt::System::new().block_on(async move {
+                let server = match listen(listener, service, settings) {
+                    Ok(server) => server,
+                    Err(error) => {
+                        // The receiver waits for exactly this; the error is given to it, not to the join.
+                        drop(tell.send(Err(error)));
+                        return Ok(());
+                    }
+                };
+                drop(tell.send(Ok(server.handle())));
+                server.await
+            })
+        })?;
+        let handle = told.recv().map_err(|_| io::Error::other("the server's thread ended at once"))??;
+        Ok(Server { handle, thread: Some(thread), address })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Takes no more connections, lets requests under way finish within the drain time, and answers when all is done.
+    pub fn stop(mut self) {
+        drop(self.handle.stop(true));
+        if let Some(thread) = self.thread.take()
+            && let Ok(Err(error)) = thread.join()
+        {
+            tracing::error!(%error, "the server ended with an error");
+        }
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(thread) = self.thread.take() {
+            drop(self.handle.stop(false));
+            drop(thread);
+        }
+    }
+}
+
+fn listen<S: Service>(
+    listener: TcpListener,
+    service: Arc<S>,
+    settings: ServerSettings,
+) -> io::Result<actix_web::dev::Server> {
+    listener.set_nonblocking(true)?;
+    let connections = Connections::default();
+    let builder = actix_web::dev::Server::build()
+        .workers(settings.workers.max(1))
+        .max_concurrent_connections(
+            usize::try_from(settings.limits.max_connections * 2).unwrap_or(usize::MAX),
+        )
+        .shutdown_timeout(settings.drain.as_secs().max(1))
+        .disable_signals();
+    let stopping = builder.graceful_shutdown_signal();
+    let name = format!("web-{}", listener.local_addr()?);
+    let builder = builder.listen(name, listener, move || {
+        let site = Rc::new(Site::new(&settings));
+        let limits = Rc::clone(&site.limits);
+        let (service, connections, stopping) = (Arc::clone(&service), connections.clone(), stopping.clone());
+        let http = HttpService::build()
+            .keep_alive(KeepAlive::Timeout(Duration::from_secs(limits.keep_alive_seconds.max(1))))
+            // The guard keeps the time a head may take.
+            .client_request_timeout(Duration::ZERO)
+            .client_disconnect_timeout(Duration::from_secs(3))
+            .graceful_shutdown_signal(move || {
+                let stopping = stopping.clone();
+                async move { stopping.notified().await }
+            })
+            .on_connect_ext(|guard: &Guard<TcpStream>, data| {
+                data.insert(guard.connection());
+            })
+            .h1(fn_service(move |request: actix_http::Request| {
+                let (service, site) = (Arc::clone(&service), Rc::clone(&site));
+                async move { Ok::<_, Infallible>(serve(&*service, &site, request).await) }
+            }));
+        fn_service(move |stream: TcpStream| {
+                let (connections, limits) = (connections.clone(), Rc::clone(&limits));
+                async move {
+                    admit(stream, &connections, limits).await.map_err(actix_http::error::DispatchError::Io)
+                }
+            })
+            .and_then(http)
+    })?;
+    Ok(builder.run())
+}
+
+async fn admit(
+    mut stream: TcpStream,
+    connections: &Connections,
+    limits: Rc<Limits>,
+) -> io::Result<(Guard<TcpStream>, Option<SocketAddr>)> {
+    let peer = stream.peer_addr()?;
+    stream.set_nodelay(true)?;
+    match connections.admit(peer.ip(), &limits) {
+        Some(slot) => Ok((Guard::new(stream, limits, slot), Some(peer))),
+        None => {
+            let (_, _, text) = Refusal::TooManyConnections.told();
+            let head = format!(
+                "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\n\r\n{text}",
+                text.len()
+            );
+            stream.write_all(head.as_bytes()).await?;
+            stream.shutdown().await?;
+            Err(io::Error::other("too many connections"))
+        }
+    }
+}
+
+async fn serve<S: Service>(
+    service: &S,
+    site: &Rc<Site>,
+    mut incoming: actix_http::Request,
+) -> actix_http::Response<Outgoing> {
+    let connection = incoming.conn_data::<Rc<Connection>>().cloned();
+    let peer = incoming.peer_addr();
+    let (Some(connection), Some(peer)) = (connection, peer) else {
+        // Every connection comes through `admit`; without its guard nothing can be said about a request.
+        return actix_http::Response::with_body(actix_http::StatusCode::BAD_REQUEST, Outgoing::Nothing);
+    };
+    match connection.head() {
+        Some(Ok(head)) => {
+            let headless = head.method == http::Method::HEAD;
+            let mut request = site.request(head, peer, incoming.take_payload(), Rc::clone(&connection));
+            let dressing = Dressing::of(&request, headless);
+            let mut answer = service.answer(&mut request).await;
+            drop(request);
+            if answer.close || connection.broken() || connection.in_body() {
+                answer.close = true;
+                connection.close();
+            }
+            dress(answer, dressing)
+        }
+        refused => {
+            let refusal = match refused {
+                Some(Err(refusal)) => refusal,
+                _ => Refusal::Malformed("a request without a head"),
+            };
+            let dressing = Dressing::plain();
+            let mut answer = service.refused(&refusal, &dressing.id);
+            answer.close = true;
+            dress(answer, dressing)
+        }
+    }
+}
