@@ -1,1 +1,99 @@
-//! room
+//! The Patient Identity Source (PIXm Manager, PDQm Supplier): knows who is who.
+//!
+//! Lives here: patients and their identifiers, the feed [ITI-104], finding patients [ITI-78], cross-referencing [ITI-83],
+//! and telling the registry of every patient.
+//! Does not live here: documents, and how FHIR writes a patient (`fhir`).
+//! Doors: every shared room, no other actor.
+
+mod config;
+mod crossreference;
+mod deliver;
+mod face;
+mod feed;
+mod query;
+mod read;
+mod records;
+
+use std::sync::Arc;
+
+use actor::{Actor, Check, Corridor, House, Route};
+use fhir::page::Sealer;
+use futures_util::future::LocalBoxFuture;
+use tokio::sync::watch;
+use web::{Answer, Limits, Peer, Request};
+
+pub use config::{Domain, SearchSettings, Settings};
+
+use crossreference::CrossReference;
+use deliver::Delivery;
+use feed::FeedPatient;
+use query::FindPatients;
+use read::{ReadHistory, ReadPatient};
+use records::{REGISTRY, Records};
+
+/// The actor.
+pub struct IdentitySource {
+    corridor: Corridor,
+    limits: Limits,
+    sealer: Sealer,
+    page_ttl_seconds: u64,
+    stopping: watch::Receiver<bool>,
+    delivery: Arc<Delivery>,
+    feed: FeedPatient,
+    find: FindPatients,
+    cross_reference: CrossReference,
+    read: ReadPatient,
+    history: ReadHistory,
+}
+
+impl Actor for IdentitySource {
+    const NAME: &'static str = "identity";
+    type Settings = Settings;
+
+    async fn build(house: House<Settings>) -> Result<IdentitySource, String> {
+        let House { settings, corridor, clock, .. } = house;
+        let records = Records::new(corridor.store.clone(), &settings.domain.authorities);
+        let is_told = !settings.registry.url.is_empty();
+        let peer = is_told.then(|| Peer::new(REGISTRY, settings.registry));
+        let delivery = Arc::new(Delivery::new(corridor.store.clone(), clock.clone(), peer));
+        Ok(IdentitySource {
+            corridor,
+            limits: house.limits,
+            sealer: Sealer::new(house.secret),
+            page_ttl_seconds: settings.search.page_ttl,
+            stopping: house.stopping,
+            feed: FeedPatient {
+                records: records.clone(),
+                clock: clock.clone(),
+                delivery: delivery.clone(),
+                merging: tokio::sync::Mutex::new(()),
+            },
+            delivery,
+            find: FindPatients { records: records.clone(), clock: clock.clone() },
+            cross_reference: CrossReference { records: records.clone(), clock: clock.clone() },
+            read: ReadPatient { records: records.clone(), clock: clock.clone() },
+            history: ReadHistory { records, clock },
+        })
+    }
+
+    fn routes() -> &'static [Route<IdentitySource>] {
+        face::fhir::ROUTES
+    }
+
+    fn unrouted(&self, request: &Request, allowed: &[&'static str]) -> Answer {
+        face::fhir::unrouted(request, allowed)
+    }
+
+    fn keys() -> &'static [(&'static str, &'static str)] {
+        config::KEYS
+    }
+
+    fn background(self: Arc<Self>) -> Vec<LocalBoxFuture<'static, ()>> {
+        let (delivery, stopping) = (self.delivery.clone(), self.stopping.clone());
+        vec![Box::pin(async move { delivery.run(stopping).await })]
+    }
+
+    fn checks(&self) -> Vec<Check> {
+        vec![self.delivery.check()]
+    }
+}

@@ -112,3 +112,88 @@ fn escaped(component: &str) -> String {
 fn shortened(name: &str) -> String {
     name.chars().take(40).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    const OWN: &str = "http://localhost:8083/fhir";
+
+    fn identifier(system: &str, value: &str) -> Identifier {
+        Identifier { system: system.to_owned(), value: value.to_owned() }
+    }
+
+    fn body(system: &str, value: &str) -> Value {
+        json!({
+            "resourceType": "Patient", "id": "123",
+            "identifier": [{ "system": system, "value": value }],
+            "name": [{ "family": "Mohr" }]
+        })
+    }
+
+    #[test]
+    fn the_condition_is_one_identifier_however_it_is_escaped() {
+        let red = identifier("urn:oid:1.3.6.1.4.1.21367.13.20.1000", "IHERED-994");
+        for query in [
+            "identifier=urn:oid:1.3.6.1.4.1.21367.13.20.1000|IHERED-994",
+            "identifier=urn%3Aoid%3A1.3.6.1.4.1.21367.13.20.1000%7CIHERED-994",
+            "_format=json&identifier=1.3.6.1.4.1.21367.13.20.1000%7CIHERED-994",
+        ] {
+            assert_eq!(read_condition(query), Ok(red.clone()), "{query}");
+        }
+    }
+
+    #[test]
+    fn anything_but_one_whole_identifier_is_refused() {
+        for (query, rule) in [
+            ("", Rule::Required),
+            ("identifier=a|1&identifier=b|2", Rule::Required),
+            ("identifier=a|1,b|2", Rule::Value),
+            ("identifier=1", Rule::Value),
+            ("identifier=|1", Rule::Value),
+            ("identifier=a|", Rule::Value),
+            ("family=Mohr", Rule::NotSupported),
+        ] {
+            let findings = read_condition(query).expect_err(query);
+            assert_eq!(findings.first().map(|finding| finding.rule), Some(rule), "{query}");
+        }
+    }
+
+    #[test]
+    fn the_path_of_a_feed_is_read_back_as_the_same_identifier() {
+        for given in [identifier("urn:oid:1.2", "a&b|c,d$e\\f +ü"), identifier("http://x/y?z", "1")] {
+            let path = write_path(&given);
+            let query = path.strip_prefix("/Patient?").expect("begins with the type");
+            assert_eq!(read_condition(query), Ok(given));
+        }
+    }
+
+    #[test]
+    fn condition_and_body_must_speak_of_one_patient() {
+        let findings =
+            read_request("identifier=urn:oid:1.2|A", body("urn:oid:1.2", "B"), OWN).expect_err("two patients");
+        assert_eq!(findings[0].rule, Rule::Value);
+        assert!(findings[0].text.contains("urn:oid:1.2|A"), "{}", findings[0].text);
+    }
+
+    #[test]
+    fn a_source_may_use_its_own_server_as_the_domain() {
+        let feed = read_request(
+            "identifier=http://source.example/fhir|Patient/123",
+            body("urn:oid:1.2", "B"),
+            OWN,
+        )
+        .expect("its id is in the body");
+        assert!(feed.patient.identifiers.contains(&identifier("http://source.example/fhir", "Patient/123")));
+        assert_eq!(feed.patient.resource["identifier"][1]["value"], "Patient/123");
+    }
+
+    #[test]
+    fn our_own_server_is_not_written_down_as_a_domain() {
+        let query = format!("identifier={OWN}|Patient/123");
+        let feed = read_request(&query, body("urn:oid:1.2", "B"), OWN).expect("its id is in the body");
+        assert_eq!(feed.patient.identifiers, [identifier("urn:oid:1.2", "B")]);
+    }
+}

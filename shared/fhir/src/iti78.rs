@@ -284,3 +284,74 @@ pub fn write_url(base: &str, parameters: &[(String, String)]) -> String {
     query.extend_pairs(parameters);
     format!("{base}/Patient?{}", query.finish())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: Limits = Limits { parameters: 64, values: 100, value_bytes: 1_024, count: 1_000 };
+
+    fn asked(query: &str) -> Search<Filter> {
+        read_request(query, None, None, &LIMITS).expect("is a search")
+    }
+
+    fn refused(query: &str, prefer: Option<&str>) -> Rule {
+        let findings = read_request(query, None, prefer, &LIMITS).expect_err("is refused");
+        findings[0].rule
+    }
+
+    #[test]
+    fn one_whole_identifier_is_known_as_such() {
+        let identifier = asked("identifier=1.2.3%7CA-1").filter.one_identifier().expect("one identifier");
+        assert_eq!((identifier.system.as_str(), identifier.value.as_str()), ("urn:oid:1.2.3", "A-1"));
+        for query in [
+            "identifier=A-1",
+            "identifier=urn:oid:1.2|",
+            "identifier=a|1,b|2",
+            "identifier=a|1&family=x",
+            "family=x",
+            "",
+        ] {
+            assert_eq!(asked(query).filter.one_identifier(), None, "{query}");
+        }
+    }
+
+    #[test]
+    fn a_system_alone_restricts_the_domains_shown() {
+        let search = asked("family=mohr&identifier=urn:oid:1.2.3%7C,urn:oid:4.5.6%7C");
+        assert_eq!(search.filter.domains, ["urn:oid:1.2.3", "urn:oid:4.5.6"]);
+        assert_eq!(search.filter.all.len(), 2);
+    }
+
+    #[test]
+    fn names_begin_contain_or_are_exactly() {
+        let tests = |query| asked(query).filter.all[0].any.clone();
+        assert_eq!(tests("family=mo"), [Test::Begins("mo".into())]);
+        assert_eq!(tests("given:contains=a,b"), [Test::Contains("a".into()), Test::Contains("b".into())]);
+        assert_eq!(tests("address-city:exact=Wien%5C,+3"), [Test::Exactly("Wien, 3".into())]);
+    }
+
+    #[test]
+    fn chains_are_refused_with_a_hint() {
+        for query in ["_has:DocumentReference:patient:type=x", "general-practitioner.name=x"] {
+            assert_eq!(refused(query, None), Rule::NotSupported, "{query}");
+        }
+    }
+
+    #[test]
+    fn an_unknown_parameter_is_ignored_with_a_warning_or_refused_strictly() {
+        let search = asked("family=x&shoe-size=44");
+        assert_eq!(search.warnings.len(), 1);
+        assert_eq!(search.honoured, [("family".to_owned(), "x".to_owned())]);
+        assert_eq!(refused("family=x&shoe-size=44", Some("handling=strict")), Rule::UnknownParameter);
+    }
+
+    #[test]
+    fn values_and_modifiers_that_cannot_be_meant_are_refused() {
+        assert_eq!(refused("gender=femal", None), Rule::Value);
+        assert_eq!(refused("active=yes", None), Rule::Value);
+        assert_eq!(refused("birthdate=2021-02-30", None), Rule::Value);
+        assert_eq!(refused("family:phonetic=x", None), Rule::UnsupportedModifier);
+        assert_eq!(refused("_sort=shoe-size", None), Rule::NotSupported);
+    }
+}

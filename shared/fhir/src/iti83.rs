@@ -134,3 +134,54 @@ pub fn read_response(body: &Value) -> CrossReference {
     }
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn identifier(system: &str, value: &str) -> Identifier {
+        Identifier { system: system.to_owned(), value: value.to_owned() }
+    }
+
+    #[test]
+    fn the_question_is_read_from_a_query_and_from_parameters_alike() {
+        let expected = Question {
+            source: identifier("urn:oid:1.3.6.1.4.1.21367.13.20.1000", "IHERED-994"),
+            targets: vec!["urn:oid:1.3.6.1.4.1.21367.13.20.3000".to_owned(), "http://x".to_owned()],
+        };
+        let query = "sourceIdentifier=urn:oid:1.3.6.1.4.1.21367.13.20.1000%7CIHERED-994\
+                     &targetSystem=1.3.6.1.4.1.21367.13.20.3000&targetSystem=http://x&_format=json";
+        assert_eq!(read_query(query), Ok(expected.clone()));
+        let body = json!({ "resourceType": "Parameters", "parameter": [
+            { "name": "sourceIdentifier", "valueString": "urn:oid:1.3.6.1.4.1.21367.13.20.1000|IHERED-994" },
+            { "name": "targetSystem", "valueUri": "urn:oid:1.3.6.1.4.1.21367.13.20.3000" },
+            { "name": "targetSystem", "valueUri": "http://x" },
+        ]});
+        assert_eq!(read_parameters(&body), Ok(expected));
+    }
+
+    #[test]
+    fn a_source_identifier_without_both_parts_is_refused() {
+        for query in ["", "sourceIdentifier=x", "sourceIdentifier=|x", "sourceIdentifier=urn:oid:1.2|"] {
+            assert!(read_query(query).is_err(), "{query}");
+        }
+        let twice = "sourceIdentifier=urn:oid:1.2|a&sourceIdentifier=urn:oid:1.2|b";
+        assert!(read_query(twice).is_err(), "one patient at a time");
+    }
+
+    #[test]
+    fn an_answer_without_counterparts_is_empty_parameters() {
+        assert_eq!(write_response(None, &[]), br#"{"resourceType":"Parameters"}"#);
+    }
+
+    #[test]
+    fn an_answer_is_read_back_as_it_was_written() {
+        let target = Target { identifier: identifier("urn:oid:1.2", "B"), assigner: Some("Blue".into()) };
+        let written = write_response(Some("http://h/fhir/Patient/1"), &[target]);
+        let written: Value = serde_json::from_slice(&written).expect("is JSON");
+        assert_eq!(written["parameter"][1]["valueIdentifier"]["assigner"]["display"], "Blue");
+        let read = read_response(&written);
+        assert_eq!(read.patients, ["http://h/fhir/Patient/1"]);
+        assert_eq!(read.identifiers, [identifier("urn:oid:1.2", "B")]);
+    }
+}

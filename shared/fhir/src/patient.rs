@@ -287,20 +287,108 @@ impl Patient {
     }
 }
 
-/// Leaves only the identifiers of these domains in a stored patient (PDQm 2:3.78.4.1.2.4).
-pub fn restrict(rendering: &[u8], domains: &[String]) -> Vec<u8> {
-    let Ok(Value::Object(mut members)) = serde_json::from_slice(rendering) else {
-        return rendering.to_vec();
-    };
-    if let Some(Value::Array(list)) = members.get_mut("identifier") {
-        list.retain(|item| {
-            text(item, "system").is_some_and(|system| domains.contains(&canonical_system(system)))
-        });
-        if list.is_empty() {
-            members.shift_remove("identifier");
+/// How much of a patient is shown.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct View {
+    /// Only identifiers of these domains (PDQm 2:3.78.4.1.2.4); empty: all.
+    pub domains: Vec<String>,
+    /// Which elements.
+    pub elements: Elements,
+}
+
+/// Which elements of a resource are shown (R4 3.1.1.5.8, 3.1.1.5.9).
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Elements {
+    /// All of them.
+    #[default]
+    All,
+    /// These (`_elements`, `_summary=true`, `_summary=text`).
+    Only(Vec<String>),
+    /// All but the narrative (`_summary=data`).
+    Data,
+}
+
+/// Elements R4 marks as the summary of a Patient.
+const SUMMARY: &[&str] = &[
+    "identifier",
+    "active",
+    "name",
+    "telecom",
+    "gender",
+    "birthDate",
+    "deceasedBoolean",
+    "deceasedDateTime",
+    "address",
+    "managingOrganization",
+    "link",
+];
+
+impl Elements {
+    /// What `_summary` and `_elements` ask for.
+    pub fn asked(summary: Option<&str>, elements: &[String]) -> Elements {
+        match summary {
+            Some("true") => Elements::Only(SUMMARY.iter().map(|name| (*name).to_owned()).collect()),
+            Some("text") => Elements::Only(vec!["text".to_owned()]),
+            Some("data") => Elements::Data,
+            _ if elements.is_empty() => Elements::All,
+            _ => Elements::Only(elements.to_vec()),
         }
     }
-    serde_json::to_vec(&members).expect("a JSON value can always be written")
+
+    fn has(&self, member: &str) -> bool {
+        let bare = member.strip_prefix('_').unwrap_or(member);
+        match self {
+            Elements::All => true,
+            Elements::Data => bare != "text",
+            Elements::Only(names) => {
+                matches!(bare, "resourceType" | "id" | "meta") || names.iter().any(|name| name == bare)
+            }
+        }
+    }
+}
+
+impl View {
+    /// Whether a patient is shown as it is stored.
+    pub fn is_whole(&self) -> bool {
+        self.domains.is_empty() && self.elements == Elements::All
+    }
+
+    /// A stored patient as this view shows it. With elements left out it is tagged SUBSETTED.
+    pub fn show(&self, rendering: &[u8]) -> Vec<u8> {
+        let Ok(Value::Object(mut members)) = serde_json::from_slice(rendering) else {
+            return rendering.to_vec();
+        };
+        if !self.domains.is_empty() {
+            restrict(&mut members, &self.domains);
+        }
+        if self.elements != Elements::All {
+            members.retain(|name, _| self.elements.has(name));
+            tag_subsetted(&mut members);
+        }
+        serde_json::to_vec(&members).expect("a JSON value can always be written")
+    }
+}
+
+/// Leaves only the identifiers of these domains.
+fn restrict(members: &mut Map<String, Value>, domains: &[String]) {
+    let Some(Value::Array(list)) = members.get_mut("identifier") else { return };
+    list.retain(|item| text(item, "system").is_some_and(|system| domains.contains(&canonical_system(system))));
+    if list.is_empty() {
+        members.shift_remove("identifier");
+    }
+}
+
+fn tag_subsetted(members: &mut Map<String, Value>) {
+    let tag = serde_json::json!({
+        "system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "SUBSETTED"
+    });
+    let Some(Value::Object(meta)) = members.get_mut("meta") else { return };
+    match meta.get_mut("tag") {
+        Some(Value::Array(tags)) => tags.push(tag),
+        _ => {
+            meta.insert("tag".to_owned(), Value::Array(vec![tag]));
+        }
+    }
 }
 
 /// `meta` as served: the source's profiles, tags and labels, and version and time of ours.
@@ -366,4 +454,170 @@ fn items(value: Option<&Value>) -> &[Value] {
 
 fn text<'a>(of: &'a Value, name: &str) -> Option<&'a str> {
     of.get(name).and_then(Value::as_str).filter(|text| !text.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn alice() -> Value {
+        json!({
+            "resourceType": "Patient",
+            "meta": { "versionId": "77", "security": [{ "code": "HTEST" }] },
+            "identifier": [
+                { "system": "1.2.3", "value": "A-1", "assigner": { "display": "Red" } },
+                { "system": "urn:oid:1.2.3", "value": "A-1" },
+                { "system": "http://example.org/mrn", "value": "7|7" }
+            ],
+            "name": [{ "family": "Mühlbauer", "given": ["Alice", "Zoë"] }],
+            "gender": "female",
+            "birthDate": "1958-01-30",
+            "extension": [{ "url": MOTHERS_MAIDEN_NAME, "valueString": "Berger" }]
+        })
+    }
+
+    fn place() -> Place {
+        Place::at("Patient")
+    }
+
+    fn problems(resource: Value) -> Vec<(Rule, String)> {
+        let findings = read(resource, &place()).expect_err("is refused");
+        findings.into_iter().map(|finding| (finding.rule, finding.at.path)).collect()
+    }
+
+    #[test]
+    fn identifiers_are_compared_with_and_without_urn_oid() {
+        let patient = read(alice(), &place()).expect("is a patient");
+        let systems: Vec<&str> =
+            patient.identifiers.iter().map(|identifier| identifier.system.as_str()).collect();
+        assert_eq!(systems, ["urn:oid:1.2.3", "http://example.org/mrn"]);
+    }
+
+    #[test]
+    fn a_patient_without_the_element_counts_as_active() {
+        assert!(read(alice(), &place()).expect("is a patient").active);
+    }
+
+    #[test]
+    fn a_patient_is_written_with_our_id_and_version_and_everything_the_source_sent() {
+        let patient = read(alice(), &place()).expect("is a patient");
+        let written = patient.write("p-1", Stamp { version: 3, updated: 1_600_000_000_123_456 }, None);
+        let written: Value = serde_json::from_slice(&written).expect("is JSON");
+        assert_eq!(written["id"], "p-1");
+        assert_eq!(written["meta"]["versionId"], "3");
+        assert_eq!(written["meta"]["lastUpdated"], "2020-09-13T12:26:40.123Z");
+        assert_eq!(written["meta"]["security"], alice()["meta"]["security"]);
+        assert_eq!(written["identifier"], alice()["identifier"]);
+        assert_eq!(written["extension"], alice()["extension"]);
+    }
+
+    #[test]
+    fn a_merged_patient_is_written_inactive_with_its_survivor() {
+        let mut resource = alice();
+        resource["active"] = json!(false);
+        resource["link"] = json!([{
+            "other": { "identifier": { "system": "1.2.3", "value": "B-2" } },
+            "type": "replaced-by"
+        }]);
+        let patient = read(resource, &place()).expect("is a patient");
+        assert!(!patient.active);
+        let survivor = patient.replaced_by.clone().expect("names its survivor");
+        assert_eq!(survivor.identifier.expect("by identifier").system, "urn:oid:1.2.3");
+        let written = patient.write("p-1", Stamp { version: 1, updated: 0 }, Some("p-2"));
+        let written: Value = serde_json::from_slice(&written).expect("is JSON");
+        assert_eq!(written["active"], false);
+        assert_eq!(written["link"][0]["other"]["reference"], "Patient/p-2");
+        assert_eq!(written["link"][0]["other"]["identifier"]["value"], "B-2");
+    }
+
+    #[test]
+    fn an_identifier_without_system_or_value_is_refused_where_it_stands() {
+        let mut resource = alice();
+        resource["identifier"] = json!([{ "value": "x" }, { "system": "urn:oid:1.2" }]);
+        assert_eq!(
+            problems(resource),
+            [
+                (Rule::Required, "Patient.identifier[0].system".to_owned()),
+                (Rule::Required, "Patient.identifier[1].value".to_owned())
+            ]
+        );
+    }
+
+    #[test]
+    fn a_patient_without_identifier_is_refused() {
+        let mut resource = alice();
+        resource.as_object_mut().expect("is an object").remove("identifier");
+        assert_eq!(problems(resource), [(Rule::Required, "Patient.identifier".to_owned())]);
+    }
+
+    #[test]
+    fn a_link_needs_a_word_about_active() {
+        let mut resource = alice();
+        resource["link"] = json!([{ "other": { "reference": "Patient/2" }, "type": "seealso" }]);
+        assert_eq!(problems(resource), [(Rule::Invariant, "Patient.active".to_owned())]);
+    }
+
+    #[test]
+    fn a_replaced_patient_cannot_be_active() {
+        let mut resource = alice();
+        resource["active"] = json!(true);
+        resource["link"] = json!([{ "other": { "reference": "Patient/2" }, "type": "replaced-by" }]);
+        assert_eq!(problems(resource), [(Rule::Invariant, "Patient.active".to_owned())]);
+    }
+
+    #[test]
+    fn a_part_of_a_patient_is_not_taken_for_the_whole() {
+        let mut resource = alice();
+        resource["meta"] = json!({ "tag": [{ "code": "SUBSETTED" }] });
+        assert_eq!(problems(resource), [(Rule::BusinessRule, "Patient.meta.tag".to_owned())]);
+    }
+
+    #[test]
+    fn another_resource_is_not_a_patient() {
+        assert_eq!(
+            problems(json!({ "resourceType": "Person" })),
+            [(Rule::Structure, "Patient.resourceType".to_owned())]
+        );
+        assert_eq!(problems(json!([])), [(Rule::Structure, "Patient".to_owned())]);
+    }
+
+    #[test]
+    fn a_patient_is_found_by_every_part_of_it() {
+        let patient = read(alice(), &place()).expect("is a patient");
+        let facts = patient.facts();
+        let has = |attribute, fact: Fact| facts.contains(&(attribute, fact));
+        assert!(has(Attribute::Family, Fact::Text("Mühlbauer".into())));
+        assert!(has(Attribute::Given, Fact::Text("Zoë".into())));
+        assert!(has(Attribute::Gender, term("", "female")));
+        assert!(has(Attribute::Active, term("", "true")));
+        assert!(has(Attribute::MothersMaidenName, Fact::Text("Berger".into())));
+        let day = -376_012_800_000_000;
+        assert!(has(Attribute::BirthDate, Fact::Span(day, day + 86_400_000_000)));
+    }
+
+    fn shown(view: &View) -> Value {
+        let patient = read(alice(), &place()).expect("is a patient");
+        let stored = patient.write("p-1", Stamp { version: 1, updated: 0 }, None);
+        serde_json::from_slice(&view.show(&stored)).expect("is JSON")
+    }
+
+    #[test]
+    fn identifiers_of_other_domains_are_taken_out() {
+        let domains = vec!["http://example.org/mrn".to_owned()];
+        let shown = shown(&View { domains, elements: Elements::All });
+        assert_eq!(shown["identifier"], json!([{ "system": "http://example.org/mrn", "value": "7|7" }]));
+        assert_eq!(shown["name"], alice()["name"]);
+    }
+
+    #[test]
+    fn a_patient_shown_in_part_says_so() {
+        let elements = Elements::asked(None, &["gender".to_owned()]);
+        let shown = shown(&View { domains: Vec::new(), elements });
+        let names: Vec<&str> =
+            shown.as_object().expect("is an object").keys().map(String::as_str).collect();
+        assert_eq!(names, ["resourceType", "id", "meta", "gender"]);
+        assert_eq!(shown["meta"]["tag"][0]["code"], "SUBSETTED");
+    }
 }

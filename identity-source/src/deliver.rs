@@ -1,0 +1,230 @@
+//! Telling the registry of every patient: from the durable outbox, in order per patient, until it says it knows.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
+
+use actor::{Check, Clock};
+use futures_util::StreamExt;
+use store::{Batch, Pending, Sequence, Store};
+use tokio::sync::{Notify, oneshot, watch};
+use web::Peer;
+
+use crate::records::REGISTRY;
+
+/// Messages taken from the outbox at a time.
+const ROUND: usize = 256;
+/// Patients told of at the same time.
+const AT_ONCE: usize = 16;
+/// How long a feed waits for its own delivery before it is answered; the outbox goes on after that.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// The longest pause between tries while the registry is away.
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// Deliveries remembered for feeds that come to wait after the fact.
+const REMEMBERED: usize = 4_096;
+
+/// The messenger to the registry.
+pub(crate) struct Delivery {
+    store: Store,
+    clock: Clock,
+    peer: Option<Peer>,
+    wake: Notify,
+    waiting: Mutex<Waiting>,
+}
+
+#[derive(Default)]
+struct Waiting {
+    /// Who waits for which commit.
+    callers: HashMap<Sequence, Vec<oneshot::Sender<()>>>,
+    /// Commits that were tried lately, whatever came of it.
+    tried: BTreeSet<Sequence>,
+}
+
+/// How a round went.
+enum Round {
+    /// Nothing was there to be told.
+    Empty,
+    /// Something was told.
+    Told,
+    /// The registry, or some message, must be tried again.
+    Again,
+}
+
+impl Delivery {
+    /// A messenger; without a peer nobody is told.
+    pub(crate) fn new(store: Store, clock: Clock, peer: Option<Peer>) -> Delivery {
+        Delivery { store, clock, peer, wake: Notify::new(), waiting: Mutex::default() }
+    }
+
+    /// Whether there is a registry to be told.
+    pub(crate) fn is_on(&self) -> bool {
+        self.peer.is_some()
+    }
+
+    /// Wakes the messenger and waits until it has tried to deliver this commit, at most a second.
+    pub(crate) async fn attempt(&self, sequence: Sequence) {
+        if !self.is_on() {
+            return;
+        }
+        let (sender, receiver) = oneshot::channel();
+        {
+            let mut waiting = self.waiting();
+            if waiting.tried.contains(&sequence) {
+                return;
+            }
+            waiting.callers.entry(sequence).or_default().push(sender);
+        }
+        self.wake.notify_one();
+        if tokio::time::timeout(PATIENCE, receiver).await.is_err() {
+            self.waiting().callers.remove(&sequence);
+        }
+    }
+
+    /// Delivers until the actor stops.
+    pub(crate) async fn run(&self, mut stopping: watch::Receiver<bool>) {
+        let Some(peer) = &self.peer else { return };
+        let mut pause = Duration::from_millis(200);
+        while !*stopping.borrow() {
+            let nap = match self.round(peer).await {
+                Ok(Round::Told) => {
+                    pause = Duration::from_millis(200);
+                    continue;
+                }
+                Ok(Round::Empty) => {
+                    self.measure(0, 0);
+                    LONGEST_PAUSE
+                }
+                Ok(Round::Again) => {
+                    let (count, age) = self.backlog();
+                    self.measure(count, age);
+                    pause
+                }
+                Err(error) => {
+                    tracing::error!(%error, "the outbox could not be read or marked");
+                    pause
+                }
+            };
+            pause = (pause * 2).min(LONGEST_PAUSE);
+            tokio::select! {
+                () = self.wake.notified() => {}
+                () = tokio::time::sleep(nap) => {}
+                changed = stopping.changed() => if changed.is_err() { return },
+            }
+        }
+    }
+
+    /// Tells of what is waiting, once. Messages of one patient go one behind the other, patients side by side.
+    async fn round(&self, peer: &Peer) -> Result<Round, store::Error> {
+        let pending = self.store.pending(REGISTRY, ROUND)?;
+        if pending.is_empty() {
+            return Ok(Round::Empty);
+        }
+        let count = pending.len();
+        let outcomes: Vec<Vec<Mark>> = futures_util::stream::iter(by_stream(pending))
+            .map(|messages| self.tell(peer, messages))
+            .buffer_unordered(AT_ONCE)
+            .collect()
+            .await;
+        let delivered: Vec<Mark> = outcomes.into_iter().flatten().collect();
+        let all = delivered.len() == count;
+        if !delivered.is_empty() {
+            let batch = Batch { instant: self.clock.now(), delivered, ..Batch::default() };
+            self.store.apply(batch).await?;
+        }
+        Ok(if all { Round::Told } else { Round::Again })
+    }
+
+    /// Tells of one patient's messages in order; answers those that arrived, and stops at the first that did not.
+    async fn tell(&self, peer: &Peer, messages: Vec<Pending>) -> Vec<Mark> {
+        let mut delivered = Vec::with_capacity(messages.len());
+        let mut is_reached = true;
+        for message in messages {
+            if is_reached {
+                is_reached = self.send(peer, &message).await;
+                if is_reached {
+                    delivered.push((message.peer.clone(), message.sequence, message.position));
+                }
+            }
+            self.tried(message.sequence);
+        }
+        delivered
+    }
+
+    /// Sends one message; true when the registry has it.
+    async fn send(&self, peer: &Peer, message: &Pending) -> bool {
+        let path = format!("/Patient/{}", message.stream);
+        let headers = [("content-type", "application/fhir+json".to_owned())];
+        match peer.send(http::Method::PUT, &path, &headers, message.payload.clone()).await {
+            Ok(answer) if matches!(answer.status, 200 | 201 | 204) => true,
+            Ok(answer) => {
+                tracing::warn!(
+                    status = answer.status,
+                    sequence = message.sequence,
+                    "the registry refused a patient"
+                );
+                false
+            }
+            Err(error) => {
+                tracing::debug!(%error, "the registry was not told");
+                false
+            }
+        }
+    }
+
+    /// Lets those go who wait for this commit.
+    fn tried(&self, sequence: Sequence) {
+        let mut waiting = self.waiting();
+        waiting.tried.insert(sequence);
+        if waiting.tried.len() > REMEMBERED {
+            waiting.tried.pop_first();
+        }
+        for caller in waiting.callers.remove(&sequence).into_iter().flatten() {
+            // A caller that has lost patience is no longer there, which is fine.
+            let _ = caller.send(());
+        }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// What waits in the outbox: messages (at most a thousand are counted) and the age of the oldest in seconds.
+    pub(crate) fn backlog(&self) -> (usize, i64) {
+        let pending = self.store.pending(REGISTRY, 1_000).unwrap_or_default();
+        let age = pending.first().map_or(0, |oldest| (self.clock.now() - oldest.instant) / 1_000_000);
+        (pending.len(), age.max(0))
+    }
+
+    fn measure(&self, count: usize, age: i64) {
+        let peer = [("peer", REGISTRY)];
+        actor::meter::set("docshare_outbox_pending", &peer, count as u64);
+        actor::meter::set("docshare_outbox_oldest_seconds", &peer, age.unsigned_abs());
+    }
+
+    /// What the health page says. A registry that is away does not make this actor unready: the outbox keeps.
+    pub(crate) fn check(&self) -> Check {
+        let text = match self.backlog() {
+            _ if !self.is_on() => "no registry is configured; nobody is told of patients".to_owned(),
+            (0, _) => "the registry knows every patient".to_owned(),
+            (count, age) => format!("{count} messages wait for the registry, the oldest for {age} s"),
+        };
+        Check { name: "registry-feed", ok: true, text }
+    }
+}
+
+/// Peer, sequence and position of a delivered message.
+type Mark = (String, Sequence, u32);
+
+/// The messages of each stream, streams in the order of their first message.
+fn by_stream(pending: Vec<Pending>) -> Vec<Vec<Pending>> {
+    let mut places: HashMap<String, usize> = HashMap::new();
+    let mut streams: Vec<Vec<Pending>> = Vec::new();
+    for message in pending {
+        let place = *places.entry(message.stream.clone()).or_insert_with(|| {
+            streams.push(Vec::new());
+            streams.len() - 1
+        });
+        streams[place].push(message);
+    }
+    streams
+}

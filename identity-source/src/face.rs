@@ -1,0 +1,3 @@
+//! What callers speak: FHIR.
+
+pub(crate) mod fhir;

@@ -1,0 +1,66 @@
+//! `GET` and `POST [base]/Patient/$ihe-pix`.
+
+use actor::{Codec, Context, Fault};
+use fhir::{iti83, json, negotiate};
+use http::{StatusCode, header};
+use web::{Answer, Request};
+use xds::Findings;
+
+use super::Served;
+use super::answer::{self, Wishes};
+use crate::IdentitySource;
+use crate::crossreference::{CrossReference, Names};
+
+pub(super) fn get<'a>(source: &'a IdentitySource, request: &'a mut Request) -> Served<'a> {
+    serve(source, request, false)
+}
+
+pub(super) fn post<'a>(source: &'a IdentitySource, request: &'a mut Request) -> Served<'a> {
+    serve(source, request, true)
+}
+
+fn serve<'a>(source: &'a IdentitySource, request: &'a mut Request, in_body: bool) -> Served<'a> {
+    Box::pin(async move {
+        let codec = Operation { wishes: Wishes::of(request), in_body, limit: source.limits.max_form_bytes };
+        source.corridor.walk(&source.cross_reference, &codec, request).await
+    })
+}
+
+struct Operation {
+    wishes: Wishes,
+    /// Whether the parameters are in a Parameters resource.
+    in_body: bool,
+    limit: u64,
+}
+
+impl Codec<CrossReference> for Operation {
+    async fn read(
+        &self,
+        request: &mut Request,
+        _context: &Context,
+    ) -> Result<(iti83::Question, String), Fault<Findings>> {
+        self.wishes.check()?;
+        if !self.in_body {
+            let question = iti83::read_query(&request.query).map_err(Fault::Refused)?;
+            return Ok((question, request.query.clone()));
+        }
+        negotiate::request(answer::text(request, header::CONTENT_TYPE)).map_err(Fault::UnsupportedMedia)?;
+        let body = request.body.whole(self.limit, "server.limits.max_form_bytes").await?;
+        let parsed = json::parse(&body, &json::Limits::default()).map_err(Fault::Refused)?;
+        let question = iti83::read_parameters(&parsed).map_err(Fault::Refused)?;
+        Ok((question, String::from_utf8_lossy(&body).into_owned()))
+    }
+
+    fn write(&self, names: Names, _context: &Context) -> Answer {
+        let body = iti83::write_response(names.patient.as_deref(), &names.targets);
+        self.wishes.answer(StatusCode::OK, body)
+    }
+
+    fn refuse(&self, fault: Fault<Findings>, context: &Context) -> Answer {
+        answer::refuse(&fault, &context.request)
+    }
+
+    fn reason(&self, fault: &Fault<Findings>) -> String {
+        answer::reason(fault)
+    }
+}
