@@ -1,1 +1,99 @@
-//! room
+//! The Document Registry: knows what has been shared, and answers questions about it.
+//!
+//! Lives here: Register Document Set [ITI-42] in FHIR, Find Document References [ITI-67], Find Document Lists [ITI-66],
+//! read and history of what is registered, the registry's own record of patients, and `settle` for the repository.
+//! Does not live here: the bytes of documents, who patients are, the rules of the framework (`xds`), FHIR itself (`fhir`).
+//! Doors: every room in `shared/`; no other actor.
+//!
+//! How a submission walks: `face/register.rs` reads it, `register.rs` checks the rules, loads what it touches, lets
+//! `xds::plan` decide and makes one commit. How a question walks: `face/search.rs` reads it into an `xds::Filter`,
+//! `query.rs` finds out whose objects are meant and asks the store, and stored renderings are put together as they are.
+
+mod config;
+mod face;
+mod feed;
+mod gate;
+mod patients;
+mod query;
+mod read;
+mod records;
+mod register;
+mod settle;
+
+use std::sync::Arc;
+
+use actor::{Actor, Corridor, House, Route};
+use fhir::page::Sealer;
+use web::{Answer, Limits, Request};
+
+pub use config::{Identity, Search, Settings};
+
+use face::fhir as table;
+
+/// The actor.
+pub struct Registry {
+    corridor: Corridor,
+    limits: Limits,
+    public_url: Option<String>,
+    desk: face::Desk,
+    register: register::Register,
+    find_documents: query::FindDocuments,
+    find_lists: query::FindLists,
+    read: read::Read,
+    feed: feed::Feed,
+    settle: settle::Settle,
+}
+
+impl Actor for Registry {
+    const NAME: &'static str = "registry";
+    type Settings = Settings;
+
+    async fn build(house: House<Settings>) -> Result<Registry, String> {
+        let House { settings, corridor, clock, limits, public_url, secret, .. } = house;
+        let store = corridor.store.clone();
+        let identity = settings.identity.url.trim_end_matches('/').to_owned();
+        if identity.is_empty() {
+            return Err("identity.url is empty; it must be the public FHIR base URL of the identity source"
+                .to_owned());
+        }
+        let gates = Arc::new(gate::Gates::new());
+        let query = Arc::new(query::Query {
+            store: store.clone(),
+            clock: clock.clone(),
+            require_patient: settings.search.require_patient,
+        });
+        Ok(Registry {
+            desk: face::Desk {
+                sealer: Sealer::new(secret),
+                page_ttl_seconds: settings.search.page_ttl,
+                identity: identity.clone(),
+            },
+            register: register::Register {
+                store: store.clone(),
+                clock: clock.clone(),
+                gates: gates.clone(),
+                identity: identity.into(),
+            },
+            find_documents: query::FindDocuments(query.clone()),
+            find_lists: query::FindLists(query),
+            read: read::Read { store: store.clone(), clock: clock.clone() },
+            feed: feed::Feed { store: store.clone(), clock: clock.clone(), gates },
+            settle: settle::Settle { store, clock },
+            corridor,
+            limits,
+            public_url,
+        })
+    }
+
+    fn routes() -> &'static [Route<Registry>] {
+        table::routes()
+    }
+
+    fn unrouted(&self, request: &Request, allowed: &[&'static str]) -> Answer {
+        table::unrouted(request, allowed)
+    }
+
+    fn keys() -> &'static [(&'static str, &'static str)] {
+        config::KEYS
+    }
+}

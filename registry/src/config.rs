@@ -1,0 +1,53 @@
+//! The registry's own sections of the configuration.
+
+use serde::{Deserialize, Serialize};
+
+/// What a registry can be told.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// Where patients come from.
+    pub identity: Identity,
+    /// How questions are answered.
+    pub search: Search,
+}
+
+/// Where patients come from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Identity {
+    /// Public FHIR base of the identity source: the base of every patient reference.
+    pub url: String,
+}
+
+impl Default for Identity {
+    fn default() -> Identity {
+        Identity { url: "http://127.0.0.1:8083/fhir".to_owned() }
+    }
+}
+
+/// How questions are answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Search {
+    /// Whether a search must name a patient, an identifier or an id.
+    pub require_patient: bool,
+    /// Seconds for which the link to a further page stays valid.
+    pub page_ttl: u64,
+}
+
+impl Default for Search {
+    fn default() -> Search {
+        Search { require_patient: true, page_ttl: 3600 }
+    }
+}
+
+/// The words on each key, for the manual page.
+pub(crate) const KEYS: &[(&str, &str)] = &[
+    ("identity.url", "Public FHIR base URL of the identity source. Every patient reference begins with it."),
+    (
+        "search.require_patient",
+        "Whether a search must name a patient, an identifier or an id. Switched off, a search may look at everything there is.",
+    ),
+    ("search.page_ttl", "For how long the link to a further page of an answer stays valid, in seconds."),
+];

@@ -1,0 +1,11 @@
+//! How the registry is spoken to: FHIR at `/fhir`, and `settle` for the repository that coordinates a submission.
+
+pub(crate) mod fhir;
+mod metadata;
+mod read;
+mod refusal;
+mod register;
+mod search;
+pub(crate) mod time;
+
+pub(crate) use search::Desk;

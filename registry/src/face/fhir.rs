@@ -1,0 +1,234 @@
+//! The table: which line answers which request. `/metadata` is printed from it.
+
+use std::sync::LazyLock;
+
+use actor::Route;
+use fhir::capability::Interaction;
+use futures_util::future::LocalBoxFuture;
+use http::header;
+use web::{Answer, Request};
+use xds::filter::Of;
+
+use super::read::Reading;
+use super::refusal;
+use super::register::Changing;
+use super::search::Searching;
+use crate::Registry;
+use crate::read::Which;
+use crate::records::{DOCUMENT, LIST};
+
+/// One line of the table.
+pub(super) struct Line {
+    method: &'static str,
+    path: &'static str,
+    transaction: &'static str,
+    serve: for<'a> fn(&'a Registry, &'a mut Request) -> LocalBoxFuture<'a, Answer>,
+    /// What `/metadata` says of it: resource type (none: the system), code, one line.
+    claims: Option<(Option<&'static str>, &'static str, &'static str)>,
+}
+
+const fn line(
+    method: &'static str,
+    path: &'static str,
+    transaction: &'static str,
+    serve: for<'a> fn(&'a Registry, &'a mut Request) -> LocalBoxFuture<'a, Answer>,
+) -> Line {
+    Line { method, path, transaction, serve, claims: None }
+}
+
+impl Line {
+    const fn says(
+        mut self,
+        resource: Option<&'static str>,
+        code: &'static str,
+        documentation: &'static str,
+    ) -> Line {
+        self.claims = Some((resource, code, documentation));
+        self
+    }
+}
+
+const DOCUMENTS: Option<&str> = Some("DocumentReference");
+const LISTS: Option<&str> = Some("List");
+
+static LINES: &[Line] = &[
+    line("GET", "/fhir/metadata", "none", metadata),
+    line("POST", "/fhir", "ITI-42", register).says(
+        None,
+        "transaction",
+        "Registers documents whose bytes are elsewhere: an MHD Provide Document Bundle without its Binaries.",
+    ),
+    line("POST", "/fhir/", "ITI-42", register),
+    line("GET", "/fhir/DocumentReference", "ITI-67", find_documents).says(
+        DOCUMENTS,
+        "search-type",
+        "Find Document References [ITI-67], by GET and by POST to _search.",
+    ),
+    line("POST", "/fhir/DocumentReference/_search", "ITI-67", find_documents),
+    line("GET", "/fhir/DocumentReference/{id}", "read", read_document).says(
+        DOCUMENTS,
+        "read",
+        "Reads a document entry.",
+    ),
+    line("GET", "/fhir/DocumentReference/{id}/_history", "read", history_of_document).says(
+        DOCUMENTS,
+        "history-instance",
+        "All versions, newest first.",
+    ),
+    line("GET", "/fhir/DocumentReference/{id}/_history/{version}", "read", vread_document).says(
+        DOCUMENTS,
+        "vread",
+        "Reads one version.",
+    ),
+    line("GET", "/fhir/List", "ITI-66", find_lists).says(
+        LISTS,
+        "search-type",
+        "Find Document Lists [ITI-66], by GET and by POST to _search.",
+    ),
+    line("POST", "/fhir/List/_search", "ITI-66", find_lists),
+    line("GET", "/fhir/List/{id}", "read", read_list).says(
+        LISTS,
+        "read",
+        "Reads a submission set or folder.",
+    ),
+    line("GET", "/fhir/List/{id}/_history", "read", history_of_list).says(
+        LISTS,
+        "history-instance",
+        "All versions, newest first.",
+    ),
+    line("GET", "/fhir/List/{id}/_history/{version}", "read", vread_list).says(
+        LISTS,
+        "vread",
+        "Reads one version.",
+    ),
+    line("PUT", "/fhir/Patient/{id}", "ITI-104", feed).says(
+        Some("Patient"),
+        "update",
+        "The feed of the identity source; meta.versionId is its version, and an older one changes nothing.",
+    ),
+    line("POST", "/settle", "settle", settle),
+];
+
+static ROUTES: LazyLock<Vec<Route<Registry>>> = LazyLock::new(|| {
+    let route = |line: &Line| Route {
+        method: line.method,
+        path: line.path,
+        transaction: line.transaction,
+        serve: line.serve,
+    };
+    LINES.iter().map(route).collect()
+});
+
+/// The table as the runner wants it.
+pub(crate) fn routes() -> &'static [Route<Registry>] {
+    &ROUTES
+}
+
+/// The interactions the table serves.
+pub(super) fn interactions() -> Vec<Interaction> {
+    let interaction = |line: &Line| {
+        line.claims.map(|(resource, code, documentation)| Interaction {
+            resource,
+            code,
+            definition: None,
+            documentation,
+        })
+    };
+    LINES.iter().filter_map(interaction).collect()
+}
+
+/// What is answered where no line fits.
+pub(crate) fn unrouted(request: &Request, allowed: &[&'static str]) -> Answer {
+    if allowed.is_empty() {
+        let text = "there is nothing here by this name; GET metadata on the base lists what there is";
+        return refusal::problem(
+            404,
+            ::fhir::outcome::of_problem("not-supported", "unknown-endpoint", text, &request.id),
+        );
+    }
+    let methods = allowed.join(", ");
+    let text = format!("{} is not possible here; possible: {methods}", request.method);
+    let outcome = ::fhir::outcome::of_problem("not-supported", "method-not-allowed", &text, &request.id);
+    refusal::problem(405, outcome).with(header::ALLOW, refusal::text(&methods))
+}
+
+fn metadata<'a>(registry: &'a Registry, request: &'a mut Request) -> LocalBoxFuture<'a, Answer> {
+    Box::pin(async move { super::metadata::answer(registry, request) })
+}
+
+fn register<'a>(registry: &'a Registry, request: &'a mut Request) -> LocalBoxFuture<'a, Answer> {
+    Box::pin(async move {
+        let codec = Changing::new(&registry.limits);
+        registry.corridor.walk(&registry.register, &codec, request).await
+    })
+}
+
+fn feed<'a>(registry: &'a Registry, request: &'a mut Request) -> LocalBoxFuture<'a, Answer> {
+    Box::pin(async move {
+        let codec = Changing::new(&registry.limits);
+        registry.corridor.walk(&registry.feed, &codec, request).await
+    })
+}
+
+fn settle<'a>(registry: &'a Registry, request: &'a mut Request) -> LocalBoxFuture<'a, Answer> {
+    Box::pin(async move {
+        let codec = Changing::new(&registry.limits);
+        registry.corridor.walk(&registry.settle, &codec, request).await
+    })
+}
+
+fn find_documents<'a>(registry: &'a Registry, request: &'a mut Request) -> LocalBoxFuture<'a, Answer> {
+    Box::pin(async move {
+        let now = registry.corridor.clock.now();
+        let codec = Searching::new(&registry.desk, &registry.limits, Of::Documents, now);
+        registry.corridor.walk(&registry.find_documents, &codec, request).await
+    })
+}
+
+fn find_lists<'a>(registry: &'a Registry, request: &'a mut Request) -> LocalBoxFuture<'a, Answer> {
+    Box::pin(async move {
+        let now = registry.corridor.clock.now();
+        let codec = Searching::new(&registry.desk, &registry.limits, Of::Lists, now);
+        registry.corridor.walk(&registry.find_lists, &codec, request).await
+    })
+}
+
+fn current(_: &Request) -> Which {
+    Which::Current
+}
+
+fn all(_: &Request) -> Which {
+    Which::All
+}
+
+fn version(request: &Request) -> Which {
+    Which::Version(request.params.get("version").unwrap_or_default().to_owned())
+}
+
+fn read_document<'a>(registry: &'a Registry, request: &'a mut Request) -> LocalBoxFuture<'a, Answer> {
+    read(registry, request, Reading::new(DOCUMENT, current))
+}
+
+fn vread_document<'a>(registry: &'a Registry, request: &'a mut Request) -> LocalBoxFuture<'a, Answer> {
+    read(registry, request, Reading::new(DOCUMENT, version))
+}
+
+fn history_of_document<'a>(registry: &'a Registry, request: &'a mut Request) -> LocalBoxFuture<'a, Answer> {
+    read(registry, request, Reading::new(DOCUMENT, all))
+}
+
+fn read_list<'a>(registry: &'a Registry, request: &'a mut Request) -> LocalBoxFuture<'a, Answer> {
+    read(registry, request, Reading::new(LIST, current))
+}
+
+fn vread_list<'a>(registry: &'a Registry, request: &'a mut Request) -> LocalBoxFuture<'a, Answer> {
+    read(registry, request, Reading::new(LIST, version))
+}
+
+fn history_of_list<'a>(registry: &'a Registry, request: &'a mut Request) -> LocalBoxFuture<'a, Answer> {
+    read(registry, request, Reading::new(LIST, all))
+}
+
+fn read<'a>(registry: &'a Registry, request: &'a mut Request, codec: Reading) -> LocalBoxFuture<'a, Answer> {
+    Box::pin(async move { registry.corridor.walk(&registry.read, &codec, request).await })
+}

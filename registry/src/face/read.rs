@@ -1,0 +1,152 @@
+//! Read, vread and history over HTTP: entity tags and conditions.
+
+use std::cell::{Cell, RefCell};
+
+use actor::{Codec, Context, Fault};
+use fhir::bundle::{self, Past};
+use fhir::negotiate::{self, Format};
+use http::{HeaderMap, StatusCode, header};
+use store::{Kind, Row};
+use web::{Answer, Request};
+use xds::Findings;
+
+use super::refusal;
+use super::time::{http_date, not_since};
+use crate::read::{Read, Rows, Wanted, Which, resource_type};
+
+/// One request to read.
+pub(super) struct Reading {
+    kind: Kind,
+    which: fn(&Request) -> Which,
+    format: Cell<Format>,
+    unless: RefCell<Unless>,
+}
+
+/// Conditions under which the caller does not want the body.
+#[derive(Default)]
+struct Unless {
+    none_match: Option<String>,
+    modified_since: Option<String>,
+}
+
+impl Unless {
+    fn of(headers: &HeaderMap) -> Unless {
+        let text =
+            |name| headers.get(name).and_then(|v: &http::HeaderValue| v.to_str().ok()).map(str::to_owned);
+        Unless { none_match: text(header::IF_NONE_MATCH), modified_since: text(header::IF_MODIFIED_SINCE) }
+    }
+
+    /// `W/"3"`, `"3"`, `3`, lists of them, and `*`. A date counts only where no tag is given (RFC 9110 13.1.3).
+    fn holds(&self, row: &Row) -> bool {
+        match (&self.none_match, &self.modified_since) {
+            (Some(tags), _) => {
+                tags.split(',').map(bare).any(|tag| tag == "*" || tag == row.version.to_string())
+            }
+            (None, Some(since)) => not_since(row.instant, since),
+            (None, None) => false,
+        }
+    }
+}
+
+fn bare(tag: &str) -> &str {
+    let tag = tag.trim();
+    tag.strip_prefix("W/").unwrap_or(tag).trim_matches('"')
+}
+
+impl Reading {
+    pub(super) fn new(kind: Kind, which: fn(&Request) -> Which) -> Reading {
+        Reading { kind, which, format: Cell::default(), unless: RefCell::default() }
+    }
+
+    fn one(&self, row: Row) -> Answer {
+        let tagged = |answer: Answer| {
+            answer
+                .with(header::ETAG, refusal::etag(row.version))
+                .with(header::LAST_MODIFIED, refusal::text(&http_date(row.instant)))
+        };
+        if self.unless.borrow().holds(&row) {
+            return tagged(Answer::empty(StatusCode::NOT_MODIFIED));
+        }
+        let pretty = self.format.get().pretty;
+        tagged(refusal::json(StatusCode::OK, row.rendering.clone(), pretty))
+    }
+
+    fn history(&self, rows: Rows, context: &Context) -> Answer {
+        let kind = resource_type(self.kind);
+        let id = rows.rows.first().map_or("", |row| row.id.as_str());
+        let self_url = format!("{}/{kind}/{id}/_history", context.base);
+        let entries: Vec<Past> = rows
+            .rows
+            .iter()
+            .map(|row| Past {
+                full_url: format!("{}/{kind}/{}", context.base, row.id),
+                resource: (!row.deleted).then(|| row.rendering.clone()),
+                version: row.version,
+                updated: row.instant,
+                url: format!("{kind}/{}", row.id),
+            })
+            .collect();
+        let parts = bundle::history(entries.len() as u64, &entries, &self_url, rows.now);
+        refusal::json_parts(parts, self.format.get().pretty)
+    }
+}
+
+impl Codec<Read> for Reading {
+    async fn read(&self, request: &mut Request, _: &Context) -> Result<Wanted, Fault<Findings>> {
+        let accept = request.headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+        self.format.set(negotiate::answer(&request.query, accept).map_err(Fault::NotAcceptable)?);
+        *self.unless.borrow_mut() = Unless::of(&request.headers);
+        let id = request.params.get("id").unwrap_or_default().to_owned();
+        Ok(Wanted { kind: self.kind, id, which: (self.which)(request) })
+    }
+
+    fn write(&self, mut rows: Rows, context: &Context) -> Answer {
+        if rows.history {
+            return self.history(rows, context);
+        }
+        match rows.rows.pop() {
+            Some(row) => self.one(row),
+            None => refusal::refuse(&Fault::NotFound, &context.request),
+        }
+    }
+
+    fn refuse(&self, fault: Fault<Findings>, context: &Context) -> Answer {
+        refusal::refuse(&fault, &context.request)
+    }
+
+    fn reason(&self, fault: &Fault<Findings>) -> String {
+        refusal::reason(fault)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::records::DOCUMENT;
+
+    fn row(version: u64) -> Row {
+        Row {
+            id: "d".to_owned(),
+            partition: "p".to_owned(),
+            version,
+            sequence: 1,
+            instant: 784_111_777_000_000,
+            deleted: false,
+            order: 0,
+            body: Bytes::new(),
+            rendering: Bytes::from_static(b"{}"),
+        }
+    }
+
+    #[test]
+    fn an_entity_tag_is_understood_weak_strong_bare_and_in_lists() {
+        for tags in ["W/\"3\"", "\"3\"", "3", "W/\"1\", W/\"3\"", "*"] {
+            let unless = Unless { none_match: Some(tags.to_owned()), modified_since: None };
+            assert!(unless.holds(&row(3)), "{tags}");
+            assert_eq!(unless.holds(&row(4)), tags == "*", "{tags}");
+        }
+        assert_eq!(DOCUMENT.0, "document");
+    }
+}

@@ -1,0 +1,172 @@
+//! Register Document Set in FHIR [ITI-42], the feed of patients, and settle: what changes something.
+
+use std::cell::Cell;
+
+use actor::{Codec, Context, Fault};
+use bytes::Bytes;
+use fhir::iti65::{self, Door};
+use fhir::negotiate::{self, Format};
+use http::{HeaderMap, StatusCode, header};
+use serde_json::{Value, json};
+use web::{Answer, Limits, Request};
+use xds::{Finding, Findings, Place, Rule};
+
+use super::refusal;
+use crate::feed::{Fed, Feed, Taken};
+use crate::register::{Register, Registered, Registration, Said};
+use crate::settle::{Attempt, Settle, Settled};
+
+const KEY: &str = "docshare-submission-key";
+const ATTEMPT: &str = "docshare-attempt";
+const DIGEST: &str = "docshare-digest";
+const REPLAYED: &str = "idempotency-replayed";
+
+/// Bytes of a settle request: a key and a number.
+const MAX_SETTLE_BYTES: u64 = 8 << 10;
+
+/// One request that changes something, with what its answer has to look like.
+pub(super) struct Changing<'a> {
+    limits: &'a Limits,
+    format: Cell<Format>,
+}
+
+impl<'a> Changing<'a> {
+    pub(super) fn new(limits: &'a Limits) -> Changing<'a> {
+        Changing { limits, format: Cell::default() }
+    }
+
+    /// Checks what can be checked before the body, then reads it as strict JSON.
+    async fn body(
+        &self,
+        request: &mut Request,
+        limit: u64,
+        key: &'static str,
+    ) -> Result<Value, Fault<Findings>> {
+        let accept = header_text(&request.headers, "accept");
+        self.format.set(negotiate::answer(&request.query, accept).map_err(Fault::NotAcceptable)?);
+        let content_type = header_text(&request.headers, "content-type");
+        negotiate::request(content_type).map_err(Fault::UnsupportedMedia)?;
+        let body = request.body.whole(limit, key).await?;
+        fhir::json::parse(&body, &fhir::json::Limits::default()).map_err(Fault::Refused)
+    }
+
+    fn pretty(&self) -> bool {
+        self.format.get().pretty
+    }
+}
+
+fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name).and_then(|value| value.to_str().ok())
+}
+
+fn wrong(path: &str, text: String) -> Fault<Findings> {
+    Fault::Refused(vec![Finding::error(Rule::Value, Place::at(path), text)])
+}
+
+/// Key, attempt and digest: all of them, or none.
+fn said(headers: &HeaderMap) -> Result<Option<Said>, Fault<Findings>> {
+    let values = [KEY, ATTEMPT, DIGEST].map(|name| header_text(headers, name));
+    let [Some(key), Some(attempt), Some(digest)] = values else {
+        return if values.iter().all(Option::is_none) {
+            Ok(None)
+        } else {
+            Err(wrong(
+                "header",
+                format!("{KEY}, {ATTEMPT} and {DIGEST} belong together; at least one is missing"),
+            ))
+        };
+    };
+    let attempt = attempt.parse().ok().filter(|attempt| *attempt > 0);
+    let Some(attempt) = attempt else {
+        return Err(wrong("header", format!("{ATTEMPT} must be a whole number from 1")));
+    };
+    if digest.len() != 64 || !digest.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return Err(wrong("header", format!("{DIGEST} must be 64 hexadecimal digits")));
+    }
+    Ok(Some(Said { key: key.to_owned(), attempt, digest: digest.to_ascii_lowercase() }))
+}
+
+impl Codec<Register> for Changing<'_> {
+    async fn read(&self, request: &mut Request, _: &Context) -> Result<Registration, Fault<Findings>> {
+        let said = said(&request.headers)?;
+        let bundle = self.body(request, self.limits.max_body_bytes, "server.limits.max_body_bytes").await?;
+        let entries = bundle.get("entry").and_then(Value::as_array).map_or(0, Vec::len) as u64;
+        if entries > self.limits.max_entries {
+            let limit = self.limits.max_entries;
+            let text = format!(
+                "the Bundle has {entries} entries; at most {limit} are allowed (server.limits.max_entries)"
+            );
+            return Err(Fault::Refused(vec![Finding::error(
+                Rule::TooCostly,
+                Place::at("Bundle.entry"),
+                text,
+            )]));
+        }
+        let provided = iti65::read_request(bundle, &[], Door::Registry).map_err(Fault::Refused)?;
+        Ok(Registration { provided, said })
+    }
+
+    fn write(&self, response: Registered, _: &Context) -> Answer {
+        let answer = refusal::json(StatusCode::OK, response.answer, self.pretty());
+        let answer = refusal::with(answer, ATTEMPT, &response.attempt.to_string());
+        if response.replayed { refusal::with(answer, REPLAYED, "true") } else { answer }
+    }
+
+    fn refuse(&self, fault: Fault<Findings>, context: &Context) -> Answer {
+        refusal::refuse(&fault, &context.request)
+    }
+
+    fn reason(&self, fault: &Fault<Findings>) -> String {
+        refusal::reason(fault)
+    }
+}
+
+impl Codec<Feed> for Changing<'_> {
+    async fn read(&self, request: &mut Request, _: &Context) -> Result<Fed, Fault<Findings>> {
+        let id = request.params.get("id").unwrap_or_default().to_owned();
+        let resource =
+            self.body(request, self.limits.max_patient_bytes, "server.limits.max_patient_bytes").await?;
+        Fed::read(&id, &resource).map_err(Fault::Refused)
+    }
+
+    fn write(&self, taken: Taken, _: &Context) -> Answer {
+        let status = if taken.created { StatusCode::CREATED } else { StatusCode::OK };
+        Answer::empty(status).with(header::ETAG, refusal::etag(taken.version))
+    }
+
+    fn refuse(&self, fault: Fault<Findings>, context: &Context) -> Answer {
+        refusal::refuse(&fault, &context.request)
+    }
+
+    fn reason(&self, fault: &Fault<Findings>) -> String {
+        refusal::reason(fault)
+    }
+}
+
+impl Codec<Settle> for Changing<'_> {
+    async fn read(&self, request: &mut Request, _: &Context) -> Result<Attempt, Fault<Findings>> {
+        let body = self.body(request, MAX_SETTLE_BYTES, "settle").await?;
+        serde_json::from_value(body)
+            .map_err(|error| wrong("settle", format!("key and attempt are expected: {error}")))
+    }
+
+    fn write(&self, settled: Settled, _: &Context) -> Answer {
+        let body = match settled {
+            Settled::Absent => json!({ "committed": false }),
+            Settled::Committed { attempt, digest, urls, answer } => {
+                let answer: Value = serde_json::from_slice(&answer).unwrap_or_default();
+                let entries = answer.get("entry").cloned().unwrap_or_else(|| json!([]));
+                json!({ "committed": true, "attempt": attempt, "digest": digest, "documents": urls, "entries": entries })
+            }
+        };
+        Answer::bytes(StatusCode::OK, "application/json", Bytes::from(body.to_string()))
+    }
+
+    fn refuse(&self, fault: Fault<Findings>, context: &Context) -> Answer {
+        refusal::refuse(&fault, &context.request)
+    }
+
+    fn reason(&self, fault: &Fault<Findings>) -> String {
+        refusal::reason(fault)
+    }
+}

@@ -1,0 +1,302 @@
+//! The two searches over HTTP: parameters, pages, and a searchset put together from stored bytes.
+
+use std::cell::{Cell, RefCell};
+use std::fmt::Write;
+
+use actor::{Codec, Context, Fault, Transaction};
+use fhir::bundle::{self, Match, SearchSet};
+use fhir::negotiate::{self, Format};
+use fhir::page::{PageToken, Refused, Sealer};
+use fhir::search::{self, Search};
+use fhir::{iti66, iti67};
+use http::{Method, header};
+use store::{Cursor, Instant};
+use web::{Answer, Limits, Request};
+use xds::filter::{Filter, Of};
+use xds::{Finding, Findings, Place, Rule};
+
+use super::refusal;
+use crate::query::{Found, From, Question};
+
+/// Bytes of the cursors before this one that travel in a token: the address of a page stays under 1 KiB.
+const MAX_BACK_BYTES: usize = 240;
+
+/// What every search needs to know.
+pub(crate) struct Desk {
+    pub(crate) sealer: Sealer,
+    pub(crate) page_ttl_seconds: u64,
+    /// Public base of the identity source.
+    pub(crate) identity: String,
+}
+
+/// One search.
+pub(super) struct Searching<'a> {
+    desk: &'a Desk,
+    limits: &'a Limits,
+    of: Of,
+    now: Instant,
+    format: Cell<Format>,
+    asked: RefCell<Asked>,
+}
+
+/// What the answer must say of the question.
+#[derive(Default)]
+struct Asked {
+    /// The parameters that were honoured, ready for a link.
+    honoured: String,
+    /// The token that was given.
+    page: Option<(String, PageToken)>,
+}
+
+impl<'a> Searching<'a> {
+    pub(super) fn new(desk: &'a Desk, limits: &'a Limits, of: Of, now: Instant) -> Searching<'a> {
+        Searching { desk, limits, of, now, format: Cell::default(), asked: RefCell::default() }
+    }
+
+    fn resource(&self) -> &'static str {
+        match self.of {
+            Of::Documents => "DocumentReference",
+            Of::Lists => "List",
+        }
+    }
+
+    fn parse(
+        &self,
+        query: &str,
+        form: Option<&str>,
+        prefer: Option<&str>,
+        base: &str,
+    ) -> Result<Search<Filter>, Fault<Findings>> {
+        let own = [self.desk.identity.as_str(), base];
+        let limits = search::Limits {
+            parameters: self.limits.max_search_parameters as usize,
+            values: self.limits.max_search_values as usize,
+            value_bytes: self.limits.max_search_value_bytes as usize,
+            count: self.limits.max_count as usize,
+        };
+        let read = match self.of {
+            Of::Documents => iti67::read_request(query, form, prefer, &own, &limits),
+            Of::Lists => iti66::read_request(query, form, prefer, &own, &limits),
+        };
+        read.map_err(Fault::Refused)
+    }
+
+    /// The question behind a link to another page: everything it says is sealed in its token.
+    fn page(&self, text: &str) -> Result<PageToken, Fault<Findings>> {
+        self.desk.sealer.open(text, self.now, self.desk.page_ttl_seconds).map_err(|refused| {
+            let (rule, text) = match refused {
+                Refused::Tampered => {
+                    (Rule::PageInvalid, "this is not a page link of ours, or it was changed")
+                }
+                Refused::Expired => {
+                    (Rule::PageExpired, "this page link is too old; ask again from the first page")
+                }
+            };
+            Fault::Refused(vec![Finding::error(rule, Place::at("_page"), text)])
+        })
+    }
+
+    pub(super) async fn question(
+        &self,
+        request: &mut Request,
+        base: &str,
+    ) -> Result<Question, Fault<Findings>> {
+        let headers = &request.headers;
+        let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
+        self.format.set(negotiate::answer(&request.query, accept).map_err(Fault::NotAcceptable)?);
+        let prefer = headers.get("prefer").and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let form = if request.method == Method::POST { Some(self.form(request).await?) } else { None };
+        let token = page_parameter(&request.query).or_else(|| form.as_deref().and_then(page_parameter));
+        let (search, from) = match token {
+            None => (self.parse(&request.query, form.as_deref(), prefer.as_deref(), base)?, None),
+            Some(text) => {
+                let token = self.page(&text)?;
+                let search = self.parse(&token.query, None, None, base)?;
+                let cursor = Some(Cursor(token.cursor.clone())).filter(|cursor| !cursor.0.is_empty());
+                let from = From { cursor, as_of: token.as_of, total: token.total };
+                self.asked.borrow_mut().page = Some((text, token));
+                (search, Some(from))
+            }
+        };
+        let honoured = encode(&search.honoured);
+        self.asked.borrow_mut().honoured.clone_from(&honoured);
+        Ok(Question {
+            filter: search.filter,
+            sort: search.result.sort,
+            count: search.result.count,
+            only_count: search.result.only_count,
+            from,
+            asked: format!("{}?{honoured}", self.resource()),
+            warnings: search.warnings,
+        })
+    }
+
+    async fn form(&self, request: &mut Request) -> Result<String, Fault<Findings>> {
+        let content_type = request.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let mime = content_type.map(|text| text.split(';').next().unwrap_or(text).trim());
+        // A search may have everything in its address and no body at all.
+        if mime.is_some_and(|mime| !mime.eq_ignore_ascii_case("application/x-www-form-urlencoded")) {
+            return Err(Fault::UnsupportedMedia("application/x-www-form-urlencoded".to_owned()));
+        }
+        let body = request.body.whole(self.limits.max_form_bytes, "server.limits.max_form_bytes").await?;
+        String::from_utf8(body.to_vec()).map_err(|_| {
+            Fault::Refused(vec![Finding::error(Rule::Value, Place::whole(), "the form is not UTF-8")])
+        })
+    }
+
+    pub(super) fn answer(&self, found: Found, context: &Context) -> Answer {
+        let asked = self.asked.borrow();
+        let links = self.links(&asked, &found, &context.base);
+        let resource = self.resource();
+        let entries = found
+            .rows
+            .into_iter()
+            .map(|row| {
+                let mut full_url =
+                    String::with_capacity(context.base.len() + resource.len() + row.id.len() + 2);
+                full_url.push_str(&context.base);
+                full_url.push('/');
+                full_url.push_str(resource);
+                full_url.push('/');
+                full_url.push_str(&row.id);
+                Match { full_url, resource: row.rendering, is_match: true }
+            })
+            .collect();
+        let set = SearchSet {
+            total: found.total,
+            links,
+            entries,
+            warnings: found.warnings,
+            now: found.now,
+            id: context.request.clone(),
+        };
+        refusal::json_parts(bundle::searchset(&set), self.format.get().pretty)
+    }
+
+    fn links(&self, asked: &Asked, found: &Found, base: &str) -> Vec<(&'static str, String)> {
+        let resource = self.resource();
+        let address = |query: &str| format!("{base}/{resource}?{query}");
+        let page = |token: PageToken| address(&format!("_page={}", self.desk.sealer.seal(&token)));
+        let Some((text, token)) = &asked.page else {
+            let first = address(&asked.honoured);
+            let mut links = vec![("self", first.clone())];
+            if let Some(next) = &found.next {
+                links.push(("first", first));
+                links.push(("next", page(self.token(asked, found, next, Vec::new()))));
+            }
+            return links;
+        };
+        let mut links = vec![("self", address(&format!("_page={text}")))];
+        let at = |cursor: Vec<u8>, back: Vec<Vec<u8>>| PageToken {
+            cursor,
+            back,
+            made: found.now,
+            ..token.clone()
+        };
+        links.push(("first", page(at(Vec::new(), Vec::new()))));
+        if let Some((cursor, back)) = token.back.split_last() {
+            links.push(("previous", page(at(cursor.clone(), back.to_vec()))));
+        }
+        if let Some(next) = &found.next {
+            let mut back = token.back.clone();
+            back.push(token.cursor.clone());
+            links.push(("next", page(self.token(asked, found, next, back))));
+        }
+        links
+    }
+
+    fn token(&self, asked: &Asked, found: &Found, next: &Cursor, mut back: Vec<Vec<u8>>) -> PageToken {
+        if back.is_empty() && asked.page.is_none() {
+            back.push(Vec::new());
+        }
+        while back.iter().map(Vec::len).sum::<usize>() > MAX_BACK_BYTES {
+            back.remove(0);
+        }
+        PageToken {
+            query: asked.honoured.clone(),
+            cursor: next.0.clone(),
+            as_of: found.as_of,
+            made: found.now,
+            total: found.total,
+            back,
+        }
+    }
+}
+
+/// The value of `_page`, which needs no decoding: it is made of URL-safe characters.
+fn page_parameter(query: &str) -> Option<String> {
+    query.split('&').find_map(|pair| pair.strip_prefix("_page=")).map(str::to_owned)
+}
+
+/// Parameters as a query string; characters that mean nothing there stay readable.
+fn encode(parameters: &[(String, String)]) -> String {
+    let mut query = String::with_capacity(96);
+    for (name, value) in parameters {
+        if !query.is_empty() {
+            query.push('&');
+        }
+        escape(name, &mut query);
+        query.push('=');
+        escape(value, &mut query);
+    }
+    query
+}
+
+fn escape(text: &str, into: &mut String) {
+    for byte in text.bytes() {
+        match byte {
+            b'a'..=b'z'
+            | b'A'..=b'Z'
+            | b'0'..=b'9'
+            | b'-'
+            | b'.'
+            | b'_'
+            | b'~'
+            | b':'
+            | b'/'
+            | b','
+            | b'$' => {
+                into.push(char::from(byte));
+            }
+            _ => write!(into, "%{byte:02X}").expect("a String takes any text"),
+        }
+    }
+}
+
+impl<T> Codec<T> for Searching<'_>
+where
+    T: Transaction<Request = Question, Response = Found, Findings = Findings>,
+{
+    async fn read(&self, request: &mut Request, context: &Context) -> Result<Question, Fault<Findings>> {
+        self.question(request, &context.base).await
+    }
+
+    fn write(&self, response: Found, context: &Context) -> Answer {
+        self.answer(response, context)
+    }
+
+    fn refuse(&self, fault: Fault<Findings>, context: &Context) -> Answer {
+        refusal::refuse(&fault, &context.request)
+    }
+
+    fn reason(&self, fault: &Fault<Findings>) -> String {
+        refusal::reason(fault)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_link_escapes_what_would_mean_something_in_it() {
+        let parameters = [("patient.identifier".to_owned(), "urn:oid:1.2|a b&c".to_owned())];
+        assert_eq!(encode(&parameters), "patient.identifier=urn:oid:1.2%7Ca%20b%26c");
+    }
+
+    #[test]
+    fn the_page_token_is_found_among_other_parameters() {
+        assert_eq!(page_parameter("_format=json&_page=abc"), Some("abc".to_owned()));
+        assert_eq!(page_parameter("status=current"), None);
+    }
+}

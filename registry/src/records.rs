@@ -1,0 +1,52 @@
+//! The only place where objects become records and filters become asks.
+
+mod ask;
+mod document;
+mod list;
+mod patient;
+mod submission;
+
+pub(crate) use ask::ask;
+pub(crate) use document::{DocumentRecord, document_put, document_row};
+pub(crate) use list::{FolderMember, ListRecord, folder_put, list_row, set_put};
+pub(crate) use patient::{PatientRecord, patient_put, patient_row, patients_by_identifier};
+pub(crate) use submission::{Committed, SubmissionRecord, submission_put, submission_row};
+
+use store::Kind;
+use xds::attribute::{Fact, Reach, Value};
+
+/// Document entries.
+pub(crate) const DOCUMENT: Kind = Kind("document");
+/// Submission sets and folders.
+pub(crate) const LIST: Kind = Kind("list");
+/// Submissions by their key: what became of each.
+pub(crate) const SUBMISSION: Kind = Kind("submission");
+/// Patients, as the identity source fed them.
+pub(crate) const PATIENT: Kind = Kind("patient");
+
+/// From a submission set to its members.
+pub(crate) const SUBMITS: &str = "submits";
+/// From a folder to its documents.
+pub(crate) const HAS_MEMBER: &str = "has-member";
+
+/// What the registry itself cannot read back, in words for the log.
+pub(crate) fn unreadable(kind: Kind, id: &str, error: &dyn std::fmt::Display) -> store::Error {
+    store::Error::Damaged(format!("the {} record {id} cannot be read: {error}", kind.0))
+}
+
+fn facts(facts: Vec<Fact>) -> Vec<store::Fact> {
+    facts.into_iter().map(fact).collect()
+}
+
+fn fact(fact: Fact) -> store::Fact {
+    let name = fact.name;
+    let reach = match fact.reach {
+        Reach::Patient => store::Reach::Partition,
+        Reach::Everywhere => store::Reach::Global,
+    };
+    match fact.value {
+        Value::Term { system, value } => store::Fact::Term { name, space: system, value, reach },
+        Value::Time { from, to } => store::Fact::Instant { name, from, to, reach },
+        Value::Text { exact, folded } => store::Fact::Text { name, folded, exact, reach },
+    }
+}

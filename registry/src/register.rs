@@ -1,0 +1,249 @@
+//! Register Document Set [ITI-42]: rules, plan, one commit.
+
+mod changes;
+mod known;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use access::Grant;
+use actor::{Audited, Clock, Fault, Subject, Trail, Transaction};
+use audit::Action;
+use bytes::Bytes;
+use fhir::iti65::Provided;
+use store::{Applied, Row, Store};
+use uuid::Uuid;
+use xds::identifier::derived_unique_id;
+use xds::plan::PatientState;
+use xds::{AssociationType, Finding, Findings, ObjectRef, Place, Rule, Severity, Submission};
+
+use crate::gate::{Gates, Pass};
+use crate::patients;
+use crate::records::{Committed, SubmissionRecord, submission_row};
+
+/// Lost races before a caller is asked to come again.
+const TRIES: usize = 20;
+
+/// The use case.
+#[derive(Clone)]
+pub(crate) struct Register {
+    pub(crate) store: Store,
+    pub(crate) clock: Clock,
+    pub(crate) gates: Arc<Gates>,
+    /// Public base of the identity source.
+    pub(crate) identity: Arc<str>,
+}
+
+/// A submission as it came in.
+#[derive(Debug)]
+pub(crate) struct Registration {
+    /// What is submitted.
+    pub(crate) provided: Provided,
+    /// What the repository says of its submission; a source that registers itself says nothing.
+    pub(crate) said: Option<Said>,
+}
+
+/// Key, attempt and digest, as the repository that coordinates the submission knows them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Said {
+    /// SubmissionSet.uniqueId.
+    pub(crate) key: String,
+    /// Which attempt this is, from 1.
+    pub(crate) attempt: u64,
+    /// Digest of the content, hexadecimal.
+    pub(crate) digest: String,
+}
+
+/// The answer to a submission.
+#[derive(Debug, Clone)]
+pub(crate) struct Registered {
+    /// The transaction-response.
+    pub(crate) answer: Bytes,
+    /// True if it is that of an earlier time.
+    pub(crate) replayed: bool,
+    /// The attempt that was committed.
+    pub(crate) attempt: u64,
+}
+
+type Failure = Fault<Findings>;
+
+impl Transaction for Register {
+    type Request = Registration;
+    type Response = Registered;
+    type Findings = Findings;
+    const NUMBER: &'static str = "ITI-42";
+    const ACTION: Action = Action::Create;
+
+    async fn run(
+        &self,
+        grant: Grant<Self>,
+        mut trail: Trail,
+        mut registration: Registration,
+    ) -> Result<Audited<Registered>, Failure> {
+        let submission = &registration.provided.submission;
+        refuse_if_any(xds::rules::check(submission))?;
+        self.settle_patient(&mut registration.provided)?;
+        let said = registration.said.take();
+        let said = said.unwrap_or_else(|| derived(&mut registration.provided, &grant.caller().name));
+        for _ in 0..TRIES {
+            let _pass = self.pass(&registration.provided.submission).await;
+            self.settle_patient(&mut registration.provided)?;
+            let before = submission_row(&self.store, &said.key)?;
+            if let Some((row, SubmissionRecord { committed: Some(committed), .. })) = &before {
+                return self.again(trail, &said, row, committed).await;
+            }
+            not_fenced(&said, before.as_ref())?;
+            match self.attempt(trail, &said, before, &registration.provided).await? {
+                Attempted::Done(audited) => return Ok(audited),
+                Attempted::Lost(back) => trail = *back,
+            }
+        }
+        Err(Fault::Busy(Duration::from_secs(1)))
+    }
+}
+
+enum Attempted {
+    Done(Audited<Registered>),
+    Lost(Box<Trail>),
+}
+
+impl Register {
+    /// Decides and commits once.
+    async fn attempt(
+        &self,
+        trail: Trail,
+        said: &Said,
+        before: Option<(Row, SubmissionRecord)>,
+        provided: &Provided,
+    ) -> Result<Attempted, Failure> {
+        let submission = &provided.submission;
+        let loaded = known::load(self, provided)?;
+        let mut ids = std::iter::repeat_with(Uuid::new_v4);
+        let changes = xds::plan::plan(submission, &loaded.known, &mut ids).map_err(Fault::Refused)?;
+        let now = self.clock.now();
+        let decided = changes::batch(provided, changes, loaded, said, before, now);
+        let answer = decided.answer;
+        let attempt = said.attempt;
+        let response = move |_: Applied| Registered { answer, replayed: false, attempt };
+        match trail.commit(&self.store, decided.batch, decided.subject, response).await {
+            Ok(audited) => Ok(Attempted::Done(audited)),
+            Err((back, store::Error::Lost(lost))) => {
+                tracing::debug!(%lost, "a submission lost a race and is planned again");
+                Ok(Attempted::Lost(back))
+            }
+            Err((_, error)) => Err(error.into()),
+        }
+    }
+
+    /// Says who the patient is, in every object, if all name the same one; the plan refuses everything else.
+    fn settle_patient(&self, provided: &mut Provided) -> Result<(), Failure> {
+        let mut who: Option<PatientState> = None;
+        for patient in named_patients(&provided.submission) {
+            let state = patients::resolve(&self.store, &self.identity, patient, provided.patient.as_ref())?;
+            match &who {
+                None => who = Some(state),
+                Some(first) if *first == state => {}
+                Some(_) => return Ok(()),
+            }
+        }
+        if let Some(PatientState::Active(id)) = who {
+            let identifier = provided.patient().identifier.clone();
+            let reference = format!("{}/Patient/{id}", self.identity);
+            provided.set_patient(&id, &reference, identifier.as_ref());
+        }
+        Ok(())
+    }
+
+    /// Plain submissions go through together; one that touches registered objects goes through alone.
+    async fn pass(&self, submission: &Submission) -> Pass<'_> {
+        let patient = submission.submission_set.patient.id.as_deref().unwrap_or_default();
+        let touches = submission.folders.iter().any(|folder| folder.update)
+            || submission.associations.iter().any(|association| {
+                association.kind != AssociationType::HasMember
+                    || !matches!(association.target, ObjectRef::Symbol(_))
+            });
+        if touches { self.gates.alone(patient).await } else { self.gates.together(patient).await }
+    }
+
+    /// The same key again: the first answer if the content is the same, a conflict otherwise (I5).
+    async fn again(
+        &self,
+        trail: Trail,
+        said: &Said,
+        row: &Row,
+        committed: &Committed,
+    ) -> Result<Audited<Registered>, Failure> {
+        if committed.digest != said.digest {
+            return Err(refused(
+                Rule::DuplicateUniqueId,
+                format!("the submission set {} is registered already, with other content", said.key),
+            ));
+        }
+        let subject = Subject {
+            patient: Some(committed.patient.clone()),
+            entities: vec![format!("submission/{}", said.key)],
+            query: None,
+        };
+        let response =
+            Registered { answer: row.rendering.clone(), replayed: true, attempt: committed.attempt };
+        Ok(trail.note(&self.store, self.clock.now(), subject, response).await?)
+    }
+}
+
+fn named_patients(submission: &Submission) -> impl Iterator<Item = &xds::Patient> {
+    let documents = submission.documents.iter().map(|d| &d.patient);
+    let folders = submission.folders.iter().map(|f| &f.patient);
+    std::iter::once(&submission.submission_set.patient)
+        .chain(documents)
+        .chain(folders)
+        .filter(|p| p.is_named())
+}
+
+/// A source that registers documents itself, without a repository that coordinates: one attempt, and its own key.
+fn derived(provided: &mut Provided, client: &str) -> Said {
+    let digest = provided.digest(&[]);
+    let set = &provided.submission.submission_set;
+    let key = match &set.unique_id {
+        Some(unique_id) => unique_id.value.clone(),
+        None => {
+            let documents: Vec<_> =
+                provided.submission.documents.iter().map(|d| d.unique_id.clone()).collect();
+            let patient = set.patient.id.as_deref().unwrap_or_default();
+            let unique_id = derived_unique_id(client, patient, &documents, &digest);
+            let key = unique_id.value.clone();
+            provided.submission.submission_set.unique_id = Some(unique_id);
+            key
+        }
+    };
+    Said { key, attempt: 1, digest: hex(&digest) }
+}
+
+fn not_fenced(said: &Said, before: Option<&(Row, SubmissionRecord)>) -> Result<(), Failure> {
+    let fence = before.map_or(0, |(_, record)| record.fence);
+    if said.attempt > fence {
+        return Ok(());
+    }
+    Err(refused(
+        Rule::DuplicateUniqueId,
+        format!(
+            "attempt {} of submission {} has been given up; send it again as a new attempt",
+            said.attempt, said.key
+        ),
+    ))
+}
+
+fn refused(rule: Rule, text: String) -> Failure {
+    Fault::Refused(vec![Finding::error(rule, Place::at("Bundle").of("SubmissionSet.uniqueId"), text)])
+}
+
+fn refuse_if_any(mut findings: Findings) -> Result<(), Failure> {
+    if findings.iter().all(|finding| finding.severity != Severity::Error) {
+        return Ok(());
+    }
+    xds::rules::worst_first(&mut findings);
+    Err(Fault::Refused(findings))
+}
+
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
