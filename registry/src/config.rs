@@ -33,6 +33,7 @@ pub struct Search {
     /// Whether a search must name a patient, an identifier or an id.
     pub require_patient: bool,
     /// Seconds for which the link to a further page stays valid.
+    #[serde(with = "web::units::seconds")]
     pub page_ttl: u64,
 }
 
@@ -49,5 +50,5 @@ pub(crate) const KEYS: &[(&str, &str)] = &[
         "search.require_patient",
         "Whether a search must name a patient, an identifier or an id. Switched off, a search may look at everything there is.",
     ),
-    ("search.page_ttl", "For how long the link to a further page of an answer stays valid, in seconds."),
+    ("search.page_ttl", "For how long the link to a further page of an answer stays valid."),
 ];

@@ -240,7 +240,7 @@ fn refuse_if_any(mut findings: Findings) -> Result<(), Failure> {
     if findings.iter().all(|finding| finding.severity != Severity::Error) {
         return Ok(());
     }
-    xds::rules::worst_first(&mut findings);
+    xds::finding::sort(&mut findings);
     Err(Fault::Refused(findings))
 }
 

@@ -9,35 +9,33 @@ use xds::Findings;
 
 /// A fault as FHIR says it: an OperationOutcome with the request id, and the status that fits.
 pub(super) fn refuse(fault: &Fault<Findings>, request: &str) -> Answer {
-    match fault {
-        Fault::Refused(findings) => {
+    let told = match (fault, fault.told()) {
+        (_, Some(told)) => told,
+        (Fault::Refused(findings), None) => {
             let status = fhir::outcome::status(findings);
-            problem(status, fhir::outcome::of_findings(findings, request))
+            return problem(status, fhir::outcome::of_findings(findings, request));
         }
-        other => {
-            let told = other.told();
-            let body = fhir::outcome::of_problem(told.issue, told.code, &told.text, request);
-            let mut answer = problem(told.status, body);
-            answer.close = told.close;
-            if let Some(seconds) = told.retry_after {
-                answer = answer.with(header::RETRY_AFTER, HeaderValue::from(seconds));
-            }
-            if let Fault::Gone(version) = other {
-                answer = answer.with(header::ETAG, etag(*version));
-            }
-            answer
-        }
+        (_, None) => return Answer::empty(StatusCode::INTERNAL_SERVER_ERROR),
+    };
+    let mut answer =
+        problem(told.status, fhir::outcome::of_problem(told.issue, told.code, &told.text, request));
+    answer.close = told.close;
+    if let Some(seconds) = told.retry_after {
+        answer = answer.with(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
+    if let Fault::Gone(version) = fault {
+        answer = answer.with(header::ETAG, etag(*version));
+    }
+    answer
 }
 
 /// One word for a fault, for metrics and the audit record.
 pub(super) fn reason(fault: &Fault<Findings>) -> String {
-    match fault {
-        Fault::Refused(findings) => {
-            findings.first().map_or("refused", |finding| finding.rule.row().code).to_owned()
-        }
-        other => other.told().code.to_owned(),
-    }
+    let code = match fault {
+        Fault::Refused(findings) => findings.first().map(|finding| finding.rule.row().code),
+        other => other.told().map(|told| told.code),
+    };
+    code.unwrap_or("refused").to_owned()
 }
 
 /// An answer that refuses, with its outcome.

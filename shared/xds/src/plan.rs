@@ -14,8 +14,7 @@ pub use known::{Content, Holder, Known, KnownDocument, KnownFolder, PatientState
 
 use uuid::Uuid;
 
-use crate::finding::{Findings, Severity};
-use crate::rules::worst_first;
+use crate::finding::{Findings, Severity, sort};
 use crate::types::Submission;
 
 /// Decides what a submission changes. `ids` gives the entryUUIDs of objects whose source chose none.
@@ -33,7 +32,7 @@ pub fn plan(
     draft.submission_set();
     let (changeset, mut findings) = draft.finish();
     if findings.iter().any(|finding| finding.severity == Severity::Error) {
-        worst_first(&mut findings);
+        sort(&mut findings);
         return Err(findings);
     }
     Ok(Changeset { warnings: findings, ..changeset })

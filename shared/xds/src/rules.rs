@@ -8,7 +8,7 @@ pub(crate) use associations::append_to_a_transformation;
 mod identifiers;
 mod values;
 
-use crate::finding::{Finding, Findings};
+use crate::finding::Findings;
 use crate::types::Submission;
 
 /// Every broken rule of a submission, in the order of the families; empty if there is none.
@@ -27,11 +27,6 @@ pub fn check(submission: &Submission) -> Findings {
     associations::relations(submission, &mut findings);
     associations::replaced_once(submission, &mut findings);
     findings
-}
-
-/// The worst first, otherwise as they were found.
-pub fn worst_first(findings: &mut [Finding]) {
-    findings.sort_by_key(|finding| std::cmp::Reverse(finding.severity));
 }
 
 #[cfg(test)]
