@@ -1,1 +1,15 @@
-//! room
+//! What no single room can show: the actors together, as real processes, spoken to over the wire only.
+//!
+//! Lives here: a region of real binaries, the conformance run, storms of kills, the bench, the tidiness of the house.
+//! Does not live here: tests of one room or one actor (they live with it); anything a running actor needs.
+//! Doors: `testkit` and, for the bare work the bench measures, `fhir` and `xds`; never an actor.
+
+pub mod answer;
+pub mod binaries;
+pub mod canary;
+pub mod conformance;
+pub mod outcome;
+pub mod process;
+pub mod raw;
+pub mod region;
+pub mod wire;

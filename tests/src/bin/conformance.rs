@@ -1,0 +1,66 @@
+//! Judges three actors over the wire; without URLs it starts a region of its own and judges that.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+use clap::Parser;
+use tests::conformance::{Options, Subject, run};
+
+/// Runs the conformance cases; the last line counts them.
+#[derive(Debug, Parser)]
+struct Arguments {
+    /// FHIR base of the Document Registry.
+    #[arg(long)]
+    registry: Option<String>,
+    /// FHIR base of the Document Repository.
+    #[arg(long)]
+    repository: Option<String>,
+    /// FHIR base of the Patient Identity Source.
+    #[arg(long)]
+    identity: Option<String>,
+    /// Index of the own region: redb or sled.
+    #[arg(long, default_value = "redb")]
+    index: String,
+    /// Folder with the foreign corpus, the catalogue of bad input and the examples of the guides.
+    #[arg(long, env = "DOCSHARE_CORPUS")]
+    data: Option<PathBuf>,
+    /// Only cases whose name begins like this.
+    #[arg(long, default_value = "")]
+    filter: String,
+    /// Prints the report as JSON instead of lines.
+    #[arg(long)]
+    json: bool,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match judge(&arguments) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("{error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn judge(arguments: &Arguments) -> Result<bool> {
+    let subject = match (&arguments.registry, &arguments.repository, &arguments.identity) {
+        (Some(registry), Some(repository), Some(identity)) => {
+            Subject::elsewhere(registry, repository, identity)
+        }
+        (None, None, None) => Subject::own(&arguments.index)?,
+        _ => bail!("give all three of --registry, --repository and --identity, or none"),
+    };
+    let options =
+        Options { data: arguments.data.clone(), filter: arguments.filter.clone(), progress: !arguments.json };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let report = runtime.block_on(run(subject, &options))?;
+    if arguments.json {
+        println!("{}", serde_json::to_string_pretty(&report)?);
+    } else {
+        println!("{}", report.summary());
+    }
+    Ok(report.counts().1 == 0)
+}

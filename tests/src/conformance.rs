@@ -1,0 +1,91 @@
+//! The conformance run: it speaks only over the wire and takes the servers' addresses, so that it can judge anyone's.
+//!
+//! A case is a name and an async function; it fails by returning an error that says what was expected in the domain's words.
+//! Adding a case: write the function in the file of its group, add a line to that file's `cases()`.
+
+mod accept;
+mod asbestos;
+mod catalogue;
+mod document;
+mod feed;
+mod fill;
+mod foreign;
+mod http;
+mod ihe;
+mod json;
+mod limits;
+mod pixm;
+mod report;
+mod run;
+mod search;
+mod served;
+mod ssrf;
+mod subject;
+mod submission;
+mod tree;
+mod waiting;
+mod world;
+
+pub use report::{Report, Verdict};
+pub use run::{Options, run};
+pub use subject::Subject;
+
+use std::pin::Pin;
+
+use anyhow::Result;
+use world::World;
+
+/// What a case does.
+type Check = Box<dyn for<'a> Fn(&'a World) -> Pin<Box<dyn Future<Output = Result<()>> + 'a>>>;
+
+/// One thing that is judged.
+struct Case {
+    id: String,
+    check: Check,
+}
+
+/// A case that could not be judged here; the reason is printed.
+#[derive(Debug)]
+struct Skip(String);
+
+impl std::fmt::Display for Skip {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Skip {}
+
+fn skip(why: &str) -> anyhow::Error {
+    anyhow::Error::new(Skip(why.to_owned()))
+}
+
+fn make<F>(id: &str, check: F) -> Case
+where
+    F: for<'a> Fn(&'a World) -> Pin<Box<dyn Future<Output = Result<()>> + 'a>> + 'static,
+{
+    Case { id: id.to_owned(), check: Box::new(check) }
+}
+
+/// `case!("json-01", empty_body)`.
+macro_rules! case {
+    ($id:expr, $function:path) => {
+        $crate::conformance::make($id, |world| Box::pin($function(world)))
+    };
+}
+use case;
+
+/// All cases that need nothing but the servers.
+fn own_cases() -> Vec<Case> {
+    let mut cases = Vec::new();
+    cases.extend(document::cases());
+    cases.extend(json::cases());
+    cases.extend(limits::cases());
+    cases.extend(submission::cases());
+    cases.extend(ssrf::cases());
+    cases.extend(search::cases());
+    cases.extend(feed::cases());
+    cases.extend(served::cases());
+    cases.extend(http::cases());
+    cases
+}

@@ -1,0 +1,112 @@
+//! Whom the run judges.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+
+use crate::process;
+use crate::region::{Actor, Plan, Region};
+
+/// Three FHIR bases, and what more is known when the actors are our own processes.
+pub struct Subject {
+    registry: String,
+    repository: String,
+    identity: String,
+    region: Option<Region>,
+    /// How long a server may wait for the head of a request.
+    pub header_timeout: Duration,
+    /// `server.limits.max_body_bytes`.
+    pub max_body_bytes: u64,
+    /// `server.limits.max_submission_bytes`.
+    pub max_submission_bytes: u64,
+    /// `server.limits.max_entries`.
+    pub max_entries: usize,
+    /// `server.limits.max_header_bytes`.
+    pub max_header_bytes: usize,
+    /// `server.limits.max_count`.
+    pub max_count: usize,
+}
+
+impl Subject {
+    /// Actors somebody else started, with the documented default limits.
+    pub fn elsewhere(registry: &str, repository: &str, identity: &str) -> Subject {
+        Subject {
+            registry: registry.trim_end_matches('/').to_owned(),
+            repository: repository.trim_end_matches('/').to_owned(),
+            identity: identity.trim_end_matches('/').to_owned(),
+            region: None,
+            header_timeout: Duration::from_secs(10),
+            max_body_bytes: 8 << 20,
+            max_submission_bytes: 250 << 20,
+            max_entries: 500,
+            max_header_bytes: 32 << 10,
+            max_count: 1000,
+        }
+    }
+
+    /// A region of our own, with a shorter header timeout so that nobody waits for it.
+    pub fn own(index: &str) -> Result<Subject> {
+        let plan = Plan {
+            index: index.to_owned(),
+            log_level: "info".into(),
+            extra: "[server.limits]\nheader_timeout_seconds = 2\n".into(),
+        };
+        let region = Region::start(&plan)?;
+        let mut subject = Subject::elsewhere(
+            &region.base(Actor::Registry),
+            &region.base(Actor::Repository),
+            &region.base(Actor::Identity),
+        );
+        subject.region = Some(region);
+        subject.header_timeout = Duration::from_secs(2);
+        Ok(subject)
+    }
+
+    /// FHIR base of an actor.
+    pub fn base(&self, actor: Actor) -> &str {
+        match actor {
+            Actor::Registry => &self.registry,
+            Actor::Repository => &self.repository,
+            Actor::Identity => &self.identity,
+        }
+    }
+
+    /// `http://host:port` of an actor.
+    pub fn host(&self, actor: Actor) -> Result<String> {
+        let url = url::Url::parse(self.base(actor)).context("the base is a URL")?;
+        Ok(format!("{}://{}", url.scheme(), crate::raw::authority(self.base(actor))?))
+    }
+
+    /// Process ids, if the actors are ours.
+    pub(crate) fn pids(&self) -> Vec<(Actor, u32)> {
+        let Some(region) = &self.region else { return Vec::new() };
+        Actor::ALL.into_iter().filter_map(|actor| Some((actor, region.pid(actor)?))).collect()
+    }
+
+    /// The admin listener of an actor, if it is ours.
+    pub(crate) fn admin(&self, actor: Actor) -> Option<String> {
+        self.region.as_ref().map(|region| region.admin(actor))
+    }
+
+    /// The log of an actor, if it is ours.
+    pub(crate) fn log(&self, actor: Actor) -> Option<String> {
+        self.region.as_ref().map(|region| region.log(actor))
+    }
+
+    /// Where an actor keeps its data, if it is ours.
+    pub(crate) fn data(&self, actor: Actor) -> Option<PathBuf> {
+        self.region.as_ref().map(|region| region.data(actor))
+    }
+
+    /// Whether memory and time are judged: our own processes, built for release.
+    pub(crate) fn bars(&self) -> bool {
+        self.region.is_some() && !cfg!(debug_assertions)
+    }
+
+    /// Actors that have ended, though nobody asked them to.
+    pub(crate) fn dead(&self) -> Vec<Actor> {
+        let alive = |pid: u32| process::resident_kib(pid).is_some_and(|kib| kib > 0);
+        self.pids().into_iter().filter(|(_, pid)| !alive(*pid)).map(|(actor, _)| actor).collect()
+    }
+}

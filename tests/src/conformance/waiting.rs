@@ -1,0 +1,31 @@
+//! Rows of the catalogue of bad input that wait for a part of the product, each with its reason.
+
+use std::ops::RangeInclusive;
+
+/// Group, numbers, what it waits for.
+const WAITING: &[(&str, RangeInclusive<u8>, &str)] = &[
+    ("xml", 1..=12, "waiting for FHIR and ebXML in XML"),
+    ("soap", 1..=18, "waiting for the SOAP face"),
+    ("mtom", 1..=13, "waiting for ITI-41"),
+    ("jwt", 1..=18, "waiting for tokens"),
+    ("tls-saml", 1..=6, "waiting for TLS and assertions"),
+    ("hl7v2", 1..=19, "waiting for HL7 v2 over MLLP"),
+    ("submission", 30..=30, "waiting for the SOAP face: FHIR has no slots"),
+    ("ssrf", 4..=4, "waiting for an allow-list of hosts: nothing is fetched from anywhere"),
+    ("ssrf", 6..=6, "waiting for the SOAP face"),
+    ("ssrf", 7..=7, "waiting for tokens"),
+    ("http", 14..=14, "waiting for TLS"),
+    ("http", 16..=16, "waiting for HTTP/2, which is not offered"),
+    ("search", 12..=12, "waiting for tokens: there is one principal"),
+    ("search", 15..=15, "waiting for tokens: nothing is hidden from the one principal"),
+    ("cli", 1..=5, "tested with the command line itself, in its own package"),
+];
+
+/// Name and reason of each waiting row.
+pub(super) fn rows() -> Vec<(String, String)> {
+    let mut rows = Vec::new();
+    for (group, numbers, why) in WAITING {
+        rows.extend(numbers.clone().map(|number| (format!("{group}-{number:02}"), (*why).to_owned())));
+    }
+    rows
+}

@@ -1,0 +1,285 @@
+//! A region of our own: the three actors as processes, in a folder that goes away with it.
+
+use std::fs::{self, File, OpenOptions};
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use crate::binaries;
+
+/// How long an actor may take until it says it is ready.
+const START_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// One of the three.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Actor {
+    /// Document Registry.
+    Registry,
+    /// Document Repository.
+    Repository,
+    /// Patient Identity Source.
+    Identity,
+}
+
+impl Actor {
+    /// All, in the order they start.
+    pub const ALL: [Actor; 3] = [Actor::Identity, Actor::Registry, Actor::Repository];
+
+    /// Name of its folder, configuration and log.
+    pub fn name(self) -> &'static str {
+        match self {
+            Actor::Registry => "registry",
+            Actor::Repository => "repository",
+            Actor::Identity => "identity",
+        }
+    }
+
+    fn binary(self) -> &'static str {
+        match self {
+            Actor::Registry => "docshare-registry",
+            Actor::Repository => "docshare-repository",
+            Actor::Identity => "docshare-identity",
+        }
+    }
+
+    fn index(self) -> usize {
+        match self {
+            Actor::Registry => 0,
+            Actor::Repository => 1,
+            Actor::Identity => 2,
+        }
+    }
+}
+
+/// How a region is set up.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// `storage.index`.
+    pub index: String,
+    /// `log.level`.
+    pub log_level: String,
+    /// Further configuration, put behind each actor's own: TOML with whole tables.
+    pub extra: String,
+}
+
+impl Default for Plan {
+    fn default() -> Plan {
+        Plan { index: "redb".into(), log_level: "info".into(), extra: String::new() }
+    }
+}
+
+/// Three running actors.
+pub struct Region {
+    folder: TempDir,
+    binaries: PathBuf,
+    ports: [u16; 6],
+    children: [Option<Child>; 3],
+}
+
+impl Region {
+    /// Writes the configurations, starts the actors and waits until they are ready.
+    pub fn start(plan: &Plan) -> Result<Region> {
+        let folder = tempfile::Builder::new().prefix("docshare-").tempdir().context("making a folder")?;
+        let binaries = binaries::folder()?;
+        let mut region = Region { folder, binaries, ports: free_ports()?, children: [None, None, None] };
+        region.configure(plan)?;
+        for actor in Actor::ALL {
+            region.launch(actor)?;
+        }
+        for actor in Actor::ALL {
+            region.wait_ready(actor)?;
+        }
+        Ok(region)
+    }
+
+    /// Where everything of the region lies.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// Where an actor keeps its data.
+    pub fn data(&self, actor: Actor) -> PathBuf {
+        self.folder().join(actor.name())
+    }
+
+    /// `http://127.0.0.1:port` of an actor.
+    pub fn host(&self, actor: Actor) -> String {
+        format!("http://127.0.0.1:{}", self.ports[actor.index()])
+    }
+
+    /// FHIR base of an actor.
+    pub fn base(&self, actor: Actor) -> String {
+        format!("{}/fhir", self.host(actor))
+    }
+
+    /// `http://127.0.0.1:port` of an actor's admin listener.
+    pub fn admin(&self, actor: Actor) -> String {
+        format!("http://127.0.0.1:{}", self.ports[3 + actor.index()])
+    }
+
+    /// Process id of an actor, if it was started.
+    pub fn pid(&self, actor: Actor) -> Option<u32> {
+        self.children[actor.index()].as_ref().map(Child::id)
+    }
+
+    /// What an actor has written to its log so far.
+    pub fn log(&self, actor: Actor) -> String {
+        let bytes = fs::read(self.log_path(actor)).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+
+    /// Starts an actor (again) without waiting.
+    pub fn launch(&mut self, actor: Actor) -> Result<()> {
+        let log = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.log_path(actor))
+            .context("opening a log")?;
+        let errors: File = log.try_clone().context("sharing a log")?;
+        let child = Command::new(self.binaries.join(actor.binary()))
+            .arg("serve")
+            .arg("--config")
+            .arg(self.config_path(actor))
+            .stdin(Stdio::null())
+            .stdout(log)
+            .stderr(errors)
+            .spawn()
+            .with_context(|| format!("starting {}", actor.binary()))?;
+        self.children[actor.index()] = Some(child);
+        Ok(())
+    }
+
+    /// Waits until an actor answers `/readyz` with 200; how long that took.
+    pub fn wait_ready(&mut self, actor: Actor) -> Result<Duration> {
+        let begin = Instant::now();
+        let port = self.ports[3 + actor.index()];
+        while begin.elapsed() < START_TIMEOUT {
+            if crate::raw::ready(port) {
+                return Ok(begin.elapsed());
+            }
+            if let Some(status) = self.ended(actor)? {
+                bail!(
+                    "{} ended with {status} before it was ready:\n{}",
+                    actor.name(),
+                    tail(&self.log(actor))
+                );
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        bail!("{} was not ready within {START_TIMEOUT:?}:\n{}", actor.name(), tail(&self.log(actor)))
+    }
+
+    /// `kill -9`, and nothing else.
+    pub fn kill(&mut self, actor: Actor) -> Result<()> {
+        if let Some(mut child) = self.children[actor.index()].take() {
+            child.kill().context("killing an actor")?;
+            child.wait().context("waiting for a killed actor")?;
+        }
+        Ok(())
+    }
+
+    /// SIGTERM, and the status it ends with.
+    pub fn terminate(&mut self, actor: Actor) -> Result<ExitStatus> {
+        let mut child = self.children[actor.index()].take().context("the actor was not running")?;
+        signal(&child, Signal::TERM)?;
+        let begin = Instant::now();
+        while begin.elapsed() < Duration::from_secs(45) {
+            if let Some(status) = child.try_wait().context("waiting for an actor")? {
+                return Ok(status);
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        child.kill().context("killing an actor that does not end")?;
+        bail!("{} did not end within 45 s of SIGTERM:\n{}", actor.name(), tail(&self.log(actor)))
+    }
+
+    /// SIGSTOP or SIGCONT.
+    pub fn pause(&self, actor: Actor, paused: bool) -> Result<()> {
+        let child = self.children[actor.index()].as_ref().context("the actor is not running")?;
+        signal(child, if paused { Signal::STOP } else { Signal::CONT })
+    }
+
+    /// The status an actor ended with, if it did.
+    pub fn ended(&mut self, actor: Actor) -> Result<Option<ExitStatus>> {
+        match &mut self.children[actor.index()] {
+            Some(child) => child.try_wait().context("asking for an actor's end"),
+            None => Ok(None),
+        }
+    }
+
+    fn configure(&self, plan: &Plan) -> Result<()> {
+        for actor in Actor::ALL {
+            fs::create_dir_all(self.data(actor)).context("making a data folder")?;
+            fs::write(self.config_path(actor), self.config(actor, plan))
+                .context("writing a configuration")?;
+        }
+        Ok(())
+    }
+
+    fn config(&self, actor: Actor, plan: &Plan) -> String {
+        let mut text = format!(
+            "version = 1\n\n[server]\nlisten = \"127.0.0.1:{}\"\npublic_url = \"{}\"\n\n[admin]\nlisten = \"127.0.0.1:{}\"\n\n\
+             [storage]\ndirectory = \"{}\"\nindex = \"{}\"\n\n[log]\nlevel = \"{}\"\n\n",
+            self.ports[actor.index()],
+            self.base(actor),
+            self.ports[3 + actor.index()],
+            self.data(actor).display(),
+            plan.index,
+            plan.log_level,
+        );
+        let peers: &[Actor] = match actor {
+            Actor::Registry => &[Actor::Identity],
+            Actor::Repository => &[Actor::Registry, Actor::Identity],
+            Actor::Identity => &[Actor::Registry],
+        };
+        for peer in peers {
+            text += &format!("[{}]\nurl = \"{}\"\n\n", peer.name(), self.base(*peer));
+        }
+        text + &plan.extra
+    }
+
+    fn config_path(&self, actor: Actor) -> PathBuf {
+        self.folder().join(format!("{}.toml", actor.name()))
+    }
+
+    fn log_path(&self, actor: Actor) -> PathBuf {
+        self.folder().join(format!("{}.log", actor.name()))
+    }
+}
+
+impl Drop for Region {
+    fn drop(&mut self) {
+        for child in self.children.iter_mut().flatten() {
+            // They are only killed: nobody looks at their data any more.
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+fn signal(child: &Child, signal: Signal) -> Result<()> {
+    let pid = i32::try_from(child.id()).ok().and_then(Pid::from_raw).context("a child has a process id")?;
+    kill_process(pid, signal).context("sending a signal")
+}
+
+/// Six ports nobody listens on. They are held together, so that they differ, and released together.
+fn free_ports() -> Result<[u16; 6]> {
+    let mut held = Vec::new();
+    let mut ports = [0; 6];
+    for port in &mut ports {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("looking for a free port")?;
+        *port = listener.local_addr().context("asking for a port")?.port();
+        held.push(listener);
+    }
+    Ok(ports)
+}
+
+fn tail(log: &str) -> &str {
+    let from = log.char_indices().rev().nth(3000).map_or(0, |(at, _)| at);
+    &log[from..]
+}

@@ -1,0 +1,30 @@
+//! The conformance run over a region of real binaries: the own cases always, the corpus where it lies.
+
+use std::path::PathBuf;
+
+use tests::conformance::{Options, Subject, Verdict, run};
+
+/// `DOCSHARE_CORPUS`, or `shared/data` beside the workspace.
+fn corpus() -> Option<PathBuf> {
+    let beside = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
+    let folder = std::env::var_os("DOCSHARE_CORPUS").map_or_else(beside, PathBuf::from);
+    folder.is_dir().then_some(folder)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_region_conforms() {
+    let subject = Subject::own("redb").expect("a region starts");
+    let options = Options { data: corpus(), filter: String::new(), progress: true };
+    if options.data.is_none() {
+        println!("the foreign corpus is not here: only the own cases run");
+    }
+    let report = run(subject, &options).await.expect("the world can be prepared");
+    println!("{}", report.summary());
+    let failed: Vec<String> = report
+        .lines
+        .iter()
+        .filter(|line| matches!(line.verdict, Verdict::Failed(_)))
+        .map(ToString::to_string)
+        .collect();
+    assert!(failed.is_empty(), "{}\n{}", report.summary(), failed.join("\n"));
+}
