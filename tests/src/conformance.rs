@@ -29,6 +29,7 @@ mod world;
 pub use report::{Report, Verdict};
 pub use run::{Options, run};
 pub use subject::Subject;
+pub(crate) use world::{created, id_of};
 
 use std::pin::Pin;
 

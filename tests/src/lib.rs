@@ -12,4 +12,5 @@ pub mod outcome;
 pub mod process;
 pub mod raw;
 pub mod region;
+pub mod storm;
 pub mod wire;

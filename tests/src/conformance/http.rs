@@ -210,12 +210,10 @@ async fn slow_bodies(world: &World) -> Result<()> {
             let begin = Instant::now();
             let answer = world.wire.get(&world.d1.url).await;
             slowest = slowest.max(begin.elapsed());
-            if let Err(error) = answer {
-                return Err(error);
-            }
+            answer?;
             tokio::time::sleep(Duration::from_millis(300)).await;
         }
-        Ok(slowest)
+        anyhow::Ok(slowest)
     };
     let (ends, slowest) = tokio::join!(join_all(drips), others);
     for end in ends {

@@ -305,13 +305,13 @@ pub(super) fn text(value: &Value) -> String {
 }
 
 /// The id in a location: `…/Type/id`, `…/Type/id/_history/1`.
-pub(super) fn id_of(location: &str) -> Option<String> {
+pub(crate) fn id_of(location: &str) -> Option<String> {
     let plain = location.split("/_history/").next()?;
     plain.rsplit('/').next().filter(|id| !id.is_empty()).map(str::to_owned)
 }
 
 /// Ids of what a transaction created of a type, in order.
-pub(super) fn created(answer: &Answer, kind: &str) -> Result<Vec<String>> {
+pub(crate) fn created(answer: &Answer, kind: &str) -> Result<Vec<String>> {
     let bundle = answer.json()?;
     let locations =
         bundle["entry"].as_array().into_iter().flatten().map(|entry| text(&entry["response"]["location"]));
