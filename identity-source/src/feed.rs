@@ -54,7 +54,7 @@ enum Plan {
     /// Nothing new.
     Stands(Fed),
     /// To be written.
-    Write(Written, Fed),
+    Write(Box<Written>, Fed),
 }
 
 impl Transaction for FeedPatient {
@@ -84,6 +84,8 @@ impl Transaction for FeedPatient {
                 Plan::Write(written, fed) => (written, fed),
             };
             let sequence = Cell::new(0);
+            // Only here it is known whether a conditional update created (PIXm audits the two apart).
+            trail = trail.telling(if fed.created { Action::Create } else { Action::Update });
             let subject = subject(&fed.id);
             let committed = trail.commit(self.records.store(), written.batch, subject, |applied| {
                 sequence.set(applied.sequence);
@@ -143,7 +145,7 @@ impl FeedPatient {
             rendering: written.rendering.clone(),
             id: id.clone(),
         };
-        Ok(Plan::Write(written, fed))
+        Ok(Plan::Write(Box::new(written), fed))
     }
 
     /// An identifier names one patient; a feed that claims another one's is refused and told which.

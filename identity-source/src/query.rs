@@ -96,7 +96,6 @@ impl FindPatients {
     }
 
     /// The way of the most frequent question, for one identifier: a claim and a record. Gives any other question back.
-    #[expect(clippy::type_complexity, reason = "the question itself is what comes back")]
     fn one(&self, question: Question, base: &str) -> Result<Result<Found, Question>, Fault<Findings>> {
         let search = &question.search;
         let Some(identifier) = search.filter.one_identifier().filter(|_| question.place.is_none()) else {

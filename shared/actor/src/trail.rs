@@ -46,6 +46,11 @@ impl Trail {
         &self.context
     }
 
+    /// The same trail, telling of another action than the transaction's usual one: a create among updates, say.
+    pub fn telling(self, action: Action) -> Trail {
+        Trail { action, ..self }
+    }
+
     /// Commits a change with its audit record in the same commit. On a lost race the trail comes back, to plan again.
     pub async fn commit<R>(
         self,

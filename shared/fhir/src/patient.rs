@@ -1,10 +1,10 @@
 //! Patient: how a patient is read from one (PDQm Patient profile) and written as one, and what it can be found by.
 
 use serde_json::{Map, Value};
-use xds::{Finding, Findings, Identifier, Moment, Place, Rule};
+use xds::{Finding, Findings, Identifier, Place, Rule};
 
 use crate::document_reference::Stamp;
-use crate::search;
+use crate::when;
 
 /// The extension that carries the mother's maiden name (PDQm 3.2, 2:3.78.4.1.2.3).
 pub const MOTHERS_MAIDEN_NAME: &str = "http://hl7.org/fhir/StructureDefinition/patient-mothersMaidenName";
@@ -258,8 +258,8 @@ impl Patient {
         if let Some(gender) = self.resource.get("gender").and_then(Value::as_str) {
             facts.push((Attribute::Gender, term("", gender)));
         }
-        if let Some((from, to)) = self.resource.get("birthDate").and_then(Value::as_str).and_then(day_span) {
-            facts.push((Attribute::BirthDate, Fact::Span(from, to)));
+        if let Some(born) = self.resource.get("birthDate").and_then(Value::as_str).and_then(when::read) {
+            facts.push((Attribute::BirthDate, Fact::Span(born.from, born.to)));
         }
         for name in items(self.resource.get("name")) {
             push_texts(&mut facts, Attribute::Family, name, &["family"]);
@@ -395,7 +395,7 @@ fn tag_subsetted(members: &mut Map<String, Value>) {
 fn meta(sent: Option<&Value>, stamp: Stamp) -> Map<String, Value> {
     let mut meta = Map::new();
     meta.insert("versionId".to_owned(), stamp.version.to_string().into());
-    meta.insert("lastUpdated".to_owned(), instant(stamp.updated).into());
+    meta.insert("lastUpdated".to_owned(), when::instant(stamp.updated).into());
     if let Some(Value::Object(sent)) = sent {
         for (name, value) in sent {
             if !matches!(name.as_str(), "versionId" | "lastUpdated") {
@@ -412,21 +412,6 @@ fn name_survivor(members: &mut Map<String, Value>, survivor: &str) {
     let replaced = links.iter_mut().find(|link| text(link, "type") == Some("replaced-by"));
     if let Some(Value::Object(other)) = replaced.and_then(|link| link.get_mut("other")) {
         other.insert("reference".to_owned(), format!("Patient/{survivor}").into());
-    }
-}
-
-/// A FHIR instant in UTC with milliseconds.
-pub fn instant(microseconds: i64) -> String {
-    jiff::Timestamp::from_microsecond(microseconds)
-        .map(|time| time.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string())
-        .unwrap_or_default()
-}
-
-/// The stretch of time a (partial) date stands for.
-fn day_span(date: &str) -> Option<(i64, i64)> {
-    match search::date(date) {
-        Ok(Moment::Within(from, to)) => Some((from, to)),
-        _ => None,
     }
 }
 
@@ -593,7 +578,7 @@ mod tests {
         assert!(has(Attribute::Gender, term("", "female")));
         assert!(has(Attribute::Active, term("", "true")));
         assert!(has(Attribute::MothersMaidenName, Fact::Text("Berger".into())));
-        let day = -376_012_800_000_000;
+        let day = -376_185_600_000_000;
         assert!(has(Attribute::BirthDate, Fact::Span(day, day + 86_400_000_000)));
     }
 

@@ -1,12 +1,10 @@
 //! How the registry is told of patients.
 
-mod common;
-
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use crate::subject::{RED, Subject, alice};
 use actor::{Actor, House, Route};
-use common::{RED, Subject, alice};
 use identity_source::Settings;
 use reqwest::StatusCode;
 use serde_json::{Value, json};

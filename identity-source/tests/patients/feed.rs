@@ -1,8 +1,6 @@
 //! What ITI-104 does to patients.
 
-mod common;
-
-use common::{BLUE, GREEN, RED, Subject, alice};
+use crate::subject::{BLUE, GREEN, RED, Subject, alice};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use testkit::{merged_patient, patient};
@@ -49,11 +47,8 @@ async fn the_same_again_makes_no_version() {
 
 #[tokio::test]
 async fn fifty_sources_that_create_one_patient_at_once_make_one() {
-    let subject = std::sync::Arc::new(Subject::start());
-    let feeds = (0..50).map(|_| {
-        let subject = subject.clone();
-        async move { subject.feed(RED, "IHERED-994", &alice()).await }
-    });
+    let (subject, alice) = (Subject::start(), alice());
+    let feeds = (0..50).map(|_| subject.feed(RED, "IHERED-994", &alice));
     let told = futures_util::future::join_all(feeds).await;
     let count = |status| told.iter().filter(|told| told.status == status).count();
     assert_eq!((count(StatusCode::CREATED), count(StatusCode::OK)), (1, 49));
@@ -86,7 +81,7 @@ async fn an_identifier_that_is_left_out_is_free_again() {
     let mut both = alice();
     both["identifier"] = json!([{ "system": RED, "value": "1" }, { "system": BLUE, "value": "2" }]);
     let id = subject.fed(&both).await;
-    assert_eq!(subject.found(&format!("identifier={BLUE}|2")).await, [id.clone()]);
+    assert_eq!(subject.found(&format!("identifier={BLUE}|2")).await, [id.as_str()]);
     both["identifier"] = json!([{ "system": RED, "value": "1" }]);
     subject.feed(RED, "1", &both).await;
     assert!(subject.found(&format!("identifier={BLUE}|2")).await.is_empty());

@@ -1,8 +1,6 @@
 //! What `$ihe-pix` answers [ITI-83].
 
-mod common;
-
-use common::{BLUE, GREEN, RED, Subject, Told, alice};
+use crate::subject::{BLUE, GREEN, RED, Subject, Told, alice};
 use identity_source::{Domain, Settings};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};

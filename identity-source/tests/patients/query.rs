@@ -1,8 +1,6 @@
 //! What ITI-78 finds, and how patients are read.
 
-mod common;
-
-use common::{BLUE, GREEN, RED, Subject, alice, ids};
+use crate::subject::{BLUE, GREEN, RED, Subject, alice, ids};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use testkit::patient;
@@ -56,7 +54,7 @@ async fn a_patient_is_found_by_every_parameter() {
         "mothersMaidenName:exact=P%C3%A9rez".to_owned(),
         "family=mohr&_lastUpdated=gt2020-01-01".to_owned(),
     ] {
-        assert_eq!(subject.found(&query).await, [id.clone()], "{query}");
+        assert_eq!(subject.found(&query).await, [id.as_str()], "{query}");
     }
     for query in [
         format!("identifier={RED}%7Cihered-994"),
@@ -102,7 +100,7 @@ async fn a_search_can_be_posted() {
     let headers = [("content-type", "application/x-www-form-urlencoded")];
     let form = Some(format!("identifier={RED}%7CIHERED-994"));
     let told = subject.request(Method::POST, "/Patient/_search", &headers, form).await;
-    assert_eq!(ids(&told.json()), [id.clone()]);
+    assert_eq!(ids(&told.json()), [id.as_str()]);
     let form = Some("family=mohr".to_owned());
     let told = subject.request(Method::POST, "/Patient/_search?gender=male", &headers, form).await;
     assert!(ids(&told.json()).is_empty(), "parameters of the URL count too");
@@ -183,7 +181,9 @@ async fn sorts_go_both_ways() {
     for family in ["Bauer", "Ärmel", "Cerny"] {
         subject.fed(&patient(RED, family, family, "X")).await;
     }
-    for (sort, expected) in [("family", ["Ärmel", "Bauer", "Cerny"]), ("-family", ["Cerny", "Bauer", "Ärmel"])] {
+    for (sort, expected) in
+        [("family", ["Ärmel", "Bauer", "Cerny"]), ("-family", ["Cerny", "Bauer", "Ärmel"])]
+    {
         let bundle = subject.get(&format!("/Patient?_sort={sort}")).await.json();
         let families: Vec<Value> = bundle["entry"]
             .as_array()
@@ -267,7 +267,10 @@ async fn the_capability_statement_lists_what_routes() {
     let subject = Subject::start();
     let told = subject.get("/metadata").await;
     let statement = told.json();
-    assert_eq!((&statement["resourceType"], &statement["kind"]), (&json!("CapabilityStatement"), &json!("instance")));
+    assert_eq!(
+        (&statement["resourceType"], &statement["kind"]),
+        (&json!("CapabilityStatement"), &json!("instance"))
+    );
     let patient = &statement["rest"][0]["resource"][0];
     assert_eq!((&patient["type"], &patient["conditionalUpdate"]), (&json!("Patient"), &json!(true)));
     let parameters = patient["searchParam"].as_array().expect("lists parameters");

@@ -6,35 +6,35 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 /// The red, green and blue domains of the PIXm examples.
-pub const RED: &str = "urn:oid:1.3.6.1.4.1.21367.13.20.1000";
-pub const GREEN: &str = "urn:oid:1.3.6.1.4.1.21367.13.20.2000";
-pub const BLUE: &str = "urn:oid:1.3.6.1.4.1.21367.13.20.3000";
+pub(crate) const RED: &str = "urn:oid:1.3.6.1.4.1.21367.13.20.1000";
+pub(crate) const GREEN: &str = "urn:oid:1.3.6.1.4.1.21367.13.20.2000";
+pub(crate) const BLUE: &str = "urn:oid:1.3.6.1.4.1.21367.13.20.3000";
 
 /// The actor under test.
-pub struct Subject {
+pub(crate) struct Subject {
     running: Running,
     client: reqwest::Client,
 }
 
 /// What it answered.
 #[derive(Debug)]
-pub struct Told {
-    pub status: StatusCode,
-    pub headers: reqwest::header::HeaderMap,
-    pub text: String,
+pub(crate) struct Told {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: reqwest::header::HeaderMap,
+    pub(crate) text: String,
 }
 
 impl Told {
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error} in {}", self.text))
     }
 
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().expect("is text"))
     }
 
     /// Code and text of the first issue.
-    pub fn issue(&self) -> (String, String) {
+    pub(crate) fn issue(&self) -> (String, String) {
         let json = self.json();
         assert_eq!(json["resourceType"], "OperationOutcome", "{json}");
         let issue = &json["issue"][0];
@@ -43,26 +43,25 @@ impl Told {
     }
 }
 
-#[expect(dead_code, reason = "no test file needs all of it")]
 impl Subject {
-    pub fn start() -> Subject {
+    pub(crate) fn start() -> Subject {
         Subject::start_with(Settings::default())
     }
 
-    pub fn start_with(settings: Settings) -> Subject {
+    pub(crate) fn start_with(settings: Settings) -> Subject {
         Subject { running: actor::start::<IdentitySource>(settings), client: reqwest::Client::new() }
     }
 
     /// The FHIR base.
-    pub fn base(&self) -> String {
+    pub(crate) fn base(&self) -> String {
         format!("{}/fhir", self.running.host)
     }
 
-    pub async fn get(&self, path: &str) -> Told {
+    pub(crate) async fn get(&self, path: &str) -> Told {
         self.request(Method::GET, path, &[], None).await
     }
 
-    pub async fn request(
+    pub(crate) async fn request(
         &self,
         method: Method,
         path: &str,
@@ -82,7 +81,7 @@ impl Subject {
     }
 
     /// ITI-104.
-    pub async fn feed(&self, system: &str, value: &str, patient: &Value) -> Told {
+    pub(crate) async fn feed(&self, system: &str, value: &str, patient: &Value) -> Told {
         let identifier = xds::Identifier { system: system.to_owned(), value: value.to_owned() };
         let path = fhir::iti104::write_path(&identifier);
         let headers = [("content-type", "application/fhir+json")];
@@ -90,7 +89,7 @@ impl Subject {
     }
 
     /// Feeds a patient that must be new; answers its id.
-    pub async fn fed(&self, patient: &Value) -> String {
+    pub(crate) async fn fed(&self, patient: &Value) -> String {
         let text = |value: &Value| value.as_str().expect("is text").to_owned();
         let (system, value) =
             (text(&patient["identifier"][0]["system"]), text(&patient["identifier"][0]["value"]));
@@ -100,29 +99,22 @@ impl Subject {
     }
 
     /// Ids found by a search.
-    pub async fn found(&self, query: &str) -> Vec<String> {
+    pub(crate) async fn found(&self, query: &str) -> Vec<String> {
         let told = self.get(&format!("/Patient?{query}")).await;
         assert_eq!(told.status, StatusCode::OK, "{}", told.text);
         ids(&told.json())
     }
-
-    /// Stops it and gives back nothing.
-    pub fn stop(self) {
-        (self.running.stop)();
-    }
 }
 
 /// Ids of the matches of a Bundle.
-#[expect(dead_code, reason = "no test file needs all of it")]
-pub fn ids(bundle: &Value) -> Vec<String> {
+pub(crate) fn ids(bundle: &Value) -> Vec<String> {
     let entries = bundle["entry"].as_array().map(Vec::as_slice).unwrap_or_default();
     let matches = entries.iter().filter(|entry| entry["search"]["mode"] == "match");
     matches.map(|entry| entry["resource"]["id"].as_str().expect("has an id").to_owned()).collect()
 }
 
 /// Alice, known in the red domain.
-#[expect(dead_code, reason = "no test file needs all of it")]
-pub fn alice() -> Value {
+pub(crate) fn alice() -> Value {
     json!({
         "resourceType": "Patient",
         "identifier": [{ "system": RED, "value": "IHERED-994" }],

@@ -1,0 +1,7 @@
+//! The identity source as its callers see it, over HTTP.
+
+mod crossreference;
+mod delivery;
+mod feed;
+mod query;
+mod subject;
