@@ -96,8 +96,8 @@ pub enum PatientEntries {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SubmissionSettings {
-    /// Seconds after which the source is told that the outcome is unknown.
-    pub deadline_seconds: u64,
+    /// Milliseconds after which the source is told that the outcome is unknown; one second more for each MiB.
+    pub deadline_ms: u64,
     /// Milliseconds a submission waits for another one with the same id.
     pub same_id_wait_ms: u64,
     /// Milliseconds between two rounds that settle attempts in doubt.
@@ -109,7 +109,7 @@ pub struct SubmissionSettings {
 impl Default for SubmissionSettings {
     fn default() -> SubmissionSettings {
         SubmissionSettings {
-            deadline_seconds: 60,
+            deadline_ms: 60_000,
             same_id_wait_ms: 10_000,
             settle_interval_ms: 5_000,
             patient_entries: PatientEntries::Feed,
@@ -185,7 +185,7 @@ impl IdentitySettings {
 
 impl SubmissionSettings {
     pub(crate) fn deadline(&self) -> Duration {
-        Duration::from_secs(self.deadline_seconds)
+        Duration::from_millis(self.deadline_ms)
     }
 
     pub(crate) fn same_id_wait(&self) -> Duration {
@@ -221,7 +221,10 @@ pub(crate) const KEYS: &[(&str, &str)] = &[
     ("identity.tries", "tries of a question to the identity source"),
     ("identity.cache_seconds", "seconds a resolved patient identifier is believed without asking again"),
     ("identity.cache_entries", "resolved patient identifiers that are kept"),
-    ("submission.deadline_seconds", "seconds after which the source is told that the outcome is unknown"),
+    (
+        "submission.deadline_ms",
+        "milliseconds after which the source is told that the outcome is unknown; one second more for each MiB",
+    ),
     ("submission.same_id_wait_ms", "milliseconds a submission waits for another one with the same id"),
     ("submission.settle_interval_ms", "milliseconds between two rounds that settle submissions in doubt"),
     (

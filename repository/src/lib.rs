@@ -42,6 +42,14 @@ pub struct Repository {
     settler: Settler,
 }
 
+impl Repository {
+    /// Settles every submission in doubt once, as the background task does again and again; refuses with words if a
+    /// peer does not tell.
+    pub async fn settle_now(&self) -> Result<(), String> {
+        self.settler.round().await.map_err(|error| error.to_string())
+    }
+}
+
 impl Actor for Repository {
     const NAME: &'static str = "repository";
     type Settings = Settings;

@@ -62,7 +62,8 @@ impl Settler {
         }
     }
 
-    async fn round(&self) -> Result<(), Undecided> {
+    /// Settles everything in doubt once.
+    pub(crate) async fn round(&self) -> Result<(), Undecided> {
         let (keys, total) = self.records.in_doubt(ROUND)?;
         self.doubtful.store(total, Ordering::Relaxed);
         for key in keys {
