@@ -49,25 +49,10 @@ pub(crate) fn slots(provided: &Provided, blobs: &HashMap<usize, String>, patient
     provided.roles.iter().enumerate().map(slot).collect()
 }
 
-/// Which entry of the source's Bundle each entry of the registration is: bytes stay here, the patient is fed elsewhere.
-pub(crate) fn forwarded(roles: &[Role]) -> Vec<usize> {
-    let kept = |role: &Role| match role {
-        Role::Object(_) | Role::Patch(_) => true,
-        Role::Binary(_) | Role::FhirDocument(..) | Role::Patient => false,
-    };
-    roles.iter().enumerate().filter(|(_, role)| kept(role)).map(|(index, _)| index).collect()
-}
-
 /// Says of findings about the registration where they are in the source's Bundle.
-pub(crate) fn map_back(findings: &mut [Finding], forwarded: &[usize]) {
-    const ENTRY: &str = "Bundle.entry[";
+pub(crate) fn map_back(findings: &mut [Finding], provided: &Provided) {
     for finding in findings {
-        let Some(rest) = finding.at.path.strip_prefix(ENTRY) else { continue };
-        let Some((index, tail)) = rest.split_once(']') else { continue };
-        let theirs = index.parse::<usize>().ok().and_then(|index| forwarded.get(index));
-        if let Some(ours) = theirs {
-            finding.at.path = format!("{ENTRY}{ours}]{tail}");
-        }
+        finding.at.path = provided.original_path(&finding.at.path);
     }
 }
 
@@ -118,15 +103,11 @@ pub(crate) fn entries_of_blobs<'a>(
     attempt.slots.iter().filter_map(bytes).collect()
 }
 
-/// The registry's receipt of each place. It answers the entries it was sent; whether patches count among them shows in
-/// their number.
+/// The registry's receipt of each place: it is sent the objects, in their order, and answers for each of them.
 fn theirs<'a>(slots: &[Slot], receipts: &'a [EntryReceipt]) -> Vec<Option<&'a EntryReceipt>> {
-    let objects = slots.iter().filter(|slot| matches!(slot, Slot::Object { .. })).count();
-    let with_patches = receipts.len() > objects;
     let mut receipts = receipts.iter();
     let mut receipt = |slot: &Slot| match slot {
         Slot::Object { .. } => receipts.next(),
-        Slot::Patch { .. } if with_patches => receipts.next(),
         Slot::Patch { .. } | Slot::Bytes { .. } | Slot::Patient { .. } => None,
     };
     slots.iter().map(&mut receipt).collect()
@@ -164,8 +145,6 @@ pub(crate) fn instant(microseconds: i64) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use xds::{Place, Rule};
-
     use super::*;
 
     fn receipt(location: &str) -> EntryReceipt {
@@ -195,26 +174,25 @@ mod tests {
     }
 
     #[test]
-    fn a_blob_knows_the_document_reference_it_belongs_to() {
-        let receipts =
-            [receipt("List/l/_history/1"), receipt("DocumentReference/old"), receipt("DocumentReference/d")];
-        assert_eq!(entries_of_blobs(&attempt(), &receipts)["b0"], "d");
-        let without_patch = [receipt("List/l/_history/1"), receipt("DocumentReference/d/_history/1")];
-        assert_eq!(entries_of_blobs(&attempt(), &without_patch)["b0"], "d");
+    fn the_answer_has_an_entry_for_each_of_the_source_in_its_order() {
+        let receipts = [receipt("List/l/_history/1"), receipt("DocumentReference/d/_history/1")];
+        let answer = compose(&attempt(), &receipts, "http://registry/fhir");
+        let told = fhir::iti65::read_response(answer.as_bytes()).expect("it is a transaction-response");
+        let locations: Vec<&str> = told.iter().map(|receipt| receipt.location.as_str()).collect();
+        assert_eq!(
+            locations,
+            [
+                "http://repository/fhir/Binary/b0/_history/1",
+                "http://registry/fhir/List/l/_history/1",
+                "http://registry/fhir/DocumentReference/old",
+                "http://registry/fhir/DocumentReference/d/_history/1",
+            ]
+        );
     }
 
     #[test]
-    fn a_finding_of_the_registry_is_told_at_its_place_in_the_bundle_of_the_source() {
-        let roles = [
-            Role::Binary("d".to_owned()),
-            Role::Object("l".to_owned()),
-            Role::Patient,
-            Role::Object("d".to_owned()),
-        ];
-        let at = |path: &str| Finding::error(Rule::Value, Place::at(path), "wrong");
-        let mut findings = [at("Bundle.entry[1].resource.type"), at("Bundle"), at("Bundle.entry[7].x")];
-        map_back(&mut findings, &forwarded(&roles));
-        let paths: Vec<&str> = findings.iter().map(|finding| finding.at.path.as_str()).collect();
-        assert_eq!(paths, ["Bundle.entry[3].resource.type", "Bundle", "Bundle.entry[7].x"]);
+    fn a_blob_knows_the_document_reference_it_belongs_to() {
+        let receipts = [receipt("List/l/_history/1"), receipt("DocumentReference/d/_history/1")];
+        assert_eq!(entries_of_blobs(&attempt(), &receipts)["b0"], "d");
     }
 }

@@ -1,7 +1,6 @@
 //! Which key a submission has, and what its documents are called on the way out.
 
 use fhir::iti65::Provided;
-use serde_json::{Value, json};
 use uuid::Uuid;
 use xds::Identifier;
 
@@ -24,26 +23,8 @@ pub(crate) fn key_of(provided: &mut Provided, client: &str, patient: &Resolved, 
     let made = Uuid::new_v5(&Uuid::NAMESPACE_OID, &name).as_u128();
     let unique_id =
         Identifier { system: "urn:ietf:rfc:3986".to_owned(), value: format!("urn:oid:2.25.{made}") };
-    set_unique_id(provided, &unique_id);
+    provided.set_unique_id(&unique_id);
     unique_id.value
-}
-
-/// Gives the submission set its uniqueId, in the domain object and in what is carried with it.
-fn set_unique_id(provided: &mut Provided, unique_id: &Identifier) {
-    let set = &mut provided.submission.submission_set;
-    set.unique_id = Some(unique_id.clone());
-    let Some(Ok(Value::Object(mut list))) = set.carried.fhir.as_deref().map(serde_json::from_str::<Value>)
-    else {
-        return;
-    };
-    let identifier = json!({ "use": "usual", "system": unique_id.system, "value": unique_id.value });
-    match list.get_mut("identifier").and_then(Value::as_array_mut) {
-        Some(identifiers) => identifiers.push(identifier),
-        None => {
-            list.insert("identifier".to_owned(), Value::Array(vec![identifier]));
-        }
-    }
-    set.carried.fhir = Some(Value::Object(list).to_string());
 }
 
 /// A digest as it stands in headers and records.

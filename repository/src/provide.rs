@@ -153,7 +153,6 @@ impl Provide {
         let number = earlier.map_or(0, |intent| intent.last) + 1;
         let documents = self.documents(&mut submission, number, &context.base);
         let blobs = documents.iter().map(|(entry, staged, _)| (*entry, staged.id().to_owned())).collect();
-        let forwarded = answer::forwarded(&submission.provided.roles);
         let attempt = Attempt {
             attempt: number,
             digest: submission.digest.clone(),
@@ -179,7 +178,7 @@ impl Provide {
         match self.conclude(order.key, attempt, registration, doubt, held).await? {
             Outcome::Accepted(accepted) => Ok(accepted),
             Outcome::Refused(mut findings) => {
-                answer::map_back(&mut findings, &forwarded);
+                answer::map_back(&mut findings, &submission.provided);
                 Err(Fault::Refused(findings))
             }
             Outcome::Away => Err(Fault::Unavailable { peer: "registry".to_owned(), retry: RETRY }),

@@ -202,7 +202,7 @@ fn later(answer: Answer, retry: Duration) -> Answer {
 /// One word for a fault, for metrics and the audit record.
 pub(crate) fn reason(fault: &Fault<Findings>) -> String {
     let word = match fault {
-        Fault::Refused(_) => "refused",
+        Fault::Refused(findings) => findings.first().map_or("refused", |worst| worst.rule.row().code),
         Fault::Unauthenticated => "unauthenticated",
         Fault::Forbidden => "forbidden",
         Fault::NotFound => "not-found",
