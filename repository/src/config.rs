@@ -27,9 +27,11 @@ pub struct RegistrySettings {
     pub url: String,
     /// Its FHIR base, as sources and consumers reach it; empty: the same.
     pub public_url: String,
-    /// Milliseconds to connect.
+    /// Milliseconds to connect; the key is `connect_timeout`, with a unit in the value.
+    #[serde(rename = "connect_timeout", with = "web::units::millis")]
     pub connect_timeout_ms: u64,
-    /// Milliseconds until an answer must be complete.
+    /// Milliseconds until an answer must be complete; the key is `timeout`, with a unit in the value.
+    #[serde(rename = "timeout", with = "web::units::millis")]
     pub timeout_ms: u64,
     /// Tries of one registration whose outcome is unknown.
     pub tries: u32,
@@ -55,13 +57,16 @@ pub struct IdentitySettings {
     pub url: String,
     /// Its FHIR base, as sources and consumers reach it; empty: the same. Patients are referred to under it.
     pub public_url: String,
-    /// Milliseconds to connect.
+    /// Milliseconds to connect; the key is `connect_timeout`, with a unit in the value.
+    #[serde(rename = "connect_timeout", with = "web::units::millis")]
     pub connect_timeout_ms: u64,
-    /// Milliseconds until an answer must be complete.
+    /// Milliseconds until an answer must be complete; the key is `timeout`, with a unit in the value.
+    #[serde(rename = "timeout", with = "web::units::millis")]
     pub timeout_ms: u64,
     /// Tries of a question.
     pub tries: u32,
-    /// Seconds a positive answer is believed.
+    /// Seconds a positive answer is believed; the key is `cache_ttl`, with a unit in the value.
+    #[serde(rename = "cache_ttl", with = "web::units::seconds")]
     pub cache_seconds: u64,
     /// Positive answers that are kept.
     pub cache_entries: u64,
@@ -97,10 +102,13 @@ pub enum PatientEntries {
 #[serde(default, deny_unknown_fields)]
 pub struct SubmissionSettings {
     /// Milliseconds after which the source is told that the outcome is unknown; one second more for each MiB.
+    #[serde(rename = "deadline", with = "web::units::millis")]
     pub deadline_ms: u64,
     /// Milliseconds a submission waits for another one with the same id.
+    #[serde(rename = "same_id_wait", with = "web::units::millis")]
     pub same_id_wait_ms: u64,
     /// Milliseconds between two rounds that settle attempts in doubt.
+    #[serde(rename = "settle_interval", with = "web::units::millis")]
     pub settle_interval_ms: u64,
     /// What happens to a Patient resource that comes along and is not known yet.
     pub patient_entries: PatientEntries,
@@ -124,6 +132,7 @@ pub struct DocumentSettings {
     /// Types a browser may show; everything else is offered for saving.
     pub inline_types: Vec<String>,
     /// Milliseconds a retrieval waits for a submission in doubt to be settled.
+    #[serde(rename = "settle_wait", with = "web::units::millis")]
     pub settle_wait_ms: u64,
 }
 
@@ -208,29 +217,29 @@ pub(crate) const KEYS: &[(&str, &str)] = &[
         "registry.public_url",
         "FHIR base of the registry, as sources and consumers reach it; empty: registry.url",
     ),
-    ("registry.connect_timeout_ms", "milliseconds to connect to the registry"),
-    ("registry.timeout_ms", "milliseconds until an answer of the registry must be complete"),
+    ("registry.connect_timeout", "time to connect to the registry"),
+    ("registry.timeout", "time until an answer of the registry must be complete"),
     ("registry.tries", "tries of one registration whose outcome is unknown"),
     ("identity.url", "FHIR base of the identity source, as this process reaches it"),
     (
         "identity.public_url",
         "FHIR base of the identity source under which patients are referred to; empty: identity.url",
     ),
-    ("identity.connect_timeout_ms", "milliseconds to connect to the identity source"),
-    ("identity.timeout_ms", "milliseconds until an answer of the identity source must be complete"),
+    ("identity.connect_timeout", "time to connect to the identity source"),
+    ("identity.timeout", "time until an answer of the identity source must be complete"),
     ("identity.tries", "tries of a question to the identity source"),
-    ("identity.cache_seconds", "seconds a resolved patient identifier is believed without asking again"),
+    ("identity.cache_ttl", "how long a resolved patient identifier is believed without asking again"),
     ("identity.cache_entries", "resolved patient identifiers that are kept"),
     (
-        "submission.deadline_ms",
-        "milliseconds after which the source is told that the outcome is unknown; one second more for each MiB",
+        "submission.deadline",
+        "time after which the source is told that the outcome is unknown; one second more for each MiB",
     ),
-    ("submission.same_id_wait_ms", "milliseconds a submission waits for another one with the same id"),
-    ("submission.settle_interval_ms", "milliseconds between two rounds that settle submissions in doubt"),
+    ("submission.same_id_wait", "how long a submission waits for another one with the same id"),
+    ("submission.settle_interval", "time between two rounds that settle submissions in doubt"),
     (
         "submission.patient_entries",
         "a Patient sent along that nobody knows yet: \"feed\" it to the identity source, or \"refuse\" the submission",
     ),
     ("documents.inline_types", "media types a browser may show; all others are offered for saving"),
-    ("documents.settle_wait_ms", "milliseconds a retrieval waits for a submission in doubt to be settled"),
+    ("documents.settle_wait", "how long a retrieval waits for a submission in doubt to be settled"),
 ];

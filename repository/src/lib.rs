@@ -15,7 +15,6 @@ mod keys;
 mod naming;
 mod patients;
 mod provide;
-mod ranges;
 mod records;
 mod registrar;
 mod settle;

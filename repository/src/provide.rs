@@ -212,7 +212,7 @@ impl Provide {
                 key: submission.key.clone(),
                 attempt,
                 content_type: content_type.to_owned(),
-                filename: disposition::filename(title, content_type),
+                file_name: disposition::file_name(title, content_type),
                 entry: None,
                 patient: submission.patient.id.clone(),
             };

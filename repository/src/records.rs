@@ -90,8 +90,8 @@ pub(crate) struct Document {
     pub(crate) attempt: u64,
     /// Media type, as the source declared it.
     pub(crate) content_type: String,
-    /// The `filename` parameters of its `Content-Disposition`.
-    pub(crate) filename: String,
+    /// What it is called when it is saved.
+    pub(crate) file_name: String,
     /// Id of its DocumentReference on the registry, once registered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) entry: Option<String>,

@@ -65,21 +65,13 @@ pub(crate) struct Order {
 /// The registry.
 #[derive(Clone)]
 pub(crate) struct Registrar {
-    fhir: Peer,
-    host: Peer,
+    peer: Peer,
     tries: u32,
 }
 
 impl Registrar {
     pub(crate) fn new(settings: &RegistrySettings) -> Registrar {
-        let fhir = settings.peer();
-        let mut host = fhir.clone();
-        host.url = host.url.strip_suffix("/fhir").unwrap_or(&host.url).to_owned();
-        Registrar {
-            fhir: Peer::new("registry", fhir),
-            host: Peer::new("registry", host),
-            tries: settings.tries.max(1),
-        }
+        Registrar { peer: Peer::new("registry", settings.peer()), tries: settings.tries.max(1) }
     }
 
     /// Registers, and tries again with the same attempt while the outcome is unknown and time is left.
@@ -122,7 +114,7 @@ impl Registrar {
             ("traceparent", order.trace.clone()),
             ("x-request-id", order.request.clone()),
         ];
-        match self.fhir.send(Method::POST, "", &headers, order.body.clone()).await {
+        match self.peer.send(Method::POST, "", &headers, order.body.clone()).await {
             Ok(answer) => registration(&answer, order.attempt),
             Err(Error::NotReached { .. }) => Registration::NotReached,
             Err(_) => Registration::Unknown,
@@ -133,7 +125,7 @@ impl Registrar {
     pub(crate) async fn settle(&self, key: &str, attempt: u64) -> Result<Settled, Error> {
         let body = serde_json::json!({ "key": key, "attempt": attempt }).to_string();
         let headers = [("content-type", "application/json".to_owned())];
-        let answer = self.host.send(Method::POST, "/settle", &headers, body.into()).await?;
+        let answer = self.peer.send_beside(Method::POST, "/settle", &headers, body.into()).await?;
         let unknown = |reason: String| Error::Unknown { peer: "registry".to_owned(), reason };
         if answer.status != 200 {
             return Err(unknown(format!("settle was answered with status {}", answer.status)));

@@ -66,7 +66,7 @@ impl Codec<Retrieve> for Binary<'_> {
     }
 
     fn refuse(&self, fault: Fault<Findings>, context: &Context) -> Answer {
-        face::refuse(fault, face::id(context), Format::default())
+        face::refuse(&fault, face::id(context), Format::default())
     }
 
     fn reason(&self, fault: &Fault<Findings>) -> String {

@@ -1,7 +1,5 @@
 //! The table of the repository, what `/metadata` prints from it, and how a fault is told.
 
-use std::time::Duration;
-
 use actor::{Actor, Context, Fault, Route};
 use bytes::Bytes;
 use fhir::capability::{Capability, Interaction};
@@ -70,7 +68,7 @@ fn interaction(method: &str, path: &str) -> Option<Interaction> {
 fn metadata(request: &Request) -> Answer {
     let format = match format(request) {
         Ok(format) => format,
-        Err(why) => return refuse(Fault::NotAcceptable(why), &request.id, Format::default()),
+        Err(why) => return refuse(&Fault::NotAcceptable(why), &request.id, Format::default()),
     };
     let capability = Capability {
         title: "docshare repository".to_owned(),
@@ -123,101 +121,36 @@ pub(crate) fn unrouted(request: &Request, allowed: &[&'static str]) -> Answer {
         let text = format!("This path answers {}.", allowed.join(", "));
         (StatusCode::METHOD_NOT_ALLOWED, "not-supported", "method-not-allowed", text)
     };
-    let answer = json(status, outcome::of_problem(issue, code, &text, &request.id), Format::default());
-    match HeaderValue::from_str(&allowed.join(", ")) {
-        Ok(allow) if !allowed.is_empty() => answer.with(header::ALLOW, allow),
-        Ok(_) | Err(_) => answer,
-    }
+    json(status, outcome::of_problem(issue, code, &text, &request.id), Format::default())
 }
 
-/// Tells a fault: the one place where a fault becomes a status and an outcome.
-pub(crate) fn refuse(fault: Fault<Findings>, id: &str, format: Format) -> Answer {
-    let (status, issue, code, text) = match fault {
-        Fault::Refused(findings) => {
-            let status = StatusCode::from_u16(outcome::status(&findings)).unwrap_or(StatusCode::BAD_REQUEST);
-            return json(status, outcome::of_findings(&findings, id), format);
+/// Tells a fault: findings in the framework's words, everything else in the actor's.
+pub(crate) fn refuse(fault: &Fault<Findings>, id: &str, format: Format) -> Answer {
+    let told = match (fault, fault.told()) {
+        (Fault::Refused(findings), _) => {
+            let status = StatusCode::from_u16(outcome::status(findings)).unwrap_or(StatusCode::BAD_REQUEST);
+            return json(status, outcome::of_findings(findings, id), format);
         }
-        Fault::Unauthenticated => {
-            return problem(401, "login", "unauthenticated", "It is not known who is calling.", id, format)
-                .with(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-        }
-        Fault::Forbidden => (403, "forbidden", "forbidden", "The caller may not do this.".to_owned()),
-        Fault::NotFound => (404, "not-found", "not-found", "There is no such document.".to_owned()),
-        Fault::Gone(_) => (410, "deleted", "gone", "The document has been removed.".to_owned()),
-        Fault::TooLarge { limit, key } => {
-            let text = format!("More than {limit} bytes are not taken ({key}).");
-            let mut answer = problem(413, "too-long", "too-large", &text, id, format);
-            answer.close = true;
-            return answer;
-        }
-        Fault::BodyLost => {
-            let text = "The body stalled, came too slowly, or ended before it was complete.";
-            let mut answer = problem(408, "timeout", "body-lost", text, id, format);
-            answer.close = true;
-            return answer;
-        }
-        Fault::UnsupportedMedia(text) => (415, "not-supported", "unsupported-media-type", text),
-        Fault::NotAcceptable(text) => (406, "not-supported", "not-acceptable", text),
-        Fault::Precondition(text) => (412, "conflict", "precondition-failed", text),
-        Fault::Busy(retry) => {
-            let text =
-                "The same submission is being worked on, or its outcome is not settled yet; try again.";
-            return later(problem(503, "transient", "busy", text, id, format), retry);
-        }
-        Fault::Unavailable { peer, retry } => {
-            let text = format!(
-                "The {peer} is not reached (XDSRegistryNotAvailable); nothing was stored, try again."
-            );
-            return later(problem(503, "transient", "peer-not-available", &text, id, format), retry);
-        }
-        Fault::Unknown { retry } => {
-            let text =
-                "The registry did not answer in time: the outcome is unknown, send again with the same id.";
-            return later(problem(503, "timeout", "outcome-unknown", text, id, format), retry);
-        }
-        Fault::NoRoom(_) => {
-            let text = "There is no room to store more (XDSRepositoryOutOfResources).";
-            return later(problem(503, "no-store", "no-room", text, id, format), Duration::from_mins(1));
-        }
-        Fault::Damaged => {
-            let text = "The stored bytes of this document are damaged; the operator has been told.";
-            return later(problem(503, "exception", "damaged", text, id, format), Duration::from_mins(1));
-        }
-        Fault::Internal(_) => {
-            (500, "exception", "internal", format!("Something went wrong here; the log has it under {id}."))
-        }
+        (_, Some(told)) => told,
+        (_, None) => return json(StatusCode::INTERNAL_SERVER_ERROR, outcome::of_findings(&[], id), format),
     };
-    problem(status, issue, code, &text, id, format)
-}
-
-fn problem(status: u16, issue: &str, code: &str, text: &str, id: &str, format: Format) -> Answer {
-    let status = StatusCode::from_u16(status).expect("the statuses above are three digits");
-    json(status, outcome::of_problem(issue, code, text, id), format)
-}
-
-fn later(answer: Answer, retry: Duration) -> Answer {
-    answer.with(header::RETRY_AFTER, HeaderValue::from(retry.as_secs().max(1)))
+    let status = StatusCode::from_u16(told.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut answer = json(status, outcome::of_problem(told.issue, told.code, &told.text, id), format);
+    answer.close = told.close;
+    if let Some(seconds) = told.retry_after {
+        answer = answer.with(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if let Fault::Unauthenticated = fault {
+        answer = answer.with(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    answer
 }
 
 /// One word for a fault, for metrics and the audit record.
 pub(crate) fn reason(fault: &Fault<Findings>) -> String {
     let word = match fault {
         Fault::Refused(findings) => findings.first().map_or("refused", |worst| worst.rule.row().code),
-        Fault::Unauthenticated => "unauthenticated",
-        Fault::Forbidden => "forbidden",
-        Fault::NotFound => "not-found",
-        Fault::Gone(_) => "gone",
-        Fault::TooLarge { .. } => "too-large",
-        Fault::BodyLost => "body-lost",
-        Fault::UnsupportedMedia(_) => "unsupported-media-type",
-        Fault::NotAcceptable(_) => "not-acceptable",
-        Fault::Precondition(_) => "precondition-failed",
-        Fault::Busy(_) => "busy",
-        Fault::Unavailable { .. } => "peer-not-available",
-        Fault::Unknown { .. } => "outcome-unknown",
-        Fault::NoRoom(_) => "no-room",
-        Fault::Damaged => "damaged",
-        Fault::Internal(_) => "internal",
+        other => other.told().map_or("refused", |told| told.code),
     };
     word.to_owned()
 }

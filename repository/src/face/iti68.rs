@@ -42,7 +42,7 @@ impl Codec<Retrieve> for Raw<'_> {
             )),
             other => other,
         };
-        face::refuse(fault, face::id(context), Format::default())
+        face::refuse(&fault, face::id(context), Format::default())
     }
 
     fn reason(&self, fault: &Fault<Findings>) -> String {
@@ -119,8 +119,7 @@ fn describe(headers: &mut Vec<(HeaderName, HeaderValue)>, given: &Given, inline_
     headers.push((HeaderName::from_static("repr-digest"), value(&digest)));
     let essence = essence(&document.content_type);
     let shown = inline_types.iter().any(|safe| *safe == essence);
-    let disposition = format!("{}; {}", if shown { "inline" } else { "attachment" }, document.filename);
-    headers.push((header::CONTENT_DISPOSITION, value(&disposition)));
+    headers.push((header::CONTENT_DISPOSITION, web::content_disposition(shown, Some(&document.file_name))));
     // A document is a stranger's: whatever a browser makes of it, it runs nothing and reaches nothing.
     let sandbox = HeaderValue::from_static("default-src 'none'; sandbox");
     headers.push((header::CONTENT_SECURITY_POLICY, sandbox));
@@ -131,8 +130,7 @@ fn describe(headers: &mut Vec<(HeaderName, HeaderValue)>, given: &Given, inline_
 
 /// An HTTP date.
 pub(crate) fn last_modified(microseconds: i64) -> Option<String> {
-    let instant = jiff::Timestamp::from_microsecond(microseconds).ok()?;
-    jiff::fmt::rfc2822::DateTimePrinter::new().timestamp_to_rfc9110_string(&instant).ok()
+    jiff::Timestamp::from_microsecond(microseconds).ok().map(web::range::http_date)
 }
 
 /// A header value made here of digits, hexadecimal and clean file names.
