@@ -118,7 +118,7 @@ fn describe(headers: &mut Vec<(HeaderName, HeaderValue)>, given: &Given, inline_
     digest.push(':');
     headers.push((HeaderName::from_static("repr-digest"), value(&digest)));
     let essence = essence(&document.content_type);
-    let shown = inline_types.iter().any(|safe| *safe == essence);
+    let shown = inline_types.contains(&essence);
     headers.push((header::CONTENT_DISPOSITION, web::content_disposition(shown, Some(&document.file_name))));
     // A document is a stranger's: whatever a browser makes of it, it runs nothing and reaches nothing.
     let sandbox = HeaderValue::from_static("default-src 'none'; sandbox");

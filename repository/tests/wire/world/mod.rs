@@ -155,12 +155,6 @@ impl World {
         self.repository.settle_now().await.unwrap();
     }
 
-    /// Ids of the documents the store keeps for these locations.
-    pub(crate) fn kept(&self, path: &str) -> bool {
-        let id = path.rsplit('/').next().unwrap();
-        self.store.blob(id).unwrap().is_some()
-    }
-
     /// How many documents are kept.
     pub(crate) fn documents(&self) -> u64 {
         self.store.health().documents
