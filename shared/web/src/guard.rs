@@ -4,7 +4,6 @@
 //! may take and the time a caller may take nothing of an answer are ours to decide.
 
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -22,8 +21,6 @@ use crate::head::{Framing, Head, Scanner, parse};
 use crate::limits::Limits;
 use crate::refusal::Refusal;
 
-/// Heads that may wait while one request is served.
-const MAX_WAITING_HEADS: usize = 16;
 /// How long, and how many bytes, a closing connection is read on, so that the caller sees the answer and not a reset.
 const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: usize = 64 << 20;
@@ -32,21 +29,35 @@ const READ: usize = 8 << 10;
 /// What the guard and the handlers of one connection share.
 #[derive(Debug, Default)]
 pub(crate) struct Connection {
-    heads: RefCell<VecDeque<Result<Head, Refusal>>>,
+    head: RefCell<Option<Result<Head, Refusal>>>,
+    /// From a head until its answer is written: only then the next head is let through, because actix's encoder takes the last
+    /// request it has seen for the one that is being answered.
+    busy: Cell<bool>,
     broken: Cell<bool>,
     closing: Cell<bool>,
     in_body: Cell<bool>,
+    /// Whether a further request waits for the answer under way.
+    blocked: Cell<bool>,
     reader: RefCell<Option<Waker>>,
 }
 
 impl Connection {
     /// The head of the request actix has just announced.
     pub(crate) fn head(&self) -> Option<Result<Head, Refusal>> {
-        let head = self.heads.borrow_mut().pop_front();
-        if self.heads.borrow().len() + 1 == MAX_WAITING_HEADS {
+        self.head.borrow_mut().take()
+    }
+
+    fn announce(&self, head: Result<Head, Refusal>) {
+        *self.head.borrow_mut() = Some(head);
+        self.busy.set(true);
+    }
+
+    /// The answer is written.
+    pub(crate) fn answered(&self) {
+        self.busy.set(false);
+        if self.blocked.replace(false) {
             self.wake();
         }
-        head
     }
 
     /// Whether the chunked coding of the current body is broken.
@@ -183,15 +194,16 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Guard<T> {
 
     /// Understands one head. `Need::Room` means that there is something to pass on.
     fn head(&mut self) -> Need {
-        if self.connection.heads.borrow().len() >= MAX_WAITING_HEADS {
-            return Need::Nothing;
-        }
         // An empty line before a request is a habit of some old clients (RFC 9112 section 2.2).
         if self.scanner.is_new() && self.incoming.starts_with(b"\r\n") {
             self.incoming.advance(2);
         }
         if self.incoming.is_empty() {
             return Need::Bytes;
+        }
+        if self.connection.busy.get() {
+            self.connection.blocked.set(true);
+            return Need::Nothing;
         }
         let head = match self.scanner.scan(&self.incoming, &self.limits) {
             Ok(None) => return Need::Bytes,
@@ -210,7 +222,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Guard<T> {
                 };
                 self.connection.in_body.set(head.framing != Framing::None);
                 announce(&head, &mut self.outgoing);
-                self.connection.heads.borrow_mut().push_back(Ok(head));
+                self.connection.announce(Ok(head));
             }
             Err(refusal) => self.refuse(refusal),
         }
@@ -218,7 +230,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Guard<T> {
     }
 
     fn refuse(&mut self, refusal: Refusal) {
-        self.connection.heads.borrow_mut().push_back(Err(refusal));
+        self.connection.announce(Err(refusal));
         self.outgoing.extend_from_slice(b"GET / HTTP/1.1\r\nhost: -\r\nconnection: close\r\n\r\n");
         self.state = State::Refused;
         self.head_timer = None;

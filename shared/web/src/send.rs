@@ -2,6 +2,7 @@
 
 use std::io;
 use std::pin::Pin;
+use std::rc::Rc;
 use std::task::{Context, Poll};
 
 use actix_http::body::{BodySize, MessageBody};
@@ -16,6 +17,7 @@ use http::header::{
 use crate::answer::{Answer, AnswerBody};
 use crate::coding::Coding;
 use crate::error::Error;
+use crate::guard::Connection;
 use crate::request::Request;
 use crate::trace;
 
@@ -48,8 +50,13 @@ impl Dressing {
     }
 }
 
-/// A body on its way out.
-pub(crate) enum Outgoing {
+/// A body on its way out. When it is gone, the answer is written.
+pub(crate) struct Outgoing {
+    content: Content,
+    connection: Option<Rc<Connection>>,
+}
+
+enum Content {
     Nothing,
     /// The answer to a HEAD: a length and no bytes.
     Headless(u64),
@@ -58,31 +65,55 @@ pub(crate) enum Outgoing {
     Stream(LocalBoxStream<'static, Result<Bytes, Error>>, u64),
 }
 
+impl Outgoing {
+    pub(crate) fn nothing() -> Outgoing {
+        Outgoing { content: Content::Nothing, connection: None }
+    }
+
+    /// Tells the connection when it is gone.
+    pub(crate) fn on(mut self, connection: Rc<Connection>) -> Outgoing {
+        self.connection = Some(connection);
+        self
+    }
+}
+
+impl Drop for Outgoing {
+    fn drop(&mut self) {
+        if let Some(connection) = &self.connection {
+            connection.answered();
+        }
+    }
+}
+
 impl MessageBody for Outgoing {
     type Error = io::Error;
 
     fn size(&self) -> BodySize {
-        match self {
-            Outgoing::Nothing => BodySize::Sized(0),
-            Outgoing::Bytes(bytes) => BodySize::Sized(bytes.len() as u64),
-            Outgoing::Headless(length) | Outgoing::Parts(_, length) | Outgoing::Stream(_, length) => {
-                BodySize::Sized(*length)
-            }
-        }
+        size(&self.content)
     }
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
-        match &mut *self {
-            Outgoing::Nothing | Outgoing::Headless(_) => Poll::Ready(None),
-            Outgoing::Bytes(bytes) => {
+        match &mut self.content {
+            Content::Nothing | Content::Headless(_) => Poll::Ready(None),
+            Content::Bytes(bytes) => {
                 let bytes = std::mem::take(bytes);
-                *self = Outgoing::Nothing;
+                self.content = Content::Nothing;
                 Poll::Ready((!bytes.is_empty()).then_some(Ok(bytes)))
             }
-            Outgoing::Parts(parts, _) => Poll::Ready(parts.find(|part| !part.is_empty()).map(Ok)),
-            Outgoing::Stream(stream, _) => {
+            Content::Parts(parts, _) => Poll::Ready(parts.find(|part| !part.is_empty()).map(Ok)),
+            Content::Stream(stream, _) => {
                 stream.as_mut().poll_next(cx).map(|next| next.map(|item| item.map_err(io::Error::other)))
             }
+        }
+    }
+}
+
+fn size(content: &Content) -> BodySize {
+    match content {
+        Content::Nothing => BodySize::Sized(0),
+        Content::Bytes(bytes) => BodySize::Sized(bytes.len() as u64),
+        Content::Headless(length) | Content::Parts(_, length) | Content::Stream(_, length) => {
+            BodySize::Sized(*length)
         }
     }
 }
@@ -91,22 +122,22 @@ impl MessageBody for Outgoing {
 pub(crate) fn dress(mut answer: Answer, dressing: Dressing) -> Response<Outgoing> {
     compress(&mut answer, dressing.coding);
     let mut body = match answer.body {
-        AnswerBody::Empty => Outgoing::Nothing,
-        AnswerBody::Bytes(bytes) => Outgoing::Bytes(bytes),
+        AnswerBody::Empty => Content::Nothing,
+        AnswerBody::Bytes(bytes) => Content::Bytes(bytes),
         AnswerBody::Parts(parts) => {
             let length = parts.iter().map(|part| part.len() as u64).sum();
-            Outgoing::Parts(parts.into_iter(), length)
+            Content::Parts(parts.into_iter(), length)
         }
-        AnswerBody::Stream { length, stream } => Outgoing::Stream(stream, length),
+        AnswerBody::Stream { length, stream } => Content::Stream(stream, length),
     };
     if dressing.headless
-        && let BodySize::Sized(length) = body.size()
+        && let BodySize::Sized(length) = size(&body)
     {
-        body = Outgoing::Headless(length);
+        body = Content::Headless(length);
     }
     let status = actix_http::StatusCode::from_u16(answer.status.as_u16())
         .unwrap_or(actix_http::StatusCode::INTERNAL_SERVER_ERROR);
-    let mut response = Response::with_body(status, body);
+    let mut response = Response::with_body(status, Outgoing { content: body, connection: None });
     let own_cache_control = answer.headers.iter().any(|(name, _)| *name == CACHE_CONTROL);
     let headers = response.headers_mut();
     for (name, value) in &answer.headers {

@@ -195,7 +195,7 @@ async fn serve<S: Service>(
     let peer = incoming.peer_addr();
     let (Some(connection), Some(peer)) = (connection, peer) else {
         // Every connection comes through `admit`; without its guard nothing can be said about a request.
-        return actix_http::Response::with_body(actix_http::StatusCode::BAD_REQUEST, Outgoing::Nothing);
+        return actix_http::Response::with_body(actix_http::StatusCode::BAD_REQUEST, Outgoing::nothing());
     };
     match connection.head() {
         Some(Ok(head)) => {
@@ -208,7 +208,7 @@ async fn serve<S: Service>(
                 answer.close = true;
                 connection.close();
             }
-            dress(answer, dressing)
+            dress(answer, dressing).map_body(|_, body| body.on(connection))
         }
         refused => {
             let refusal = match refused {
@@ -218,7 +218,7 @@ async fn serve<S: Service>(
             let dressing = Dressing::plain();
             let mut answer = service.refused(&refusal, &dressing.id);
             answer.close = true;
-            dress(answer, dressing)
+            dress(answer, dressing).map_body(|_, body| body.on(connection))
         }
     }
 }
