@@ -1,8 +1,8 @@
 //! Which key a submission has, and what its documents are called on the way out.
 
 use fhir::iti65::Provided;
-use uuid::Uuid;
 use xds::Identifier;
+use xds::identifier::derived_unique_id;
 
 use crate::patients::Resolved;
 
@@ -12,17 +12,10 @@ pub(crate) fn key_of(provided: &mut Provided, client: &str, patient: &Resolved, 
     if let Some(unique_id) = &provided.submission.submission_set.unique_id {
         return unique_id.value.clone();
     }
-    let documents = &provided.submission.documents;
-    let mut masters: Vec<&Identifier> = documents.iter().map(|document| &document.unique_id).collect();
-    masters.sort();
-    let mut name = format!("{client}\n{}\n", patient.id).into_bytes();
-    for master in masters {
-        name.extend_from_slice(format!("{}|{}\n", master.system, master.value).as_bytes());
-    }
-    name.extend_from_slice(digest);
-    let made = Uuid::new_v5(&Uuid::NAMESPACE_OID, &name).as_u128();
-    let unique_id =
-        Identifier { system: "urn:ietf:rfc:3986".to_owned(), value: format!("urn:oid:2.25.{made}") };
+    let mut documents: Vec<Identifier> =
+        provided.submission.documents.iter().map(|document| document.unique_id.clone()).collect();
+    documents.sort();
+    let unique_id = derived_unique_id(client, &patient.id, &documents, digest);
     provided.set_unique_id(&unique_id);
     unique_id.value
 }

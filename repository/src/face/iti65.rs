@@ -7,7 +7,7 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 use store::Store;
 use store::blob::{Sink, Staged};
 use web::{Answer, Request};
-use xds::Findings;
+use xds::{Findings, Severity, Side};
 
 use crate::Repository;
 use crate::face::fhir as face;
@@ -45,6 +45,7 @@ impl Codec<Provide> for Bundle<'_> {
         }
         let bundle = reader.finish().map_err(Fault::Refused)?;
         let provided = read_request(bundle, &documents.measured, Door::Repository).map_err(Fault::Refused)?;
+        check(&provided)?;
         documents.take_fhir_documents(&provided).await?;
         Ok(Received { provided, staged: documents.staged, measured: documents.measured })
     }
@@ -66,6 +67,19 @@ impl Codec<Provide> for Bundle<'_> {
     fn reason(&self, fault: &Fault<Findings>) -> String {
         face::reason(fault)
     }
+}
+
+/// The rules of the framework, judged here already: a submission that breaks them is never written down.
+fn check(provided: &Provided) -> Result<(), Fault<Findings>> {
+    let mut findings = xds::rules::check(&provided.submission);
+    if findings.iter().all(|finding| finding.severity != Severity::Error) {
+        return Ok(());
+    }
+    for finding in &mut findings {
+        finding.side = Side::Repository;
+    }
+    xds::finding::sort(&mut findings);
+    Err(Fault::Refused(findings))
 }
 
 impl Bundle<'_> {
