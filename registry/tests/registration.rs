@@ -1,0 +1,207 @@
+//! Registering documents: what a source or a repository sees.
+
+mod world;
+
+use testkit::{Folder, Provide};
+use world::{IDENTITY, MRN, World, document, provide};
+
+#[tokio::test]
+async fn a_registered_document_can_be_read_by_its_location() {
+    let world = World::new().await;
+    let reply = world.register(&provide("p1", document("Befund"))).await.expect(200);
+    assert_eq!(reply.body["type"], "transaction-response");
+    let id = &reply.located("DocumentReference")[0];
+    let read = world.get(&format!("/fhir/DocumentReference/{id}")).await.expect(200);
+    assert_eq!(read.header("etag"), Some("W/\"1\""));
+    assert_eq!(read.body["id"], id.as_str());
+    assert_eq!(read.body["status"], "current");
+    assert_eq!(read.body["subject"]["reference"], format!("{IDENTITY}/Patient/p1"));
+    let list = &reply.located("List")[0];
+    let set = world.get(&format!("/fhir/List/{list}")).await.expect(200);
+    assert_eq!(set.body["entry"][0]["item"]["reference"], format!("DocumentReference/{id}"));
+}
+
+#[tokio::test]
+async fn a_replaced_document_is_superseded_in_the_same_instant() {
+    let world = World::new().await;
+    let first = world.register(&provide("p1", document("first"))).await.expect(200);
+    let old = first.located("DocumentReference").remove(0);
+    let target = format!("DocumentReference/{old}");
+    let replacement = provide("p1", document("second").relates_to("replaces", &target));
+    let second = world.register(&replacement.superseding(&old)).await.expect(200);
+    assert_eq!(
+        second.body["entry"].as_array().map(Vec::len),
+        Some(3),
+        "document, set and patch are answered"
+    );
+    let read = world.get(&format!("/fhir/{target}")).await.expect(200);
+    assert_eq!(read.body["status"], "superseded");
+    assert_eq!(read.body["meta"]["versionId"], "2");
+    let before = world.get(&format!("/fhir/{target}/_history/1")).await.expect(200);
+    assert_eq!(before.body["status"], "current");
+    let new =
+        second.located("DocumentReference").iter().find(|id| **id != old).cloned().expect("a new document");
+    let new = world.get(&format!("/fhir/DocumentReference/{new}")).await.expect(200);
+    assert_eq!(new.body["relatesTo"][0]["code"], "replaces");
+    assert_eq!(new.body["relatesTo"][0]["target"]["reference"], target);
+    let again = provide("p1", document("third").relates_to("replaces", &target));
+    let refused = world.register(&again).await.expect(400);
+    assert!(refused.codes().contains(&"XDSRegistryDeprecatedDocumentError".to_owned()), "{}", refused.body);
+}
+
+#[tokio::test]
+async fn of_twenty_concurrent_replaces_one_wins() {
+    let world = World::new().await;
+    let first = world.register(&provide("p1", document("first"))).await.expect(200);
+    let target = format!("DocumentReference/{}", first.located("DocumentReference")[0]);
+    let replaces: Vec<Provide> =
+        (0..20).map(|n| provide("p1", document(&format!("{n}")).relates_to("replaces", &target))).collect();
+    let replies =
+        futures_util::future::join_all(replaces.iter().map(|replace| world.register(replace))).await;
+    assert_eq!(replies.iter().filter(|reply| reply.status == 200).count(), 1);
+    for reply in replies.iter().filter(|reply| reply.status != 200) {
+        assert_eq!(reply.status, 400, "{}", reply.body);
+        assert!(reply.codes().contains(&"XDSRegistryDeprecatedDocumentError".to_owned()), "{}", reply.body);
+    }
+}
+
+#[tokio::test]
+async fn the_same_submission_again_gets_the_first_answer() {
+    let world = World::new().await;
+    let submission = provide("p1", document("Befund"));
+    let first = world.register(&submission).await.expect(200);
+    let again = world.register(&submission).await.expect(200);
+    assert_eq!(again.header("idempotency-replayed"), Some("true"));
+    assert_eq!(again.body, first.body);
+    let found = world.get("/fhir/DocumentReference?patient=p1").await.expect(200);
+    assert_eq!(found.body["total"].to_string(), "1");
+}
+
+#[tokio::test]
+async fn fifty_identical_submissions_at_once_make_one() {
+    let world = World::new().await;
+    let submission = provide("p1", document("Befund"));
+    let replies = futures_util::future::join_all((0..50).map(|_| world.register(&submission))).await;
+    let first = replies[0].body.clone();
+    for reply in replies {
+        assert_eq!((reply.status, &reply.body), (200, &first));
+    }
+    assert_eq!(world.get("/fhir/List?patient=p1&code=submissionset").await.body["total"].to_string(), "1");
+}
+
+#[tokio::test]
+async fn the_same_key_with_other_content_is_a_conflict() {
+    let world = World::new().await;
+    let key = testkit::urn_oid();
+    world.register(&provide("p1", document("one")).unique_id(&key)).await.expect(200);
+    let other = world.register(&provide("p1", document("two")).unique_id(&key)).await.expect(409);
+    assert!(other.codes().contains(&"XDSDuplicateUniqueIdInRegistry".to_owned()), "{}", other.body);
+}
+
+#[tokio::test]
+async fn a_known_unique_id_needs_the_same_bytes() {
+    let world = World::new().await;
+    let unique_id = testkit::urn_oid();
+    let first = document("same").unique_id(&unique_id);
+    world.register(&provide("p1", first)).await.expect(200);
+    world.register(&provide("p1", document("same").unique_id(&unique_id))).await.expect(200);
+    let hash = world.register(&provide("p1", document("else").unique_id(&unique_id))).await.expect(409);
+    assert!(hash.codes().contains(&"XDSNonIdenticalHash".to_owned()), "{}", hash.body);
+    let size = world.register(&provide("p1", document("longer").unique_id(&unique_id))).await.expect(409);
+    assert!(size.codes().contains(&"XDSNonIdenticalSize".to_owned()), "{}", size.body);
+}
+
+#[tokio::test]
+async fn an_entry_uuid_the_source_chose_is_kept_and_taken_only_once() {
+    let world = World::new().await;
+    let chosen = testkit::urn_uuid();
+    let reply = world.register(&provide("p1", document("one").entry_uuid(&chosen))).await.expect(200);
+    assert_eq!(format!("urn:uuid:{}", reply.located("DocumentReference")[0]), chosen);
+    let taken = world.register(&provide("p1", document("two").entry_uuid(&chosen))).await.expect(400);
+    assert!(taken.codes().contains(&"XDSRegistryMetadataError".to_owned()), "{}", taken.body);
+}
+
+#[tokio::test]
+async fn an_unknown_or_retired_patient_is_refused() {
+    let world = World::new().await;
+    let unknown = world.register(&provide("nobody", document("x"))).await.expect(400);
+    assert!(unknown.codes().contains(&"XDSUnknownPatientId".to_owned()), "{}", unknown.body);
+    assert_eq!(unknown.body["issue"][0]["code"], "not-found");
+    world.feed("p2", 2, "two", false).await.expect(200);
+    let retired = world.register(&provide("p2", document("x"))).await.expect(400);
+    assert!(retired.codes().contains(&"XDSUnknownPatientId".to_owned()), "{}", retired.body);
+}
+
+#[tokio::test]
+async fn a_patient_may_be_named_by_identifier_in_every_form() {
+    let world = World::new().await;
+    let conditional = format!("Patient?identifier={MRN}|one");
+    let absolute = format!("{IDENTITY}/Patient?identifier={MRN}%7Cone");
+    for reference in ["Patient/p1", &conditional, &absolute] {
+        world.register(&Provide::new(reference).only(document("x"))).await.expect(200);
+    }
+    let logical = serde_json::json!({ "identifier": { "system": MRN, "value": "one" } });
+    let reply = world.register(&Provide::with_subject(logical).only(document("x"))).await.expect(200);
+    let read = world.get(&format!("/fhir/DocumentReference/{}", reply.located("DocumentReference")[0])).await;
+    assert_eq!(read.body["subject"]["reference"], format!("{IDENTITY}/Patient/p1"));
+    assert_eq!(read.body["subject"]["identifier"]["value"], "one", "the identifier the source sent is kept");
+    assert_eq!(world.get("/fhir/DocumentReference?patient=p1").await.body["total"].to_string(), "4");
+}
+
+#[tokio::test]
+async fn a_relation_across_patients_does_not_match() {
+    let world = World::new().await;
+    let first = world.register(&provide("p1", document("first"))).await.expect(200);
+    let target = format!("DocumentReference/{}", first.located("DocumentReference")[0]);
+    let reply =
+        world.register(&provide("p2", document("x").relates_to("replaces", &target))).await.expect(400);
+    assert!(reply.codes().contains(&"XDSPatientIdDoesNotMatch".to_owned()), "{}", reply.body);
+    assert_eq!(world.get(&format!("/fhir/{target}")).await.body["status"], "current");
+}
+
+#[tokio::test]
+async fn a_replace_of_nothing_is_unresolved_and_leaves_nothing_behind() {
+    let world = World::new().await;
+    let target = "DocumentReference/00000000-0000-0000-0000-000000000000";
+    let reply =
+        world.register(&provide("p1", document("x").relates_to("replaces", target))).await.expect(400);
+    assert!(reply.codes().contains(&"UnresolvedReferenceException".to_owned()), "{}", reply.body);
+    assert_eq!(world.get("/fhir/DocumentReference?patient=p1").await.body["total"].to_string(), "0");
+}
+
+#[tokio::test]
+async fn a_replacement_takes_its_place_in_the_folder_of_the_old_one() {
+    let world = World::new().await;
+    let first = document("first");
+    let url = first.url.clone();
+    let submission = provide("p1", first).folder(Folder::new("Schwangerschaft", &[&url]));
+    let reply = world.register(&submission).await.expect(200);
+    let old = reply.located("DocumentReference").remove(0);
+    let folders = world.get("/fhir/List?patient=p1&code=folder").await.expect(200);
+    let folder = folders.ids().remove(0);
+    let second =
+        provide("p1", document("second").relates_to("replaces", &format!("DocumentReference/{old}")));
+    let new = world.register(&second).await.expect(200).located("DocumentReference").remove(0);
+    let grown = world.get(&format!("/fhir/List/{folder}")).await.expect(200);
+    assert_eq!(grown.body["meta"]["versionId"], "2");
+    let items: Vec<_> =
+        grown.body["entry"].as_array().expect("members").iter().map(|e| &e["item"]["reference"]).collect();
+    assert_eq!(items, [&format!("DocumentReference/{old}"), &format!("DocumentReference/{new}")]);
+}
+
+#[tokio::test]
+async fn what_was_appended_to_a_document_is_superseded_with_it() {
+    let world = World::new().await;
+    let first = world.register(&provide("p1", document("first"))).await.expect(200);
+    let target = format!("DocumentReference/{}", first.located("DocumentReference")[0]);
+    let appended =
+        world.register(&provide("p1", document("more").relates_to("appends", &target))).await.expect(200);
+    assert_eq!(world.get(&format!("/fhir/{target}")).await.body["status"], "current");
+    world.register(&provide("p1", document("new").relates_to("replaces", &target))).await.expect(200);
+    let child =
+        world.get(&format!("/fhir/DocumentReference/{}", appended.located("DocumentReference")[0])).await;
+    assert_eq!(child.body["status"], "superseded");
+    assert_eq!(child.body["relatesTo"][0]["target"]["reference"], target);
+    let current = world.get("/fhir/DocumentReference?patient=p1&status=current").await;
+    assert_eq!(current.body["total"].to_string(), "1");
+}
