@@ -98,8 +98,8 @@ impl Answer {
 
 /// The client of one run.
 pub(crate) struct Client {
-    plain: OnceCell<reqwest::Client>,
-    tls: OnceCell<reqwest::Client>,
+    near: OnceCell<reqwest::Client>,
+    far: OnceCell<reqwest::Client>,
     ca: Option<std::path::PathBuf>,
     token: Option<Token>,
     /// Where the token may be sent.
@@ -113,8 +113,8 @@ impl Client {
         let actors = settings.actors();
         let trusted = actors.iter().filter_map(|actor| Some(Url::parse(&actor.base).ok()?.origin()));
         Client {
-            plain: OnceCell::new(),
-            tls: OnceCell::new(),
+            near: OnceCell::new(),
+            far: OnceCell::new(),
             ca: settings.ca.clone(),
             token: settings.token.clone(),
             trusted: trusted.collect(),
@@ -210,24 +210,32 @@ impl Client {
         Ok((response, request_id))
     }
 
-    /// The client for a URL: the certificates of the system are read only if somebody asks for https.
+    /// The client for a URL: on this machine without proxies and without the certificates of the system, which take a while
+    /// to read.
     fn http(&self, url: &Url) -> Result<reqwest::Client, Failure> {
-        let (cell, secure) = if url.scheme() == "https" { (&self.tls, true) } else { (&self.plain, false) };
+        let here = match url.host() {
+            Some(url::Host::Ipv4(address)) => address.is_loopback(),
+            Some(url::Host::Ipv6(address)) => address.is_loopback(),
+            Some(url::Host::Domain(name)) => name == "localhost",
+            None => false,
+        };
+        let near = here && url.scheme() == "http";
+        let cell = if near { &self.near } else { &self.far };
         if let Some(client) = cell.get() {
             return Ok(client.clone());
         }
-        let client = self.build(secure)?;
+        let client = self.build(near)?;
         Ok(cell.get_or_init(|| client).clone())
     }
 
-    fn build(&self, secure: bool) -> Result<reqwest::Client, Failure> {
+    fn build(&self, near: bool) -> Result<reqwest::Client, Failure> {
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("docshare/", env!("CARGO_PKG_VERSION")))
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT)
             .no_gzip();
-        if !secure {
-            builder = builder.tls_certs_only(std::iter::empty::<Certificate>());
+        if near {
+            builder = builder.no_proxy().tls_certs_only(std::iter::empty::<Certificate>());
         } else if let Some(path) = &self.ca {
             let pem =
                 std::fs::read(path).map_err(|error| exit::file("reading the authority", path, &error))?;
