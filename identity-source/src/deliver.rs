@@ -1,5 +1,6 @@
 //! Telling the registry of every patient: from the durable outbox, in order per patient, until it says it knows.
 
+use std::cell::Cell;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
@@ -14,10 +15,14 @@ use crate::records::REGISTRY;
 
 /// Messages taken from the outbox at a time.
 const ROUND: usize = 256;
+/// The same, at most: where the registry refuses messages, the round reaches further, so that they do not hold up the others.
+const LONGEST_ROUND: usize = 8_192;
 /// Patients told of at the same time.
 const AT_ONCE: usize = 16;
 /// How long a feed waits for its own delivery before it is answered; the outbox goes on after that.
 const PATIENCE: Duration = Duration::from_secs(1);
+/// The pause after a first try that came to nothing.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// The longest pause between tries while the registry is away.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// Deliveries remembered for feeds that come to wait after the fact.
@@ -46,8 +51,10 @@ enum Round {
     Empty,
     /// Something was told.
     Told,
-    /// The registry, or some message, must be tried again.
-    Again,
+    /// The registry refused something, which must be tried again.
+    Refused,
+    /// The registry is away.
+    Away,
 }
 
 impl Delivery {
@@ -83,20 +90,24 @@ impl Delivery {
     /// Delivers until the actor stops.
     pub(crate) async fn run(&self, mut stopping: watch::Receiver<bool>) {
         let Some(peer) = &self.peer else { return };
-        let mut pause = Duration::from_millis(200);
+        let mut pause = FIRST_PAUSE;
+        let mut reach = ROUND;
         while !*stopping.borrow() {
-            let nap = match self.round(peer).await {
+            let nap = match self.round(peer, reach).await {
                 Ok(Round::Told) => {
-                    pause = Duration::from_millis(200);
+                    (pause, reach) = (FIRST_PAUSE, ROUND);
                     continue;
                 }
                 Ok(Round::Empty) => {
                     self.measure(0, 0);
                     LONGEST_PAUSE
                 }
-                Ok(Round::Again) => {
+                Ok(round @ (Round::Refused | Round::Away)) => {
                     let (count, age) = self.backlog();
                     self.measure(count, age);
+                    if matches!(round, Round::Refused) {
+                        reach = (reach * 2).min(LONGEST_ROUND);
+                    }
                     pause
                 }
                 Err(error) => {
@@ -114,14 +125,15 @@ impl Delivery {
     }
 
     /// Tells of what is waiting, once. Messages of one patient go one behind the other, patients side by side.
-    async fn round(&self, peer: &Peer) -> Result<Round, store::Error> {
-        let pending = self.store.pending(REGISTRY, ROUND)?;
+    async fn round(&self, peer: &Peer, reach: usize) -> Result<Round, store::Error> {
+        let pending = self.store.pending(REGISTRY, reach)?;
         if pending.is_empty() {
             return Ok(Round::Empty);
         }
         let count = pending.len();
+        let is_away = Cell::new(false);
         let outcomes: Vec<Vec<Mark>> = futures_util::stream::iter(by_stream(pending))
-            .map(|messages| self.tell(peer, messages))
+            .map(|messages| self.tell(peer, messages, &is_away))
             .buffer_unordered(AT_ONCE)
             .collect()
             .await;
@@ -131,17 +143,22 @@ impl Delivery {
             let batch = Batch { instant: self.clock.now(), delivered, ..Batch::default() };
             self.store.apply(batch).await?;
         }
-        Ok(if all { Round::Told } else { Round::Again })
+        Ok(match (all, is_away.get()) {
+            (true, _) => Round::Told,
+            (false, true) => Round::Away,
+            (false, false) => Round::Refused,
+        })
     }
 
-    /// Tells of one patient's messages in order; answers those that arrived, and stops at the first that did not.
-    async fn tell(&self, peer: &Peer, messages: Vec<Pending>) -> Vec<Mark> {
+    /// Tells of one patient's messages in order; answers those that arrived, and stops at the first that did not, or once the
+    /// registry is known to be away.
+    async fn tell(&self, peer: &Peer, messages: Vec<Pending>, is_away: &Cell<bool>) -> Vec<Mark> {
         let mut delivered = Vec::with_capacity(messages.len());
-        let mut is_reached = true;
+        let mut is_taken = true;
         for message in messages {
-            if is_reached {
-                is_reached = self.send(peer, &message).await;
-                if is_reached {
+            if is_taken && !is_away.get() {
+                is_taken = self.send(peer, &message, is_away).await;
+                if is_taken {
                     delivered.push((message.peer.clone(), message.sequence, message.position));
                 }
             }
@@ -151,7 +168,7 @@ impl Delivery {
     }
 
     /// Sends one message; true when the registry has it.
-    async fn send(&self, peer: &Peer, message: &Pending) -> bool {
+    async fn send(&self, peer: &Peer, message: &Pending, is_away: &Cell<bool>) -> bool {
         let path = format!("/Patient/{}", message.stream);
         let headers = [("content-type", "application/fhir+json".to_owned())];
         match peer.send(http::Method::PUT, &path, &headers, message.payload.clone()).await {
@@ -166,6 +183,7 @@ impl Delivery {
             }
             Err(error) => {
                 tracing::debug!(%error, "the registry was not told");
+                is_away.set(true);
                 false
             }
         }

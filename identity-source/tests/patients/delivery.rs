@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use crate::subject::{RED, Subject, alice};
-use actor::{Actor, House, Route};
+use actor::{Actor, House, Route, Setup};
 use identity_source::Settings;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -77,8 +77,18 @@ fn listener(refusals: u32) -> (actor::Running, Arc<Told>) {
 }
 
 fn source(registry: &str) -> Subject {
+    Subject::start_with(telling(registry))
+}
+
+fn telling(registry: &str) -> Settings {
     let registry = PeerSettings { url: format!("{registry}/fhir"), ..PeerSettings::default() };
-    Subject::start_with(Settings { registry, ..Settings::default() })
+    Settings { registry, ..Settings::default() }
+}
+
+/// An address where nobody listens.
+fn nowhere() -> String {
+    let unused = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    format!("http://{}", unused.local_addr().expect("is bound"))
 }
 
 /// Versions the registry was told of, once there are that many.
@@ -120,11 +130,21 @@ async fn a_registry_that_is_busy_is_told_later_and_in_order() {
 
 #[tokio::test]
 async fn a_registry_that_is_away_does_not_keep_a_source_waiting() {
-    let unused = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    let address = unused.local_addr().expect("is bound");
-    drop(unused);
-    let subject = source(&format!("http://{address}"));
+    let subject = source(&nowhere());
     let begun = std::time::Instant::now();
     subject.fed(&alice()).await;
     assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn what_was_not_told_is_told_by_whoever_has_the_store_next() {
+    let before = Setup::new(telling(&nowhere()));
+    let store = before.store.clone();
+    // Never stopped: that would close the store, which here stands for the disk.
+    let before = Subject::start_in(before);
+    before.fed(&alice()).await;
+    let (registry, told) = listener(0);
+    let after = Setup { store, ..Setup::new(telling(&registry.host)) };
+    let _after = Subject::start_in(after);
+    assert_eq!(versions(&told, 1).await, ["\"1\""]);
 }

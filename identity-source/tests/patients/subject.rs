@@ -1,6 +1,6 @@
 //! An identity source in this process, spoken to over HTTP.
 
-use actor::Running;
+use actor::{Running, Setup};
 use identity_source::{IdentitySource, Settings};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -49,7 +49,12 @@ impl Subject {
     }
 
     pub(crate) fn start_with(settings: Settings) -> Subject {
-        Subject { running: actor::start::<IdentitySource>(settings), client: reqwest::Client::new() }
+        Subject::start_in(Setup::new(settings))
+    }
+
+    /// On a store of the test's choice.
+    pub(crate) fn start_in(setup: Setup<Settings>) -> Subject {
+        Subject { running: actor::start_with::<IdentitySource>(setup), client: reqwest::Client::new() }
     }
 
     /// The FHIR base.
