@@ -27,13 +27,14 @@ pub struct Domain {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct SearchSettings {
-    /// Seconds a page token stays valid.
-    pub page_ttl: u64,
+    /// Seconds the link to a next page stays valid; the value has a unit.
+    #[serde(rename = "page_ttl", with = "web::units::seconds")]
+    pub page_ttl_seconds: u64,
 }
 
 impl Default for SearchSettings {
     fn default() -> SearchSettings {
-        SearchSettings { page_ttl: 3_600 }
+        SearchSettings { page_ttl_seconds: 3_600 }
     }
 }
 
@@ -43,8 +44,8 @@ pub(crate) const KEYS: &[(&str, &str)] = &[
         "registry.url",
         "FHIR base of the registry that is told of every patient, e.g. http://127.0.0.1:8081/fhir; empty: nobody is told",
     ),
-    ("registry.connect_timeout_ms", "milliseconds to connect to the registry"),
-    ("registry.timeout_ms", "milliseconds until an answer of the registry must be complete"),
+    ("registry.connect_timeout", "how long to try to connect to the registry"),
+    ("registry.timeout", "how long an answer of the registry may take until it is complete"),
     ("registry.tries", "tries of a request to the registry that is safe to repeat"),
     (
         "domain.authorities",
@@ -52,3 +53,29 @@ pub(crate) const KEYS: &[(&str, &str)] = &[
     ),
     ("search.page_ttl", "how long the link to a next page stays valid"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_key_has_words_and_every_word_a_key() {
+        let defaults = serde_json::to_value(Settings::default()).expect("settings are plain");
+        let mut keys = BTreeSet::new();
+        for (section, members) in defaults.as_object().expect("is a table") {
+            for key in members.as_object().expect("is a section").keys() {
+                keys.insert(format!("{section}.{key}"));
+            }
+        }
+        let described: BTreeSet<String> = KEYS.iter().map(|(key, _)| (*key).to_owned()).collect();
+        assert_eq!(keys, described);
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused() {
+        let settings = serde_json::json!({ "domain": { "authority": [] } });
+        assert!(serde_json::from_value::<Settings>(settings).is_err());
+    }
+}

@@ -60,7 +60,7 @@ impl Actor for IdentitySource {
             corridor,
             limits: house.limits,
             sealer: Sealer::new(house.secret),
-            page_ttl_seconds: settings.search.page_ttl,
+            page_ttl_seconds: settings.search.page_ttl_seconds,
             stopping: house.stopping,
             feed: FeedPatient {
                 records: records.clone(),
