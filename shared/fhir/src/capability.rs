@@ -1,5 +1,10 @@
 //! CapabilityStatement, printed from the tables that route.
 
+use serde_json::{Value, json};
+
+use crate::element::put;
+use crate::search::{Kind, Parameter};
+
 /// An interaction of a type or of the system, as the actor's table routes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Interaction {
@@ -58,6 +63,168 @@ pub struct Capability {
 }
 
 /// Writes the CapabilityStatement.
-pub fn write(_capability: &Capability) -> Vec<u8> {
-    todo!()
+pub fn write(capability: &Capability) -> Vec<u8> {
+    let mut statement = json!({
+        "resourceType": "CapabilityStatement",
+        "status": "active",
+        "date": capability.date,
+        "kind": "instance",
+    });
+    put(&mut statement, "instantiates", several(&capability.instantiates));
+    put(&mut statement, "software", Some(json!({ "name": capability.title, "version": capability.version })));
+    let implementation = json!({ "description": capability.title, "url": capability.url });
+    put(&mut statement, "implementation", Some(implementation));
+    put(&mut statement, "fhirVersion", Some("4.0.1"));
+    put(&mut statement, "format", Some(json!(["application/fhir+json", "json"])));
+    put(&mut statement, "implementationGuide", several(&capability.guides));
+    let mut rest = json!({ "mode": "server" });
+    let resources: Vec<Value> =
+        types(capability).into_iter().map(|kind| resource(capability, kind)).collect();
+    put(&mut rest, "resource", Some(resources).filter(|resources| !resources.is_empty()));
+    put(&mut rest, "interaction", interactions(capability, None));
+    put(&mut rest, "operation", operations(capability, None));
+    put(&mut statement, "rest", Some(json!([rest])));
+    statement.to_string().into_bytes()
+}
+
+/// The resource types that appear in any table, in the order of their first appearance.
+fn types(capability: &Capability) -> Vec<&'static str> {
+    let all = capability
+        .interactions
+        .iter()
+        .filter_map(|interaction| interaction.resource)
+        .chain(capability.parameters.iter().map(|parameter| parameter.resource))
+        .chain(capability.profiles.iter().map(|(kind, _)| *kind));
+    let mut types = Vec::new();
+    for kind in all {
+        if !types.contains(&kind) {
+            types.push(kind);
+        }
+    }
+    types
+}
+
+fn resource(capability: &Capability, kind: &'static str) -> Value {
+    let of_kind = |table: &[(&'static str, &'static str)]| {
+        let own: Vec<&'static str> =
+            table.iter().filter(|(k, _)| *k == kind).map(|(_, value)| *value).collect();
+        several(&own)
+    };
+    let routed =
+        |code: &str| capability.interactions.iter().any(|i| i.resource == Some(kind) && i.code == code);
+    let mut resource = json!({ "type": kind });
+    put(&mut resource, "supportedProfile", of_kind(&capability.profiles));
+    put(&mut resource, "interaction", interactions(capability, Some(kind)));
+    if routed("vread") || routed("history-instance") {
+        put(&mut resource, "versioning", Some("versioned"));
+        put(&mut resource, "readHistory", Some(routed("vread")));
+    }
+    if kind == "Patient" && capability.conditional_update {
+        put(&mut resource, "conditionalUpdate", Some(true));
+    }
+    put(&mut resource, "searchInclude", of_kind(&capability.includes));
+    put(&mut resource, "searchRevInclude", of_kind(&capability.revincludes));
+    let parameters: Vec<Value> =
+        capability.parameters.iter().filter(|parameter| parameter.resource == kind).map(parameter).collect();
+    put(&mut resource, "searchParam", Some(parameters).filter(|parameters| !parameters.is_empty()));
+    put(&mut resource, "operation", operations(capability, Some(kind)));
+    resource
+}
+
+fn parameter(parameter: &SearchParameter) -> Value {
+    let mut value = json!({ "name": parameter.name });
+    put(&mut value, "definition", parameter.definition);
+    put(&mut value, "type", Some(parameter.kind));
+    put(&mut value, "documentation", Some(parameter.documentation).filter(|text| !text.is_empty()));
+    value
+}
+
+fn interactions(capability: &Capability, kind: Option<&'static str>) -> Option<Value> {
+    let all = capability.interactions.iter().filter(|i| i.resource == kind && !i.code.starts_with('$'));
+    let all: Vec<Value> = all
+        .map(|interaction| {
+            let mut value = json!({ "code": interaction.code });
+            put(&mut value, "documentation", Some(interaction.documentation).filter(|text| !text.is_empty()));
+            value
+        })
+        .collect();
+    (!all.is_empty()).then_some(Value::Array(all))
+}
+
+/// R4 demands the definition of an operation; one without is not shown.
+fn operations(capability: &Capability, kind: Option<&'static str>) -> Option<Value> {
+    let all = capability.interactions.iter().filter(|i| i.resource == kind);
+    let all: Vec<Value> = all
+        .filter_map(|operation| {
+            let name = operation.code.strip_prefix('$')?;
+            let mut value = json!({ "name": name, "definition": operation.definition? });
+            put(&mut value, "documentation", Some(operation.documentation).filter(|text| !text.is_empty()));
+            Some(value)
+        })
+        .collect();
+    (!all.is_empty()).then_some(Value::Array(all))
+}
+
+fn several(values: &[&'static str]) -> Option<Value> {
+    (!values.is_empty()).then(|| json!(values))
+}
+
+/// The word of a kind of parameter in a CapabilityStatement.
+pub fn kind_word(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Token => "token",
+        Kind::Date => "date",
+        Kind::String => "string",
+        Kind::Reference => "reference",
+        Kind::Uri => "uri",
+    }
+}
+
+/// A table of parameters as it is printed.
+pub fn search_parameters<A>(resource: &'static str, table: &[Parameter<A>]) -> Vec<SearchParameter> {
+    let print = |parameter: &Parameter<A>| SearchParameter {
+        resource,
+        name: parameter.name,
+        kind: kind_word(parameter.kind),
+        definition: parameter.definition,
+        documentation: parameter.documentation,
+    };
+    table.iter().map(print).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_statement_says_what_is_routed_and_nothing_else() {
+        let interaction =
+            |resource, code| Interaction { resource, code, definition: None, documentation: "" };
+        let capability = Capability {
+            title: "docshare registry".to_owned(),
+            version: "1".to_owned(),
+            url: "https://r/fhir".to_owned(),
+            date: "2024-01-01".to_owned(),
+            interactions: vec![
+                interaction(None, "transaction"),
+                interaction(Some("List"), "read"),
+                interaction(Some("List"), "vread"),
+                Interaction { definition: Some("https://x"), ..interaction(Some("Patient"), "$ihe-pix") },
+            ],
+            parameters: search_parameters("List", crate::iti66::PARAMETERS),
+            ..Capability::default()
+        };
+        let written = write(&capability);
+        let statement: Value = serde_json::from_slice(&written).unwrap();
+        let rest = &statement["rest"][0];
+        assert_eq!(rest["interaction"][0]["code"], "transaction");
+        assert_eq!(rest["resource"][0]["versioning"], "versioned");
+        assert_eq!(
+            rest["resource"][0]["searchParam"][3]["definition"],
+            crate::iti66::PARAMETERS[3].definition.unwrap()
+        );
+        assert_eq!(rest["resource"][1]["operation"][0]["name"], "ihe-pix");
+        assert!(rest["resource"][1].get("interaction").is_none());
+        assert!(statement.get("instantiates").is_none());
+    }
 }

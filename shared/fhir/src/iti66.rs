@@ -1,19 +1,86 @@
 //! Find Document Lists [ITI-66].
 
+use xds::filter::Of;
 use xds::{Attribute, Filter, Findings};
 
-use crate::search::{Limits, Parameter, Search};
+use crate::search::{self, Ask, Asked, Kind, Limits, Parameter, Search};
 
-/// Every parameter, in the order of `/metadata`.
-pub const PARAMETERS: &[Parameter<Attribute>] = &[];
+/// Every parameter beside those of the patient ([`search::PATIENT_PARAMETERS`]), in the order of `/metadata`.
+pub const PARAMETERS: &[Parameter<Attribute>] = &[
+    row("code", Attribute::ListKind, Kind::Token, None, "submissionset or folder."),
+    row("status", Attribute::AvailabilityStatus, Kind::Token, None, "current, or superseded (retired)."),
+    row("date", Attribute::Date, Kind::Date, None, "submissionTime, or lastUpdateTime of a folder."),
+    row(
+        "designationType",
+        Attribute::DesignationType,
+        Kind::Token,
+        Some("https://profiles.ihe.net/ITI/MHD/SearchParameter/List-DesignationType"),
+        "contentTypeCode, or codeList of a folder.",
+    ),
+    row("identifier", Attribute::Identifier, Kind::Token, None, "uniqueId or entryUUID."),
+    row(
+        "sourceId",
+        Attribute::SourceId,
+        Kind::Token,
+        Some("https://profiles.ihe.net/ITI/MHD/SearchParameter/List-SourceId"),
+        "sourceId; a system is passed over.",
+    ),
+    row("source.family", Attribute::AuthorFamily, Kind::String, None, "Family name of the author."),
+    row("source.given", Attribute::AuthorGiven, Kind::String, None, "Given name of the author."),
+    row("_id", Attribute::Id, Kind::Token, None, "Logical id."),
+    row("_lastUpdated", Attribute::LastUpdated, Kind::Date, None, "When the registry last wrote it."),
+];
+
+const fn row(
+    name: &'static str,
+    asks: Attribute,
+    kind: Kind,
+    definition: Option<&'static str>,
+    documentation: &'static str,
+) -> Parameter<Attribute> {
+    Parameter { name, asks, kind, definition, documentation }
+}
+
+const ASK: Ask = Ask {
+    of: Of::Lists,
+    parameters: PARAMETERS,
+    sorts: &["date", "_lastUpdated"],
+    status_system: "http://hl7.org/fhir/list-status",
+};
 
 /// Reads a search. `own` are the bases under which references count as ours (identity source, registry).
 pub fn read_request(
-    _query: &str,
-    _form: Option<&str>,
-    _prefer: Option<&str>,
-    _own: &[&str],
-    _limits: &Limits,
+    query: &str,
+    form: Option<&str>,
+    prefer: Option<&str>,
+    own: &[&str],
+    limits: &Limits,
 ) -> Result<Search<Filter>, Findings> {
-    todo!()
+    search::ask(&ASK, &Asked { query, form, prefer, own }, limits)
+}
+
+#[cfg(test)]
+mod tests {
+    use xds::filter::Test;
+    use xds::{Availability, Token};
+
+    use super::*;
+
+    const LIMITS: Limits = Limits { parameters: 64, values: 100, value_bytes: 1024, count: 1000 };
+
+    #[test]
+    fn lists_are_asked_for_by_kind_source_and_author() {
+        let query = "patient=1&code=submissionset&status=retired&sourceId=x|urn:oid:1.2&source.family=Care";
+        let filter = read_request(query, None, None, &[], &LIMITS).unwrap().filter;
+        assert_eq!(filter.of, Of::Lists);
+        let token = |code: &str| Test::Token(Token { system: None, code: Some(code.to_owned()) });
+        let tests: Vec<&Test> = filter.all.iter().map(|clause| &clause.any[0]).collect();
+        let expected = [
+            token("submissionset"),
+            Test::Status(Availability::Deprecated),
+            token("1.2"),
+            Test::Begins("Care".to_owned()),
+        ];
+        assert_eq!(tests, expected.iter().collect::<Vec<_>>());
+    }
 }

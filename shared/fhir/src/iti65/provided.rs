@@ -119,12 +119,8 @@ impl Provided {
         let moved = path.strip_prefix("Bundle.entry[").and_then(|rest| {
             let (index, rest) = rest.split_once(']')?;
             let index: usize = index.parse().ok()?;
-            let (original, _) = self
-                .roles
-                .iter()
-                .enumerate()
-                .filter(|(_, role)| matches!(role, Role::Object(_)))
-                .nth(index)?;
+            let (original, _) =
+                self.roles.iter().enumerate().filter(|(_, role)| is_registered(role)).nth(index)?;
             Some(format!("Bundle.entry[{original}]{rest}"))
         });
         moved.unwrap_or_else(|| path.to_owned())
@@ -141,14 +137,14 @@ fn resource(entry: &mut Value) -> Option<&mut serde_json::Map<String, Value>> {
 }
 
 /// Writes the registration of a submission for the registry: the Bundle without its bytes. SHA-256 travels in an extension.
-/// It holds the entries of the submission set, the documents and the folders, in the order of the source's Bundle.
+/// It holds the entries of the submission set, the documents, the folders and the patches, in the order of the source's
+/// Bundle.
 pub fn write_registration(provided: &Provided) -> Vec<u8> {
     let mut out = Vec::with_capacity(16 << 10);
     out.extend_from_slice(br#"{"resourceType":"Bundle","meta":{"profile":"#);
     out.extend_from_slice(json!([provided.claimed]).to_string().as_bytes());
     out.extend_from_slice(br#"},"type":"transaction","entry":["#);
-    let objects =
-        provided.entries.iter().zip(&provided.roles).filter(|(_, role)| matches!(role, Role::Object(_)));
+    let objects = provided.entries.iter().zip(&provided.roles).filter(|(_, role)| is_registered(role));
     for (count, (entry, _)) in objects.enumerate() {
         if count > 0 {
             out.push(b',');
@@ -157,6 +153,14 @@ pub fn write_registration(provided: &Provided) -> Vec<u8> {
     }
     out.extend_from_slice(b"]}");
     out
+}
+
+/// Whether an entry goes on to the registry: bytes stay at the repository, the patient is the identity source's.
+fn is_registered(role: &Role) -> bool {
+    match role {
+        Role::Object(_) | Role::Patch(_) => true,
+        Role::Binary(_) | Role::FhirDocument(..) | Role::Patient => false,
+    }
 }
 
 /// Replaces symbols (fullUrls) by the references they became, wherever a resource holds one as a whole string: in
