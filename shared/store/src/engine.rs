@@ -1,5 +1,6 @@
 //! What an engine must do. The words are those of [`crate::Store`].
 
+pub(crate) mod embedded;
 pub(crate) mod memory;
 
 use std::ops::Range;

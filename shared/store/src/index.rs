@@ -6,6 +6,7 @@
 pub(crate) mod derive;
 pub(crate) mod judge;
 pub(crate) mod keys;
+pub(crate) mod layers;
 pub(crate) mod overlay;
 pub(crate) mod values;
 pub(crate) mod view;

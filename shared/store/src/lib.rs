@@ -15,11 +15,14 @@ mod error;
 mod files;
 mod find;
 mod index;
+mod journal;
 mod open;
 mod read;
 mod receive;
 pub mod record;
 mod row;
+mod serve;
+mod space;
 mod store;
 
 pub use ask::{AnyOf, Ask, Cursor, Order, Page, Scope, Span, Test};

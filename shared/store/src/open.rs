@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::engine::Engine;
+use crate::engine::{Engine, embedded};
 use crate::error::Error;
 
 /// Which library keeps the index of the journal.
@@ -43,6 +43,6 @@ impl Options {
     }
 }
 
-pub(crate) fn open(_options: &Options) -> Result<Arc<dyn Engine>, Error> {
-    Err(Error::Unusable("the embedded engine is not built yet".into()))
+pub(crate) fn open(options: &Options) -> Result<Arc<dyn Engine>, Error> {
+    Ok(Arc::new(embedded::open(options)?))
 }

@@ -1,6 +1,7 @@
 //! Reads other than questions: one record, its past, what points to it, what waits, what changed.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -22,7 +23,7 @@ pub(crate) trait Archive {
 
 /// One state of the index with the archive behind it.
 pub(crate) struct Reader<'a> {
-    pub(crate) view: View,
+    pub(crate) view: Arc<View>,
     pub(crate) archive: &'a dyn Archive,
 }
 

@@ -17,9 +17,10 @@ use crate::error::Error;
 use crate::find::find;
 use crate::index::derive::{Derive, SeenFacts};
 use crate::index::keys;
-use crate::index::overlay::{Run, Runs};
+use crate::index::layers::Layers;
+use crate::index::overlay::Run;
 use crate::index::values::{Location, State};
-use crate::index::view::{View, Working};
+use crate::index::view::Working;
 use crate::read::{Archive, Reader};
 use crate::receive::Receiver;
 use crate::record::{Instant, Kind, Row, Sequence, Version};
@@ -27,7 +28,7 @@ use crate::store::Health;
 
 /// The index without a journal under it.
 pub(crate) struct Memory {
-    view: RwLock<View>,
+    layers: Layers,
     writer: Mutex<Writer>,
     documents: RwLock<HashMap<String, Bytes>>,
     closed: std::sync::atomic::AtomicBool,
@@ -51,7 +52,7 @@ impl Archive for NoArchive {
 impl Default for Memory {
     fn default() -> Memory {
         Memory {
-            view: RwLock::new(View { runs: Runs::default(), base: None, state: State::default() }),
+            layers: Layers::new(None, State::default()),
             writer: Mutex::default(),
             documents: RwLock::default(),
             closed: false.into(),
@@ -62,7 +63,7 @@ impl Default for Memory {
 impl Memory {
     fn reader(&self) -> Result<Reader<'static>, Error> {
         self.open()?;
-        Ok(Reader { view: self.view.read().clone(), archive: &NoArchive })
+        Ok(Reader { view: self.layers.view(), archive: &NoArchive })
     }
 
     fn open(&self) -> Result<(), Error> {
@@ -75,7 +76,7 @@ impl Memory {
     fn commit(&self, mut prepared: Prepared) -> Result<Applied, Error> {
         self.open()?;
         let mut writer = self.writer.lock();
-        let mut working = Working::new(self.view.read().clone());
+        let mut working = Working::new(self.layers.view());
         prepared.conditions.judge(&working)?;
         let mut state = working.view.state;
         let sequence = state.sequence + 1;
@@ -95,8 +96,7 @@ impl Memory {
         working.set(keys::state(), state.to_bytes());
         working.accept();
         self.keep_documents(prepared);
-        let runs = working.view.runs.with(Run::new(working.group));
-        *self.view.write() = View { runs, base: None, state };
+        self.layers.publish(Run::new(working.group), state);
         Ok(Applied { sequence, instant })
     }
 
@@ -170,13 +170,13 @@ impl Engine for Memory {
         async move { chunks }.boxed()
     }
     fn sequence(&self) -> Sequence {
-        self.view.read().state.sequence
+        self.layers.view().state.sequence
     }
     fn last_instant(&self) -> Instant {
-        self.view.read().state.instant
+        self.layers.view().state.instant
     }
     fn health(&self) -> Health {
-        let state = self.view.read().state;
+        let state = self.layers.view().state;
         let closed = self.open().is_err();
         Health {
             writable: !closed,

@@ -144,10 +144,10 @@ impl Derive<'_> {
         if self.seen.contains(&key) {
             return Ok(());
         }
-        if self.working.get(&key)?.is_none() {
-            self.working.set(key, Bytes::new());
-        } else {
+        if self.working.view.get(&key)?.is_some() {
             self.seen.insert(key);
+        } else {
+            self.working.set(key, Bytes::new());
         }
         Ok(())
     }

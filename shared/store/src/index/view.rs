@@ -21,11 +21,12 @@ pub(crate) trait Lookup {
 }
 
 /// One state of the index: the runs in memory over the library.
-#[derive(Clone)]
 pub(crate) struct View {
     pub(crate) runs: Runs,
     pub(crate) base: Option<Arc<dyn Base>>,
     pub(crate) state: State,
+    /// Held by every view made since the last checkpoint began; tells when the older ones are gone.
+    pub(crate) _generation: Arc<()>,
 }
 
 impl View {
@@ -68,13 +69,13 @@ impl Lookup for View {
 
 /// A view with changes on top that nobody else sees yet: those of the group, and those of the batch being judged.
 pub(crate) struct Working {
-    pub(crate) view: View,
+    pub(crate) view: Arc<View>,
     pub(crate) group: Changes,
     pub(crate) batch: Changes,
 }
 
 impl Working {
-    pub(crate) fn new(view: View) -> Working {
+    pub(crate) fn new(view: Arc<View>) -> Working {
         Working { view, group: Changes::new(), batch: Changes::new() }
     }
     pub(crate) fn set(&mut self, key: Vec<u8>, value: impl Into<Bytes>) {

@@ -1,0 +1,253 @@
+//! One data directory: the journal, the index over it, large documents beside it. Used by one process at a time.
+
+mod start;
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+
+use bytes::Bytes;
+use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
+
+pub(crate) use start::open;
+
+use crate::ask::{Ask, Page};
+use crate::batch::{Applied, Batch, Pending};
+use crate::blob::{Blob, Chunks, Sink};
+use crate::commit::Prepared;
+use crate::engine::Engine;
+use crate::error::Error;
+use crate::files::Files;
+use crate::find::find;
+use crate::index::layers::Layers;
+use crate::index::values::{Location, Place};
+use crate::journal::checkpoint::{Checkpoint, Ending};
+use crate::journal::index::Library;
+use crate::journal::queue::{Queue, Request};
+use crate::journal::segment::Segments;
+use crate::read::{Archive, Reader};
+use crate::receive::{Receiver, blocking};
+use crate::record::{Instant, Kind, Row, Sequence, Version};
+use crate::serve;
+use crate::space::Space;
+use crate::store::Health;
+
+/// What callers, the committer and the checkpoints share.
+pub(crate) struct Shared {
+    pub(crate) segments: Segments,
+    pub(crate) files: Arc<Files>,
+    pub(crate) layers: Layers,
+    pub(crate) queue: Queue,
+    pub(crate) checkpoint: Checkpoint,
+    pub(crate) space: Space,
+    /// Whether commits are synced.
+    pub(crate) sync: bool,
+    stopped: AtomicBool,
+    reason: Mutex<String>,
+}
+
+impl Shared {
+    /// Stops for good: what storage did not take must not be followed by anything.
+    pub(crate) fn stop(&self, error: &Error) {
+        let mut reason = self.reason.lock();
+        if !self.stopped.load(Ordering::Acquire) {
+            tracing::error!(error = %error, cause = ?std::error::Error::source(error), "the store stops");
+            *reason = error.to_string();
+            self.stopped.store(true, Ordering::Release);
+        }
+    }
+
+    /// Refuses once the store has stopped or was closed.
+    pub(crate) fn stopped(&self) -> Result<(), Error> {
+        if self.stopped.load(Ordering::Acquire) {
+            return Err(Error::Stopped(self.reason.lock().clone()));
+        }
+        Ok(())
+    }
+}
+
+impl Archive for Segments {
+    fn past(&self, location: &Location) -> Result<Bytes, Error> {
+        let file = self.file(location.segment)?;
+        let damaged = || {
+            Error::Damaged(format!(
+                "a past version at segment {}, offset {}",
+                location.segment, location.offset
+            ))
+        };
+        let mut bytes = vec![0; usize::try_from(location.length).map_err(|_| damaged())?];
+        std::os::unix::fs::FileExt::read_exact_at(&*file, &mut bytes, location.offset).map_err(Error::io(
+            format!("reading segment {}, offset {}", location.segment, location.offset),
+        ))?;
+        if xxhash_rust::xxh3::xxh3_64(&bytes) != location.check {
+            return Err(damaged());
+        }
+        Ok(bytes.into())
+    }
+}
+
+/// The engine.
+pub(crate) struct Embedded {
+    shared: Arc<Shared>,
+    threads: Arc<Mutex<Option<Threads>>>,
+}
+
+/// What runs, and what is held, as long as the store is open.
+struct Threads {
+    committer: JoinHandle<()>,
+    checkpoints: JoinHandle<Box<dyn Library>>,
+    lock: std::fs::File,
+}
+
+impl Threads {
+    /// Ends everything and lets the data directory go.
+    fn end(self, shared: &Shared, ending: Ending) -> Result<(), Error> {
+        shared.queue.close();
+        let ended = || Error::Stopped("a thread of the store panicked".into());
+        let committed = self.committer.join().map_err(|_| ended());
+        shared.checkpoint.end(ending);
+        let library = self.checkpoints.join().map_err(|_| ended())?;
+        let result = committed.and_then(|()| shared.stopped());
+        shared.stop(&Error::Stopped("it was closed".into()));
+        shared.layers.detach();
+        let closed = match ending {
+            Ending::Complete if result.is_ok() => library.close(),
+            Ending::Complete | Ending::AtOnce => {
+                drop(library);
+                Ok(())
+            }
+        };
+        drop(self.lock);
+        result.and(closed)
+    }
+}
+
+impl Drop for Embedded {
+    fn drop(&mut self) {
+        if let Some(threads) = self.threads.lock().take() {
+            let _ = threads.end(&self.shared, Ending::AtOnce);
+        }
+    }
+}
+
+impl Embedded {
+    fn reader(&self) -> Result<Reader<'_>, Error> {
+        self.shared.stopped()?;
+        Ok(Reader { view: self.shared.layers.view(), archive: &self.shared.segments })
+    }
+
+    async fn commit(&self, prepared: Prepared) -> Result<Applied, Error> {
+        self.shared.stopped()?;
+        if prepared.grows {
+            self.shared.space.check()?;
+        }
+        let (answer, answered) = oneshot::channel();
+        self.shared.queue.push(Request::Commit { prepared, answer }).await?;
+        answered.await.unwrap_or_else(|_| Err(self.ended()))
+    }
+
+    async fn append(&self, instant: Instant, audit: Vec<Bytes>) -> Result<(), Error> {
+        self.shared.stopped()?;
+        if audit.is_empty() {
+            return Ok(());
+        }
+        let (answer, answered) = oneshot::channel();
+        self.shared.queue.push(Request::Note { instant, audit, answer }).await?;
+        answered.await.unwrap_or_else(|_| Err(self.ended()))
+    }
+
+    /// Why a request was never answered.
+    fn ended(&self) -> Error {
+        self.shared.stopped().err().unwrap_or_else(|| Error::Stopped("the committer has ended".into()))
+    }
+
+    async fn chunks(&self, id: &str, range: Range<u64>) -> Result<Chunks, Error> {
+        let missing = || Error::Damaged(format!("document {id} is not kept"));
+        let stored = self.reader()?.stored_blob(id)?.ok_or_else(missing)?;
+        let range = serve::within(range, stored.size);
+        match stored.place {
+            Place::Journal { segment, offset } => {
+                serve::from_journal(id, &stored, &*self.shared.segments.file(segment)?, offset, range)
+            }
+            Place::File => serve::from_file(self.shared.files.clone(), id.to_owned(), stored, range).await,
+            Place::Memory => Err(missing()),
+        }
+    }
+}
+
+impl Engine for Embedded {
+    fn apply(&self, batch: Batch) -> BoxFuture<'_, Result<Applied, Error>> {
+        let prepared = Prepared::new(batch);
+        self.commit(prepared).boxed()
+    }
+    fn note(&self, instant: Instant, audit: Vec<Bytes>) -> BoxFuture<'_, Result<(), Error>> {
+        self.append(instant, audit).boxed()
+    }
+    fn get(&self, kind: Kind, id: &str) -> Result<Option<Row>, Error> {
+        self.reader()?.get(kind, id)
+    }
+    fn version(&self, kind: Kind, id: &str, version: Version) -> Result<Option<Row>, Error> {
+        self.reader()?.version(kind, id, version)
+    }
+    fn history(&self, kind: Kind, id: &str) -> Result<Vec<Row>, Error> {
+        self.reader()?.history(kind, id)
+    }
+    fn find(&self, ask: &Ask) -> Result<Page, Error> {
+        find(&self.reader()?, ask)
+    }
+    fn sources(&self, kind: Kind, edge: &'static str, target: &str) -> Result<Vec<String>, Error> {
+        self.reader()?.sources(kind, edge, target)
+    }
+    fn claimed(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
+        self.reader()?.claimed(name)
+    }
+    fn changes(&self, kind: Kind, since: Sequence, limit: usize) -> Result<Vec<Row>, Error> {
+        self.reader()?.changes(kind, since, limit)
+    }
+    fn pending(&self, peer: &str, limit: usize) -> Result<Vec<Pending>, Error> {
+        self.reader()?.pending(peer, limit)
+    }
+    fn stage(&self, limit: u64) -> Box<dyn Sink> {
+        Box::new(Receiver::new(limit, Some(self.shared.files.clone())))
+    }
+    fn blob(&self, id: &str) -> Result<Option<Blob>, Error> {
+        self.reader()?.blob(id)
+    }
+    fn read(&self, blob: &Blob, range: Range<u64>) -> BoxFuture<'_, Result<Chunks, Error>> {
+        let id = blob.id.clone();
+        async move { self.chunks(&id, range).await }.boxed()
+    }
+    fn sequence(&self) -> Sequence {
+        self.shared.layers.view().state.sequence
+    }
+    fn last_instant(&self) -> Instant {
+        self.shared.layers.view().state.instant
+    }
+    fn health(&self) -> Health {
+        let state = self.shared.layers.view().state;
+        let stands_in_the_way = self.shared.stopped().and_then(|()| self.shared.space.check()).err();
+        Health {
+            writable: stands_in_the_way.is_none(),
+            reason: stands_in_the_way.map(|error| error.to_string()),
+            free_bytes: self.shared.space.room().map_or(0, |room| room.free),
+            sequence: state.sequence,
+            documents: state.documents,
+            document_bytes: state.document_bytes,
+        }
+    }
+    fn close(&self) -> BoxFuture<'_, Result<(), Error>> {
+        async {
+            let (threads, shared) = (self.threads.clone(), self.shared.clone());
+            blocking(move || match threads.lock().take() {
+                Some(threads) => threads.end(&shared, Ending::Complete),
+                None => shared.stopped(),
+            })
+            .await
+        }
+        .boxed()
+    }
+}

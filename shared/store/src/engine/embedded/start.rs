@@ -1,0 +1,230 @@
+//! The start: take the lock, walk the journal behind the index, set the threads going.
+
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, sync_channel};
+
+use parking_lot::Mutex;
+use rustix::fs::FlockOperation;
+
+use crate::commit::Commit;
+use crate::engine::embedded::{Embedded, Shared, Threads};
+use crate::error::Error;
+use crate::files::{self, Files};
+use crate::index::derive::{Derive, SeenFacts};
+use crate::index::keys;
+use crate::index::layers::Layers;
+use crate::index::overlay::Run;
+use crate::index::values::State;
+use crate::index::view::Working;
+use crate::journal::checkpoint::{self, Checkpoint};
+use crate::journal::committer::Committer;
+use crate::journal::entry::Sort;
+use crate::journal::index::{self, Library};
+use crate::journal::queue::Queue;
+use crate::journal::replay::{End, Entry, replay};
+use crate::journal::segment::{FIRST, Segment, Segments};
+use crate::open::Options;
+use crate::space::Space;
+
+/// So many bytes of journal become visible at once while it is replayed.
+const GROUP: u64 = 4 << 20;
+
+/// So many bytes of news go to the library while the journal is replayed.
+const NEWS: usize = 32 << 20;
+
+/// Opens or makes a data directory.
+pub(crate) fn open(options: &Options) -> Result<Embedded, Error> {
+    files::make_directory(&options.directory)?;
+    let lock = lock(&options.directory)?;
+    let files = Arc::new(Files::open(&options.directory, options.sync)?);
+    let (segments, mut numbers) = Segments::open(&options.directory.join("journal"), options.sync)?;
+    let mut library = index::open(options.index, &options.directory.join("index"), options.cache_bytes)?;
+    let state = held_by(&*library)?;
+    if numbers.is_empty() {
+        if state.entry > 0 {
+            return Err(Error::Unusable("there is an index, but the journal is gone".into()));
+        }
+        segments.make(1, options.segment_bytes)?;
+        numbers.push(1);
+    }
+    let layers = Layers::new(Some(library.base()?), state);
+    let (state, end) = catch_up(&segments, &numbers, &layers, &mut library, &files)?;
+    let view = layers.view();
+    files.sweep(|id| Ok(crate::index::view::Lookup::get(&*view, &keys::blob(id.as_bytes()))?.is_some()))?;
+    drop(view);
+    let shared = Arc::new(Shared {
+        segments,
+        files,
+        layers,
+        queue: Queue::default(),
+        checkpoint: Checkpoint::default(),
+        space: Space::new(&options.directory),
+        sync: options.sync,
+        stopped: false.into(),
+        reason: Mutex::default(),
+    });
+    let threads = set_going(&shared, library, state, end, options.segment_bytes, lock)?;
+    Ok(Embedded { shared, threads: Arc::new(Mutex::new(Some(threads))) })
+}
+
+/// The lock of the directory, held as long as the file is open.
+fn lock(directory: &Path) -> Result<File, Error> {
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(directory.join("lock"))
+        .map_err(Error::io("opening the lock of the data directory"))?;
+    match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(file),
+        Err(rustix::io::Errno::WOULDBLOCK) => {
+            Err(Error::Unusable(format!("{} is in use by another process", directory.display())))
+        }
+        Err(errno) => Err(Error::io("locking the data directory")(errno.into())),
+    }
+}
+
+/// How far the library is.
+fn held_by(library: &dyn Library) -> Result<State, Error> {
+    match library.base()?.get(&keys::state())? {
+        Some(bytes) => State::from_bytes(&bytes),
+        None => Ok(State::default()),
+    }
+}
+
+/// Replays what the library does not hold yet.
+fn catch_up(
+    segments: &Segments,
+    numbers: &[u32],
+    layers: &Layers,
+    library: &mut Box<dyn Library>,
+    files: &Files,
+) -> Result<(State, End), Error> {
+    let mut replayed = Replayed {
+        layers,
+        library,
+        files,
+        state: layers.view().state,
+        working: Working::new(layers.view()),
+        seen: SeenFacts::default(),
+        bytes: 0,
+    };
+    let from = replayed.state;
+    let end = replay(segments, numbers, &from, |entry| replayed.take(&entry))?;
+    replayed.publish()?;
+    if replayed.state.entry > from.entry {
+        tracing::info!(entries = replayed.state.entry - from.entry, "replayed the tail of the journal");
+    }
+    Ok((replayed.state, end))
+}
+
+struct Replayed<'a> {
+    layers: &'a Layers,
+    library: &'a mut Box<dyn Library>,
+    files: &'a Files,
+    state: State,
+    working: Working,
+    seen: SeenFacts,
+    /// Since the last time it became visible.
+    bytes: u64,
+}
+
+impl Replayed<'_> {
+    fn take(&mut self, entry: &Entry) -> Result<(), Error> {
+        if entry.head.sort == Sort::Commit {
+            let derive = Derive {
+                meta: &entry.meta,
+                sequence: entry.head.sequence,
+                instant: entry.head.instant,
+                place: Some(entry.place()),
+                working: &mut self.working,
+                state: &mut self.state,
+                seen: &mut self.seen,
+            };
+            derive.run()?;
+            self.working.accept();
+            for id in Commit::read(&entry.meta)?.trash {
+                self.files.trash(id)?;
+            }
+        }
+        self.state.entry = entry.head.number;
+        self.state.segment = entry.segment;
+        self.state.start = entry.start;
+        self.state.end = entry.start + entry.head.length();
+        self.state.hash = entry.head.hash;
+        self.bytes += entry.head.length();
+        if self.bytes > GROUP { self.publish() } else { Ok(()) }
+    }
+
+    fn publish(&mut self) -> Result<(), Error> {
+        let mut changes = std::mem::take(&mut self.working.group);
+        if self.bytes > 0 {
+            changes.insert(keys::state(), Some(self.state.to_bytes().into()));
+            self.layers.publish(Run::new(changes), self.state);
+        }
+        self.bytes = 0;
+        if self.layers.backlog().0 > NEWS {
+            let (news, _) = self.layers.freeze();
+            self.library.write(&news)?;
+            self.layers.arrived(self.library.base()?);
+            tracing::info!(entry = self.state.entry, "building the index from the journal");
+        }
+        self.working = Working::new(self.layers.view());
+        Ok(())
+    }
+}
+
+fn set_going(
+    shared: &Arc<Shared>,
+    library: Box<dyn Library>,
+    state: State,
+    end: End,
+    segment_bytes: u64,
+    lock: File,
+) -> Result<Threads, Error> {
+    let starting = || Error::io("starting a thread of the store");
+    let supply = supply(shared, end.segment.number + 1, segment_bytes.max(FIRST * 2))?;
+    let committer = Committer::new(shared.clone(), supply, state, end);
+    let committer = std::thread::Builder::new()
+        .name("store-committer".into())
+        .spawn(move || committer.run())
+        .map_err(starting())?;
+    let for_checkpoints = shared.clone();
+    let checkpoints = std::thread::Builder::new()
+        .name("store-checkpoint".into())
+        .spawn(move || checkpoint::run(&for_checkpoints, library))
+        .map_err(starting())?;
+    Ok(Threads { committer, checkpoints, lock })
+}
+
+/// Makes segments, one ahead of the committer.
+fn supply(shared: &Arc<Shared>, first: u32, size: u64) -> Result<Receiver<Result<Segment, Error>>, Error> {
+    let (give, take) = sync_channel(0);
+    let shared = Arc::downgrade(shared);
+    let work = move || {
+        let mut number = first;
+        loop {
+            let Some(shared) = shared.upgrade() else { return };
+            let made = if shared.segments.exists(number) {
+                shared.segments.segment(number)
+            } else {
+                shared.segments.make(number, size)
+            };
+            drop(shared);
+            number += u32::from(made.is_ok());
+            if give.send(made).is_err() {
+                return;
+            }
+        }
+    };
+    std::thread::Builder::new()
+        .name("store-segments".into())
+        .spawn(work)
+        .map_err(Error::io("starting a thread of the store"))?;
+    Ok(take)
+}

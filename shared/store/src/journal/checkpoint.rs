@@ -1,0 +1,120 @@
+//! Checkpoints: what is new in the index goes to its library in one durable write that names the journal entry it holds.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use parking_lot::{Condvar, Mutex};
+
+use crate::engine::embedded::Shared;
+use crate::error::Error;
+use crate::index::layers::wait_for_readers;
+use crate::journal::index::Library;
+
+/// What is new waits at most so long.
+const INTERVAL: Duration = Duration::from_secs(5);
+
+/// So many bytes of news begin a checkpoint at once.
+const NEWS: usize = 16 << 20;
+
+/// With so many bytes of news behind a checkpoint that is not done yet, commits wait for it.
+const MOST_NEWS: usize = 64 << 20;
+
+/// So many bytes of journal begin a checkpoint at once.
+const JOURNAL: u64 = 64 << 20;
+
+/// How the thread is told what to do.
+#[derive(Default)]
+pub(crate) struct Checkpoint {
+    state: Mutex<Control>,
+    told: Condvar,
+    done: Condvar,
+}
+
+#[derive(Default)]
+struct Control {
+    wanted: bool,
+    end: Option<Ending>,
+    /// Bytes of journal since the last checkpoint, and where the journal was.
+    journal: u64,
+    journal_at: u64,
+}
+
+/// How the thread ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Ending {
+    /// With everything in the library.
+    Complete,
+    /// As it stands; the next start replays the rest.
+    AtOnce,
+}
+
+impl Checkpoint {
+    /// A group became visible; the journal is now at this offset of its segment.
+    pub(crate) fn published(&self, shared: &Shared, offset: u64) {
+        let (news, _) = shared.layers.backlog();
+        let mut state = self.state.lock();
+        state.journal += offset.checked_sub(state.journal_at).unwrap_or(offset);
+        state.journal_at = offset;
+        if (news > NEWS || state.journal > JOURNAL) && !state.wanted {
+            state.wanted = true;
+            self.told.notify_one();
+        }
+    }
+
+    /// Holds the committer back while the library cannot keep up.
+    pub(crate) fn wait_for_room(&self, shared: &Shared) {
+        let mut state = self.state.lock();
+        while shared.stopped().is_ok() && state.end.is_none() && shared.layers.backlog().0 > MOST_NEWS {
+            state.wanted = true;
+            self.told.notify_one();
+            self.done.wait_for(&mut state, Duration::from_millis(50));
+        }
+    }
+
+    pub(crate) fn end(&self, ending: Ending) {
+        self.state.lock().end = Some(ending);
+        self.told.notify_one();
+    }
+
+    fn wait(&self) -> Option<Ending> {
+        let mut state = self.state.lock();
+        if state.end.is_none() && !state.wanted {
+            self.told.wait_for(&mut state, INTERVAL);
+        }
+        state.wanted = false;
+        state.journal = 0;
+        state.end
+    }
+}
+
+/// Makes checkpoints until told to end; gives the library back.
+pub(crate) fn run(shared: &Arc<Shared>, mut library: Box<dyn Library>) -> Box<dyn Library> {
+    loop {
+        let ending = shared.checkpoint.wait();
+        if ending == Some(Ending::AtOnce) || shared.stopped().is_err() && ending.is_some() {
+            return library;
+        }
+        if shared.stopped().is_ok()
+            && let Err(error) = checkpoint(shared, &mut library)
+        {
+            shared.stop(&error);
+        }
+        shared.checkpoint.done.notify_all();
+        if ending.is_some() {
+            return library;
+        }
+    }
+}
+
+fn checkpoint(shared: &Shared, library: &mut Box<dyn Library>) -> Result<(), Error> {
+    if shared.layers.backlog().0 == 0 {
+        return Ok(());
+    }
+    let (news, older) = shared.layers.freeze();
+    if library.shows_writes_at_once() {
+        wait_for_readers(&older);
+    }
+    library.write(&news)?;
+    shared.layers.arrived(library.base()?);
+    Ok(())
+}

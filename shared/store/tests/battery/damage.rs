@@ -1,0 +1,1 @@
+//! What happens when files are not as they were left.

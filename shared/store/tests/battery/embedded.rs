@@ -1,0 +1,1 @@
+//! Promises of the embedded engine beyond those of every engine.

@@ -1,0 +1,1 @@
+//! Every engine against a plain map, over random operations.
