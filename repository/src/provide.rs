@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use access::Grant;
-use actor::{Audited, Fault, House, Subject, Trail, Transaction};
+use actor::{Audited, Fault, House, Subject, Trail, Transaction, meter};
 use audit::Action;
 use bytes::Bytes;
 use fhir::iti65::{Measured, Provided, Role, write_registration};
@@ -86,6 +86,19 @@ impl Transaction for Provide {
     const ACTION: Action = Action::Create;
 
     async fn run(
+        &self,
+        grant: Grant<Provide>,
+        trail: Trail,
+        request: Received,
+    ) -> Result<Audited<Accepted>, Fault<Findings>> {
+        let result = self.provide(grant, trail, request).await;
+        meter::count("docshare_submissions_total", &[("result", word(&result))], 1);
+        result
+    }
+}
+
+impl Provide {
+    async fn provide(
         &self,
         grant: Grant<Provide>,
         trail: Trail,
@@ -293,6 +306,17 @@ impl Provide {
             }
             drop(held);
         });
+    }
+}
+
+/// What a submission came to, as it is counted.
+fn word(result: &Result<Audited<Accepted>, Fault<Findings>>) -> &'static str {
+    match result {
+        Ok(_) => "accepted",
+        Err(Fault::Refused(_)) => "refused",
+        Err(Fault::Unknown { .. }) => "unknown",
+        Err(Fault::Unavailable { .. } | Fault::Busy(_)) => "unavailable",
+        Err(_) => "failed",
     }
 }
 

@@ -1,0 +1,219 @@
+//! The repository between the real registry and the real identity source, spoken to over HTTP.
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use actor::{Running, Setup, start, start_with};
+use bytes::Bytes;
+use http::Method;
+use identity_source::IdentitySource;
+use registry::Registry;
+use repository::Repository;
+use serde_json::{Value, json};
+use testkit::{Document, Provide};
+use web::{Peer, PeerAnswer, PeerSettings};
+
+/// Under which base patients are referred to.
+const IDENTITY: &str = "http://identity.example/fhir";
+/// An identifier domain.
+const DOMAIN: &str = "urn:oid:1.2.840.114350.1";
+
+struct Region {
+    registry: Running,
+    repository: Running,
+    identity: Running,
+    settings: repository::Settings,
+    store: store::Store,
+    retired: Vec<Running>,
+}
+
+impl Region {
+    fn start() -> Region {
+        let mut settings = registry::Settings::default();
+        settings.identity.url = IDENTITY.to_owned();
+        let registry = start::<Registry>(settings);
+        let mut settings = identity_source::Settings::default();
+        settings.registry.url = format!("{}/fhir", registry.host);
+        let identity = start::<IdentitySource>(settings);
+        let mut settings = repository::Settings::default();
+        settings.registry.url = format!("{}/fhir", registry.host);
+        settings.identity.url = format!("{}/fhir", identity.host);
+        settings.identity.public_url = IDENTITY.to_owned();
+        let setup = Setup::new(settings.clone());
+        let store = setup.store.clone();
+        let repository = start_with::<Repository>(setup);
+        Region { registry, repository, identity, settings, store, retired: Vec::new() }
+    }
+
+    /// Lets another process of the repository go on with what the first has kept.
+    fn restart_repository(&mut self) {
+        let next = start_with::<Repository>(Setup {
+            clock: actor::Clock::wall(self.store.last_instant()),
+            store: self.store.clone(),
+            ..Setup::new(self.settings.clone())
+        });
+        self.retired.push(std::mem::replace(&mut self.repository, next));
+    }
+
+    /// Feeds a patient; answers the id.
+    async fn patient(&self, value: &str) -> String {
+        let patient = testkit::patient(DOMAIN, value, "Huber", "Maria");
+        let path = format!("/fhir/Patient?identifier={DOMAIN}%7C{value}");
+        let answer = send(&self.identity.host, Method::PUT, &path, &patient.to_string()).await;
+        assert!(matches!(answer.status, 200 | 201), "{answer:?}");
+        let location = answer.headers["location"].to_str().unwrap();
+        location.rsplit_once("/Patient/").unwrap().1.split('/').next().unwrap().to_owned()
+    }
+
+    async fn provide(&self, bundle: &Value) -> PeerAnswer {
+        send(&self.repository.host, Method::POST, "/fhir", &bundle.to_string()).await
+    }
+
+    async fn search(&self, query: &str) -> Vec<Value> {
+        let path = format!("/fhir/DocumentReference?{query}");
+        let answer = send(&self.registry.host, Method::GET, &path, "").await;
+        assert_eq!(answer.status, 200, "{:?}", answer.body);
+        let bundle = json(&answer);
+        let entries = bundle["entry"].as_array().cloned().unwrap_or_default();
+        entries.into_iter().map(|entry| entry["resource"].clone()).collect()
+    }
+}
+
+async fn send(host: &str, method: Method, path: &str, body: &str) -> PeerAnswer {
+    let settings = PeerSettings { url: host.to_owned(), ..PeerSettings::default() };
+    let headers =
+        if body.is_empty() { Vec::new() } else { vec![("content-type", "application/fhir+json".to_owned())] };
+    Peer::new("test", settings).send(method, path, &headers, Bytes::from(body.to_owned())).await.unwrap()
+}
+
+async fn get(url: &str) -> PeerAnswer {
+    let path = url.find('/').unwrap() + 2;
+    let path = path + url[path..].find('/').unwrap();
+    send(&url[..path], Method::GET, &url[path..], "").await
+}
+
+fn json(answer: &PeerAnswer) -> Value {
+    serde_json::from_slice(&answer.body).unwrap()
+}
+
+fn locations(answer: &PeerAnswer) -> Vec<String> {
+    assert_eq!(answer.status, 200, "{:?}", answer.body);
+    let bundle = json(answer);
+    let entries = bundle["entry"].as_array().unwrap();
+    entries.iter().map(|entry| entry["response"]["location"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn a_document_that_was_submitted_is_found_by_its_patient_and_retrieved() {
+    let region = Region::start();
+    let id = region.patient("a-1").await;
+    let subjects = [
+        json!({ "reference": format!("{IDENTITY}/Patient/{id}") }),
+        json!({ "reference": format!("Patient/{id}") }),
+        json!({ "reference": format!("Patient?identifier={DOMAIN}|a-1") }),
+        json!({ "identifier": { "system": DOMAIN, "value": "a-1" } }),
+    ];
+    for (count, subject) in subjects.iter().enumerate() {
+        let text = format!("document {count}");
+        let bundle = Provide::with_subject(subject.clone()).only(Document::new(&text)).bundle();
+        let locations = locations(&region.provide(&bundle).await);
+        for location in &locations {
+            assert_eq!(get(location).await.status, 200, "{location} of {subject}");
+        }
+        let found = region.search(&format!("patient.identifier={DOMAIN}|a-1&status=current")).await;
+        assert_eq!(found.len(), count + 1, "{subject}");
+        let ours = found.iter().find(|entry| locations[1].contains(entry["id"].as_str().unwrap())).unwrap();
+        assert_eq!(ours["subject"]["reference"], format!("{IDENTITY}/Patient/{id}"));
+        let attachment = &ours["content"][0]["attachment"];
+        assert_eq!(attachment["size"], text.len());
+        let document = get(attachment["url"].as_str().unwrap()).await;
+        assert_eq!((document.status, &document.body[..]), (200, text.as_bytes()));
+        assert_eq!(document.headers["content-type"], "text/plain");
+        assert_eq!(document.headers["x-content-type-options"], "nosniff");
+    }
+}
+
+#[tokio::test]
+async fn a_replaced_document_is_superseded_and_the_patch_is_answered() {
+    let region = Region::start();
+    let id = region.patient("b-1").await;
+    let subject = format!("{IDENTITY}/Patient/{id}");
+    let first = locations(&region.provide(&Provide::new(&subject).bundle()).await);
+    let old = first[1].split("/DocumentReference/").nth(1).unwrap().split('/').next().unwrap().to_owned();
+    let new = Document::new("new").relates_to("replaces", &format!("DocumentReference/{old}"));
+    let answer = region.provide(&Provide::new(&subject).only(new).superseding(&old).bundle()).await;
+    let second = locations(&answer);
+    assert_eq!(second.len(), 4);
+    assert!(second[3].contains(&old), "{second:?}");
+    let current = region.search(&format!("patient={id}&status=current")).await;
+    assert_eq!(current.len(), 1);
+    assert!(second[1].contains(current[0]["id"].as_str().unwrap()));
+    let superseded = region.search(&format!("patient={id}&status=superseded")).await;
+    assert_eq!(superseded[0]["id"], old.as_str());
+}
+
+#[tokio::test]
+async fn an_unknown_patient_is_refused_and_leaves_nothing() {
+    let region = Region::start();
+    let unknown = format!("{IDENTITY}/Patient/8d3ab1a4-9a5b-4c9d-9a4e-0e8f7a3a1f00");
+    for subject in [unknown.as_str(), "http://127.0.0.1:1/Patient/1", "Patient?identifier=urn:oid:1.2|x"] {
+        let mut bundle = Provide::new(subject).bundle();
+        bundle["entry"].as_array_mut().unwrap().rotate_right(1);
+        let answer = region.provide(&bundle).await;
+        assert_eq!(answer.status, 400, "{subject}: {:?}", answer.body);
+        let issue = &json(&answer)["issue"][0];
+        assert_eq!(issue["details"]["coding"][0]["code"], "XDSUnknownPatientId");
+        let path = issue["expression"][0].as_str().unwrap();
+        assert!(path.starts_with("Bundle.entry[1].resource.subject"), "{path}");
+        assert_eq!(region.store.health().documents, 0);
+    }
+}
+
+#[tokio::test]
+async fn a_patient_that_comes_along_is_known_from_then_on() {
+    let region = Region::start();
+    let url = testkit::urn_uuid();
+    let patient = json!({
+        "fullUrl": url,
+        "resource": testkit::patient(DOMAIN, "c-1", "Neu", "Nora"),
+        "request": { "method": "POST", "url": "Patient" }
+    });
+    let answer = region.provide(&Provide::new(&url).entry(patient).bundle()).await;
+    assert_eq!(locations(&answer).len(), 4);
+    assert_eq!(region.search(&format!("patient.identifier={DOMAIN}|c-1&status=current")).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_submission_is_known_again_after_a_restart() {
+    let mut region = Region::start();
+    let id = region.patient("d-1").await;
+    let bundle = Provide::new(&format!("{IDENTITY}/Patient/{id}")).bundle();
+    let first = region.provide(&bundle).await;
+    let path = locations(&first)[2].clone();
+    let path = format!("/fhir/Binary/{}", path.split("/Binary/").nth(1).unwrap());
+    region.restart_repository();
+    let again = region.provide(&bundle).await;
+    assert_eq!(again.status, 200, "{:?}", again.body);
+    assert_eq!(again.headers["idempotency-replayed"], "true");
+    assert_eq!(again.body, first.body);
+    let binary = send(&region.repository.host, Method::GET, &path, "").await;
+    assert_eq!(&binary.body[..], b"Hello World");
+}
+
+#[tokio::test]
+async fn a_head_tells_the_length_and_a_wrong_method_those_that_are_there() {
+    let region = Region::start();
+    let id = region.patient("e-1").await;
+    let answer = region.provide(&Provide::new(&format!("{IDENTITY}/Patient/{id}")).bundle()).await;
+    let blob = locations(&answer)[2].split("/Binary/").nth(1).unwrap()[..32].to_owned();
+    let path = format!("/documents/{blob}");
+    let head = send(&region.repository.host, Method::HEAD, &path, "").await;
+    assert_eq!((head.status, head.body.len()), (200, 0));
+    assert_eq!(head.headers["content-length"], "11");
+    let put = send(&region.repository.host, Method::PUT, &path, "x").await;
+    assert_eq!(put.status, 405);
+    assert!(put.headers["allow"].to_str().unwrap().contains("GET"));
+    let metadata = send(&region.repository.host, Method::GET, "/fhir/metadata", "").await;
+    let metadata = json(&metadata);
+    assert_eq!(metadata["resourceType"], "CapabilityStatement");
+    assert_eq!(metadata["rest"][0]["interaction"][0]["code"], "transaction");
+    assert_eq!(metadata["rest"][0]["resource"][0]["type"], "Binary");
+}
