@@ -10,7 +10,7 @@ use store::{Cursor, Order, Row, Scope, Sequence, Store};
 use xds::filter::{Filter, Of, PatientIs, Test};
 use xds::{Attribute, Finding, Findings, Place, Rule};
 
-use crate::records::{self, DOCUMENT, LIST, patients_by_identifier};
+use crate::records::{self, DOCUMENT, LIST, patient_rows_by_identifier};
 
 /// The use case, common to both questions.
 #[derive(Clone)]
@@ -188,7 +188,7 @@ impl Query {
         value: &str,
         ids: &mut Vec<String>,
     ) -> Result<(), store::Error> {
-        ids.extend(patients_by_identifier(&self.store, system, value)?.into_iter().map(|(row, _)| row.id));
+        ids.extend(patient_rows_by_identifier(&self.store, system, value)?.into_iter().map(|row| row.id));
         Ok(())
     }
 

@@ -9,7 +9,9 @@ mod submission;
 pub(crate) use ask::ask;
 pub(crate) use document::{DocumentRecord, document_put, document_row};
 pub(crate) use list::{FolderMember, ListRecord, folder_put, list_row, set_put};
-pub(crate) use patient::{PatientRecord, patient_put, patient_row, patients_by_identifier};
+pub(crate) use patient::{
+    PatientRecord, patient_put, patient_row, patient_rows_by_identifier, patients_by_identifier,
+};
 pub(crate) use submission::{Committed, SubmissionRecord, submission_put, submission_row};
 
 use store::Kind;

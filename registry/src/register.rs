@@ -77,7 +77,7 @@ impl Transaction for Register {
     async fn run(
         &self,
         grant: Grant<Self>,
-        mut trail: Trail,
+        trail: Trail,
         mut registration: Registration,
     ) -> Result<Audited<Registered>, Failure> {
         let submission = &registration.provided.submission;
@@ -85,21 +85,20 @@ impl Transaction for Register {
         self.settle_patient(&mut registration.provided)?;
         let said = registration.said.take();
         let said = said.unwrap_or_else(|| derived(&mut registration.provided, &grant.caller().name));
-        for _ in 0..TRIES {
-            let _pass = self.pass(&registration.provided.submission).await;
-            self.settle_patient(&mut registration.provided)?;
-            let before = submission_row(&self.store, &said.key)?;
-            if let Some((row, SubmissionRecord { committed: Some(committed), .. })) = &before {
-                return self.again(trail, &said, row, committed).await;
-            }
-            not_fenced(&said, before.as_ref())?;
-            match self.attempt(trail, &said, before, &registration.provided).await? {
-                Attempted::Done(audited) => return Ok(audited),
-                Attempted::Lost(back) => trail = *back,
-            }
-        }
-        Err(Fault::Busy(Duration::from_secs(1)))
+        let answered = self.decide(trail, said, &mut registration.provided).await;
+        count(&answered);
+        answered
     }
+}
+
+/// Submissions by what became of them.
+fn count(answered: &Result<Audited<Registered>, Failure>) {
+    let result = match answered {
+        Ok(_) => "accepted",
+        Err(Fault::Refused(_)) => "refused",
+        Err(_) => "failed",
+    };
+    actor::meter::count("docshare_submissions_total", &[("result", result)], 1);
 }
 
 enum Attempted {
@@ -108,6 +107,29 @@ enum Attempted {
 }
 
 impl Register {
+    /// Decides and commits, and plans again when somebody else was first.
+    async fn decide(
+        &self,
+        mut trail: Trail,
+        said: Said,
+        provided: &mut Provided,
+    ) -> Result<Audited<Registered>, Failure> {
+        for _ in 0..TRIES {
+            let _pass = self.pass(&provided.submission).await;
+            self.settle_patient(provided)?;
+            let before = submission_row(&self.store, &said.key)?;
+            if let Some((row, SubmissionRecord { committed: Some(committed), .. })) = &before {
+                return self.again(trail, &said, row, committed).await;
+            }
+            not_fenced(&said, before.as_ref())?;
+            match self.attempt(trail, &said, before, provided).await? {
+                Attempted::Done(audited) => return Ok(audited),
+                Attempted::Lost(back) => trail = *back,
+            }
+        }
+        Err(Fault::Busy(Duration::from_secs(1)))
+    }
+
     /// Decides and commits once.
     async fn attempt(
         &self,

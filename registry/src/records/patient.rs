@@ -37,6 +37,16 @@ pub(crate) fn patients_by_identifier(
     name_space: Option<&str>,
     value: &str,
 ) -> Result<Vec<(Row, PatientRecord)>, store::Error> {
+    let rows = patient_rows_by_identifier(store, name_space, value)?;
+    rows.into_iter().map(|row| read(&row).map(|record| (row, record))).collect()
+}
+
+/// The same without a look into the records: all that a search needs is whose they are.
+pub(crate) fn patient_rows_by_identifier(
+    store: &Store,
+    name_space: Option<&str>,
+    value: &str,
+) -> Result<Vec<Row>, store::Error> {
     let test = Test::Term {
         name: Attribute::Identifier.name(),
         space: name_space.map(system),
@@ -52,8 +62,7 @@ pub(crate) fn patients_by_identifier(
         as_of: None,
         total: false,
     };
-    let rows = store.find(&ask)?.rows;
-    rows.into_iter().map(|row| read(&row).map(|record| (row, record))).collect()
+    Ok(store.find(&ask)?.rows)
 }
 
 /// A version of a patient.

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use fhir::iti65::{EntryReceipt, Provided, Role};
 use store::{Batch, Claim, Instant, Put, Row};
 use xds::plan::{Changeset, ExtendedFolder};
-use xds::{Availability, EntryUuid, Finding, ObjectRef};
+use xds::{Availability, Carried, EntryUuid, Finding, ObjectRef};
 
 use super::Said;
 use super::known::Loaded;
@@ -42,7 +42,9 @@ pub(super) fn batch(
         .map(|claim| Claim { name: claim.name.clone(), value: claim.holder.to_bytes() })
         .collect();
     let set_id = changes.submission_set.id.clone();
-    for document in changes.documents {
+    let references = references(provided, &changes);
+    for mut document in changes.documents {
+        resolve(&mut document.entry.carried, &references);
         receipts.written.insert(document.id.clone(), ("DocumentReference", 1));
         let record = DocumentRecord {
             entry: document.entry,
@@ -51,10 +53,12 @@ pub(super) fn batch(
         };
         puts.push(document_put(&patient, &document.id, 1, now, record));
     }
-    let set = changes.submission_set;
+    let mut set = changes.submission_set;
+    resolve(&mut set.set.carried, &references);
     receipts.written.insert(set.id.clone(), ("List", 1));
     puts.push(set_put(&patient, &set.id, now, set.set, &set.members));
-    for folder in changes.folders {
+    for mut folder in changes.folders {
+        resolve(&mut folder.folder.carried, &references);
         receipts.written.insert(folder.id.clone(), ("List", 1));
         let members = folder
             .members
@@ -87,6 +91,24 @@ pub(super) fn batch(
     puts.push(submission(said, before, &patient, urls, answer.clone()));
     let batch = Batch { instant: now, claims, puts, ..Batch::default() };
     Decided { batch, subject: Subject { patient: Some(patient), entities, query: None }, answer }
+}
+
+/// What the symbols of the submission became: whatever else a source says about its own entries is kept true.
+fn references(provided: &Provided, changes: &Changeset) -> Vec<(String, String)> {
+    let is_document = |symbol: &str| provided.submission.documents.iter().any(|d| d.symbol == symbol);
+    let objects = changes.assigned.iter().map(|(symbol, id)| {
+        let kind = if is_document(symbol) { "DocumentReference" } else { "List" };
+        (symbol.clone(), format!("{kind}/{}", id.as_str()))
+    });
+    let patient =
+        provided.patient.as_ref().map(|(url, _)| url.clone()).zip(provided.patient().reference.clone());
+    objects.chain(patient).collect()
+}
+
+fn resolve(carried: &mut Carried, references: &[(String, String)]) {
+    if let Some(resource) = &mut carried.fhir {
+        *resource = fhir::iti65::resolve(resource, references);
+    }
 }
 
 fn entity(put: &Put) -> String {

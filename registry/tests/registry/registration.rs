@@ -1,9 +1,7 @@
 //! Registering documents: what a source or a repository sees.
 
-mod world;
-
+use crate::world::{IDENTITY, MRN, World, document, provide};
 use testkit::{Folder, Provide};
-use world::{IDENTITY, MRN, World, document, provide};
 
 #[tokio::test]
 async fn a_registered_document_can_be_read_by_its_location() {

@@ -1,8 +1,6 @@
 //! The fenced settle: what a repository that coordinates submissions relies on.
 
-mod world;
-
-use world::{World, document, provide};
+use crate::world::{World, document, provide};
 
 const DIGEST: &str = "00000000000000000000000000000000000000000000000000000000000000aa";
 const OTHER: &str = "00000000000000000000000000000000000000000000000000000000000000bb";

@@ -7,31 +7,31 @@ use serde_json::{Value, json};
 use testkit::{Document, Provide};
 
 /// Public base of the identity source; nobody answers there, and nobody is asked.
-pub const IDENTITY: &str = "http://identity.example/fhir";
+pub(crate) const IDENTITY: &str = "http://identity.example/fhir";
 /// The name space of the patients' identifiers.
-pub const MRN: &str = "urn:oid:1.2.36.146.595.217.0.1";
+pub(crate) const MRN: &str = "urn:oid:1.2.36.146.595.217.0.1";
 
 /// The registry and its client.
-pub struct World {
+pub(crate) struct World {
     _running: Running,
-    pub host: String,
-    pub client: reqwest::Client,
+    pub(crate) host: String,
+    pub(crate) client: reqwest::Client,
 }
 
 /// What came back: status, headers, JSON (null if there was no body).
-pub struct Reply {
-    pub status: u16,
-    pub headers: reqwest::header::HeaderMap,
-    pub body: Value,
+pub(crate) struct Reply {
+    pub(crate) status: u16,
+    pub(crate) headers: reqwest::header::HeaderMap,
+    pub(crate) body: Value,
 }
 
 impl Reply {
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
 
     /// The XDS codes and our own of every issue.
-    pub fn codes(&self) -> Vec<String> {
+    pub(crate) fn codes(&self) -> Vec<String> {
         let issues = self.body["issue"].as_array().cloned().unwrap_or_default();
         let codings = issues
             .iter()
@@ -40,13 +40,13 @@ impl Reply {
     }
 
     #[track_caller]
-    pub fn expect(self, status: u16) -> Reply {
+    pub(crate) fn expect(self, status: u16) -> Reply {
         assert_eq!(self.status, status, "answered: {}", self.body);
         self
     }
 
     /// Resources of a searchset, matches only.
-    pub fn matches(&self) -> Vec<Value> {
+    pub(crate) fn matches(&self) -> Vec<Value> {
         let entries = self.body["entry"].as_array().cloned().unwrap_or_default();
         entries
             .iter()
@@ -55,17 +55,17 @@ impl Reply {
             .collect()
     }
 
-    pub fn ids(&self) -> Vec<String> {
+    pub(crate) fn ids(&self) -> Vec<String> {
         self.matches().iter().filter_map(|resource| resource["id"].as_str().map(str::to_owned)).collect()
     }
 
-    pub fn link(&self, relation: &str) -> Option<String> {
+    pub(crate) fn link(&self, relation: &str) -> Option<String> {
         let links = self.body["link"].as_array()?;
         links.iter().find(|link| link["relation"] == relation)?["url"].as_str().map(str::to_owned)
     }
 
     /// Ids of the located resources of a transaction-response, by type.
-    pub fn located(&self, kind: &str) -> Vec<String> {
+    pub(crate) fn located(&self, kind: &str) -> Vec<String> {
         let entries = self.body["entry"].as_array().cloned().unwrap_or_default();
         let locations = entries.iter().filter_map(|entry| entry["response"]["location"].as_str());
         locations
@@ -78,11 +78,11 @@ impl Reply {
 
 impl World {
     /// A registry that knows the patients `p1` (identifier `MRN|one`) and `p2` (`MRN|two`).
-    pub async fn new() -> World {
+    pub(crate) async fn new() -> World {
         World::with(Settings { identity: Identity { url: IDENTITY.to_owned() }, ..Settings::default() }).await
     }
 
-    pub async fn with(settings: Settings) -> World {
+    pub(crate) async fn with(settings: Settings) -> World {
         let running = actor::start::<Registry>(settings);
         let host = running.host.clone();
         let world = World { _running: running, host, client: reqwest::Client::new() };
@@ -91,7 +91,7 @@ impl World {
         world
     }
 
-    pub async fn send(&self, request: RequestBuilder) -> Reply {
+    pub(crate) async fn send(&self, request: RequestBuilder) -> Reply {
         let response: Response = request.send().await.expect("the registry answers");
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         let bytes = response.bytes().await.expect("the answer has a body");
@@ -99,16 +99,16 @@ impl World {
         Reply { status, headers, body }
     }
 
-    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let url = if path.starts_with("http") { path.to_owned() } else { format!("{}{path}", self.host) };
         self.client.request(method, url)
     }
 
-    pub async fn get(&self, path: &str) -> Reply {
+    pub(crate) async fn get(&self, path: &str) -> Reply {
         self.send(self.request(Method::GET, path)).await
     }
 
-    pub async fn feed(&self, id: &str, version: u64, mrn: &str, active: bool) -> Reply {
+    pub(crate) async fn feed(&self, id: &str, version: u64, mrn: &str, active: bool) -> Reply {
         let patient = json!({
             "resourceType": "Patient",
             "id": id,
@@ -119,16 +119,22 @@ impl World {
         self.send(self.request(Method::PUT, &format!("/fhir/Patient/{id}")).json(&patient)).await
     }
 
-    pub async fn post(&self, bundle: &Value) -> Reply {
+    pub(crate) async fn post(&self, bundle: &Value) -> Reply {
         self.send(self.request(Method::POST, "/fhir").json(bundle)).await
     }
 
-    pub async fn register(&self, provide: &Provide) -> Reply {
+    pub(crate) async fn register(&self, provide: &Provide) -> Reply {
         self.post(&provide.bundle()).await
     }
 
     /// The same with the words of a repository that coordinates the submission.
-    pub async fn register_as(&self, provide: &Provide, key: &str, attempt: u64, digest: &str) -> Reply {
+    pub(crate) async fn register_as(
+        &self,
+        provide: &Provide,
+        key: &str,
+        attempt: u64,
+        digest: &str,
+    ) -> Reply {
         let request = self
             .request(Method::POST, "/fhir")
             .header("Docshare-Submission-Key", key)
@@ -138,19 +144,19 @@ impl World {
         self.send(request).await
     }
 
-    pub async fn settle(&self, key: &str, attempt: u64) -> Reply {
+    pub(crate) async fn settle(&self, key: &str, attempt: u64) -> Reply {
         self.send(self.request(Method::POST, "/settle").json(&json!({ "key": key, "attempt": attempt })))
             .await
     }
 }
 
 /// A document whose bytes are elsewhere.
-pub fn document(text: &str) -> Document {
+pub(crate) fn document(text: &str) -> Document {
     let place = format!("http://repository.example/documents/{}", testkit::oid());
     Document::new(text).elsewhere(&place)
 }
 
 /// A submission of one such document for a patient.
-pub fn provide(patient: &str, document: Document) -> Provide {
+pub(crate) fn provide(patient: &str, document: Document) -> Provide {
     Provide::new(&format!("{IDENTITY}/Patient/{patient}")).only(document)
 }

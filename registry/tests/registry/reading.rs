@@ -1,9 +1,7 @@
 //! Searches, reads and history: what a consumer sees.
 
-mod world;
-
+use crate::world::{IDENTITY, MRN, World, document, provide};
 use testkit::{Document, Provide};
-use world::{IDENTITY, MRN, World, document, provide};
 
 async fn ids(world: &World, query: &str) -> Vec<String> {
     world.get(&format!("/fhir/DocumentReference?{query}")).await.expect(200).ids()

@@ -1,0 +1,6 @@
+//! The registry, started inside the test and spoken to over HTTP: what a caller can see.
+
+mod reading;
+mod registration;
+mod settling;
+mod world;
