@@ -26,7 +26,6 @@ async fn a_document_is_found_by_every_attribute_it_has() {
         "creation=ge2020-02-01&creation=lt2020-03",
         "date=2020-02-02",
         "period=ge2020-01-31",
-        "period=2020-01-31",
         "event=http://snomed.info/sct|35971002",
         "security-label=N",
         "format=urn:ihe:iti:xds-sd:text:2008",
