@@ -1,6 +1,7 @@
 //! Patient: how a patient is read from one (PDQm Patient profile) and written as one, and what it can be found by.
 
 use serde_json::{Map, Value};
+use xds::identifier::is_oid;
 use xds::{Finding, Findings, Identifier, Place, Rule};
 
 use crate::document_reference::Stamp;
@@ -86,10 +87,7 @@ pub struct Patient {
 
 /// A name space in the form in which it is compared: a bare OID gets its `urn:oid:`.
 pub fn canonical_system(system: &str) -> String {
-    let is_oid = system.contains('.')
-        && system.starts_with(['0', '1', '2'])
-        && system.split('.').all(|arc| !arc.is_empty() && arc.bytes().all(|b| b.is_ascii_digit()));
-    if is_oid { format!("urn:oid:{system}") } else { system.to_owned() }
+    if is_oid(system) { format!("urn:oid:{system}") } else { system.to_owned() }
 }
 
 /// Reads a patient and checks it against the R4 shape and the PDQm Patient profile. Answers all problems.
