@@ -25,7 +25,9 @@ fn mohrs() -> Value {
 async fn a_patient_is_found_by_every_parameter() {
     let subject = Subject::start();
     let id = subject.fed(&mohrs()).await;
-    subject.fed(&patient("urn:oid:9.8.7", "x", "Somebody", "Else")).await;
+    let mut somebody = patient("urn:oid:9.8.7", "x", "Somebody", "Else");
+    somebody["birthDate"] = json!("1971-12-01");
+    subject.fed(&somebody).await;
     for query in [
         format!("identifier={RED}%7CIHERED-994"),
         "identifier=1.3.6.1.4.1.21367.13.20.1000%7CIHERED-994".to_owned(),

@@ -4,6 +4,7 @@ use serde_json::Value;
 use xds::{Finding, Findings, Identifier, Place, Rule};
 
 use crate::patient::{self, Patient};
+use crate::search::shortened;
 
 /// What a source feeds: the identifier it knows the patient by, and the patient.
 #[derive(Debug, Clone)]
@@ -108,11 +109,6 @@ fn escaped(component: &str) -> String {
     text
 }
 
-/// A name a caller sent, short enough to be told back.
-fn shortened(name: &str) -> String {
-    name.chars().take(40).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -172,20 +168,17 @@ mod tests {
 
     #[test]
     fn condition_and_body_must_speak_of_one_patient() {
-        let findings =
-            read_request("identifier=urn:oid:1.2|A", body("urn:oid:1.2", "B"), OWN).expect_err("two patients");
+        let findings = read_request("identifier=urn:oid:1.2|A", body("urn:oid:1.2", "B"), OWN)
+            .expect_err("two patients");
         assert_eq!(findings[0].rule, Rule::Value);
         assert!(findings[0].text.contains("urn:oid:1.2|A"), "{}", findings[0].text);
     }
 
     #[test]
     fn a_source_may_use_its_own_server_as_the_domain() {
-        let feed = read_request(
-            "identifier=http://source.example/fhir|Patient/123",
-            body("urn:oid:1.2", "B"),
-            OWN,
-        )
-        .expect("its id is in the body");
+        let feed =
+            read_request("identifier=http://source.example/fhir|Patient/123", body("urn:oid:1.2", "B"), OWN)
+                .expect("its id is in the body");
         assert!(feed.patient.identifiers.contains(&identifier("http://source.example/fhir", "Patient/123")));
         assert_eq!(feed.patient.resource["identifier"][1]["value"], "Patient/123");
     }

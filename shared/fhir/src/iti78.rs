@@ -3,7 +3,7 @@
 use xds::{Finding, Findings, Identifier, Moment, Place, Rule};
 
 use crate::patient::{Attribute, canonical_system};
-use crate::search::{self, Kind, Limits, Parameter, Raw, Search};
+use crate::search::{self, Kind, Limits, Parameter, Raw, Search, shortened};
 
 /// One alternative of a clause.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -159,6 +159,9 @@ impl Filter {
 }
 
 fn read_clause(parameter: &Parameter<Attribute>, raw: &Raw) -> Result<Clause, Finding> {
+    if raw.values.is_empty() {
+        return Err(bad_value(raw, "it is empty"));
+    }
     let any = raw.values.iter().map(|value| read_test(parameter, raw, value)).collect::<Result<_, _>>()?;
     Ok(Clause { attribute: parameter.asks, any })
 }
@@ -201,11 +204,7 @@ fn among(raw: &Raw, code: Option<String>, accepted: &[&str]) -> Result<Test, Fin
 
 /// A string value with its escapes resolved.
 fn string(raw: &Raw, value: &str) -> Result<String, Finding> {
-    let mut text = String::with_capacity(value.len());
-    let mut characters = value.chars();
-    while let Some(character) = characters.next() {
-        text.push(if character == '\\' { characters.next().unwrap_or('\\') } else { character });
-    }
+    let text = search::unescape(value);
     if text.trim().is_empty() { Err(bad_value(raw, "it is empty")) } else { Ok(text) }
 }
 
@@ -232,11 +231,7 @@ fn modified(parameter: &Parameter<Attribute>) -> Finding {
 }
 
 fn bad_value(raw: &Raw, why: &str) -> Finding {
-    Finding::error(
-        Rule::Value,
-        Place::whole(),
-        format!("the value of parameter {} cannot be read: {why}", raw.name),
-    )
+    search::bad_value(&raw.name, why)
 }
 
 fn unknown_parameter(name: &str, strict: bool) -> Finding {
@@ -269,10 +264,6 @@ fn is_honoured(written: &str) -> bool {
     let name = written.split(':').next().unwrap_or(written);
     PARAMETERS.iter().any(|parameter| parameter.name == name)
         || matches!(name, "_count" | "_sort" | "_summary" | "_elements" | "_total")
-}
-
-fn shortened(name: &str) -> String {
-    name.chars().take(40).collect()
 }
 
 /// The URL of a search, from its parameters as they were written.

@@ -370,7 +370,9 @@ impl View {
 /// Leaves only the identifiers of these domains.
 fn restrict(members: &mut Map<String, Value>, domains: &[String]) {
     let Some(Value::Array(list)) = members.get_mut("identifier") else { return };
-    list.retain(|item| text(item, "system").is_some_and(|system| domains.contains(&canonical_system(system))));
+    list.retain(|item| {
+        text(item, "system").is_some_and(|system| domains.contains(&canonical_system(system)))
+    });
     if list.is_empty() {
         members.shift_remove("identifier");
     }
@@ -598,8 +600,7 @@ mod tests {
     fn a_patient_shown_in_part_says_so() {
         let elements = Elements::asked(None, &["gender".to_owned()]);
         let shown = shown(&View { domains: Vec::new(), elements });
-        let names: Vec<&str> =
-            shown.as_object().expect("is an object").keys().map(String::as_str).collect();
+        let names: Vec<&str> = shown.as_object().expect("is an object").keys().map(String::as_str).collect();
         assert_eq!(names, ["resourceType", "id", "meta", "gender"]);
         assert_eq!(shown["meta"]["tag"][0]["code"], "SUBSETTED");
     }
