@@ -5,6 +5,7 @@
 //! Doors: `testkit` and, for the bare work the bench measures, `fhir` and `xds`; never an actor.
 
 pub mod answer;
+pub mod bench;
 pub mod binaries;
 pub mod canary;
 pub mod conformance;

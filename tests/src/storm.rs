@@ -172,7 +172,7 @@ async fn send(
     while !stop.load(Ordering::SeqCst) {
         number += 1;
         // Now and then a document that does not fit into the journal.
-        let size = if number % 17 == 0 { 1_500_000 } else { 200 + (number * 37) % 3000 };
+        let size = if number.is_multiple_of(17) { 1_500_000 } else { 200 + (number * 37) % 3000 };
         let bytes: Vec<u8> =
             format!("sender {sender} number {number} ").into_bytes().into_iter().cycle().take(size).collect();
         let provide = Provide::new(patient).only(Document::new(&bytes));

@@ -1,0 +1,266 @@
+//! The cases of the bench, in the order they run.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+
+use super::bare::Bare;
+use super::load::{self, Measured, Round, Traffic};
+use super::nginx::Nginx;
+use super::region::{self, DOMAIN, Loaded, PROBES, Provides};
+use super::table::{Goal, Row, Table};
+use super::{limit, work};
+use crate::process;
+use crate::region::{Actor, Plan as RegionPlan, Region};
+
+const CLIENTS: usize = 16;
+
+/// How much to load and how long to measure.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Patients.
+    pub patients: usize,
+    /// Numbers of documents at which everything is measured, rising.
+    pub stages: Vec<usize>,
+    /// How long each case is measured.
+    pub time: Duration,
+    /// `storage.index`.
+    pub index: String,
+}
+
+/// Runs the bench; the table in Markdown.
+pub fn run(plan: &Plan) -> Result<String> {
+    let region_plan =
+        RegionPlan { index: plan.index.clone(), log_level: "warn".into(), extra: String::new() };
+    let mut region = Region::start(&region_plan)?;
+    let mut table = Table::default();
+    std::thread::sleep(Duration::from_millis(500));
+    for actor in Actor::ALL {
+        table.bar(&format!("{} idle and empty", actor.name()), resident(&region, actor)?, "MiB", 40.0);
+    }
+    let journal = limit::measure(region.folder(), CLIENTS, plan.time)?;
+    eprintln!("journal limit: {journal:.0} records of 64 KiB a second");
+    let mut loaded = Loaded::default();
+    region::feed(&region, &mut loaded, plan.patients)?;
+    region::submit_large(&region, &mut loaded)?;
+    let mut submitted = 0;
+    for documents in &plan.stages {
+        region::submit(&region, &mut loaded, *documents)?;
+        stage(&mut region, plan, &loaded, journal, &mut submitted, &mut table)?;
+    }
+    memory(&region, &loaded, &mut table)?;
+    restart(&mut region, &loaded, &mut table)?;
+    table.notes.push(format!("Index {}, {CLIENTS} clients, journal limit {journal:.0}/s.", plan.index));
+    Ok(table.markdown())
+}
+
+/// All cases, with what is loaded now.
+fn stage(
+    region: &mut Region,
+    plan: &Plan,
+    loaded: &Loaded,
+    journal: f64,
+    submitted: &mut u64,
+    table: &mut Table,
+) -> Result<()> {
+    let bench = Bench { region, time: plan.time, documents: loaded.documents };
+    retrievals(&bench, loaded, table)?;
+    searches(&bench, table)?;
+    identities(&bench, loaded, table)?;
+    submissions(&bench, loaded, journal, submitted, table)
+}
+
+struct Bench<'a> {
+    region: &'a Region,
+    time: Duration,
+    documents: usize,
+}
+
+impl Bench<'_> {
+    /// Measures traffic at an actor, and the processor time all actors spent on it.
+    fn measure(&self, name: &str, actor: Actor, traffic: &mut dyn Traffic) -> Result<(Row, Measured)> {
+        let authority = region::authority(self.region, actor)?;
+        load::drive(&authority, CLIENTS, traffic, Some(self.time / 4))
+            .with_context(|| format!("warming up {name}"))?;
+        let before = self.processor();
+        let measured =
+            load::drive(&authority, CLIENTS, traffic, Some(self.time)).with_context(|| name.to_owned())?;
+        let spent = self.processor().saturating_sub(before);
+        #[expect(clippy::cast_precision_loss, reason = "counts of a bench are small")]
+        let each = spent.as_secs_f64() * 1e6 / (measured.count.max(1) as f64);
+        Ok((Row::of(name, self.documents, &measured, Some(each)), measured))
+    }
+
+    fn processor(&self) -> Duration {
+        let pids = Actor::ALL.into_iter().filter_map(|actor| self.region.pid(actor));
+        pids.filter_map(process::processor_time).sum()
+    }
+
+    /// One answer of an actor, and its body.
+    fn fetch(&self, actor: Actor, path: &str) -> Result<Vec<u8>> {
+        struct One<'a>(&'a [u8], bool, Vec<u8>);
+        impl Traffic for One<'_> {
+            fn next(&mut self, request: &mut Vec<u8>) -> bool {
+                request.extend_from_slice(self.0);
+                !std::mem::replace(&mut self.1, true)
+            }
+            fn answered(&mut self, _head: &[u8], body: &[u8]) {
+                self.2 = body.to_vec();
+            }
+        }
+        let authority = region::authority(self.region, actor)?;
+        let request = format!("GET {path} HTTP/1.1\r\nHost: {authority}\r\n\r\n");
+        let mut one = One(request.as_bytes(), false, Vec::new());
+        load::drive(&authority, 1, &mut one, None).with_context(|| path.to_owned())?;
+        Ok(one.2)
+    }
+
+    /// What nginx does with these bodies as files; none if it is not installed.
+    fn nginx(&self, bodies: &[Vec<u8>], table: &mut Table) -> Result<Option<f64>> {
+        let Some(nginx) = Nginx::start(self.region.folder(), bodies)? else {
+            table.notes.push("nginx is not installed: what is compared with it is skipped.".into());
+            return Ok(None);
+        };
+        let paths = (0..bodies.len()).map(|number| format!("/{number}"));
+        let mut round = Round::get(&nginx.authority, paths);
+        load::drive(&nginx.authority, CLIENTS, &mut round, Some(self.time / 4))
+            .context("warming nginx up")?;
+        Ok(Some(load::drive(&nginx.authority, CLIENTS, &mut round, Some(self.time)).context("nginx")?.rate()))
+    }
+
+    /// What a bare handler does with this body.
+    fn bare(&self, body: &[u8]) -> Result<f64> {
+        let bare = Bare::start(self.region.folder(), body)?;
+        let mut round = Round::get(&bare.authority, ["/".to_owned()]);
+        load::drive(&bare.authority, CLIENTS, &mut round, Some(self.time / 4))
+            .context("warming the bare handler up")?;
+        Ok(load::drive(&bare.authority, CLIENTS, &mut round, Some(self.time))
+            .context("the bare handler")?
+            .rate())
+    }
+}
+
+fn retrievals(bench: &Bench<'_>, loaded: &Loaded, table: &mut Table) -> Result<()> {
+    let authority = region::authority(bench.region, Actor::Repository)?;
+    let bodies: Vec<Vec<u8>> = (0..loaded.large.len()).map(region::large).collect();
+    ensure!(
+        bench.fetch(Actor::Repository, &loaded.large[0])?.len() == bodies[0].len(),
+        "a document of 64 KiB is retrieved"
+    );
+    let nginx = bench.nginx(&bodies, table)?;
+    let mut round = Round::get(&authority, loaded.large.clone());
+    let (row, _) = bench.measure("ITI-68, 64 KiB", Actor::Repository, &mut round)?;
+    table.add(row.beside("nginx", nginx, Goal::AtLeast(0.4)));
+    Ok(())
+}
+
+fn searches(bench: &Bench<'_>, table: &mut Table) -> Result<()> {
+    let authority = region::authority(bench.region, Actor::Registry)?;
+    let chained = |number: usize| {
+        format!("/fhir/DocumentReference?patient.identifier={DOMAIN}%7Cbench-{number}&status=current")
+    };
+    let answer = bench.fetch(Actor::Registry, &chained(0))?;
+    let entries = String::from_utf8_lossy(&answer).matches("\"fullUrl\"").count();
+    ensure!(entries == 20, "a search for a probe finds 20 documents, found {entries}");
+    table.notes.push(format!("An ITI-67 answer with {entries} entries has {} bytes.", answer.len()));
+    let nginx = bench.nginx(std::slice::from_ref(&answer), table)?;
+    let mut round = Round::get(&authority, (0..PROBES).map(chained));
+    let (row, measured) =
+        bench.measure("ITI-67 patient.identifier=, 20 entries", Actor::Registry, &mut round)?;
+    table.add(row.beside("nginx", nginx, Goal::AtLeast(0.15)));
+    let chained_rate = measured.rate();
+    let subject = |body: &[u8]| -> Result<String> {
+        let bundle: serde_json::Value = serde_json::from_slice(body).context("a searchset")?;
+        let reference =
+            bundle["entry"][0]["resource"]["subject"]["reference"].as_str().context("a subject")?.to_owned();
+        Ok(reference)
+    };
+    let mut paths = Vec::new();
+    for number in 0..PROBES {
+        let patient = subject(&bench.fetch(Actor::Registry, &chained(number))?)?;
+        paths.push(format!("/fhir/DocumentReference?patient={patient}&status=current"));
+    }
+    let (row, direct) =
+        bench.measure("ITI-67 patient=, 20 entries", Actor::Registry, &mut Round::get(&authority, paths))?;
+    let direct_rate = direct.rate();
+    table.add(row);
+    let mut cost = Row::of("chained beside patient=", bench.documents, &measured, None);
+    cost.rate = chained_rate;
+    table.add(cost.beside("patient=", Some(direct_rate), Goal::AtMost(1.15)));
+    Ok(())
+}
+
+fn identities(bench: &Bench<'_>, loaded: &Loaded, table: &mut Table) -> Result<()> {
+    let authority = region::authority(bench.region, Actor::Identity)?;
+    let many = loaded.patients.len().min(5000);
+    type Path = fn(usize) -> String;
+    let cases: [(&str, Path); 2] = [
+        ("Patient?identifier=", |number| format!("/fhir/Patient?identifier={DOMAIN}%7Cbench-{number}")),
+        ("$ihe-pix", |number| format!("/fhir/Patient/$ihe-pix?sourceIdentifier={DOMAIN}%7Cbench-{number}")),
+    ];
+    for (name, path) in cases {
+        let bare = bench.bare(&bench.fetch(Actor::Identity, &path(0))?)?;
+        let mut round = Round::get(&authority, (0..many).map(path));
+        let (row, _) = bench.measure(name, Actor::Identity, &mut round)?;
+        table.add(row.beside("bare handler", Some(bare), Goal::AtLeast(0.15)));
+    }
+    Ok(())
+}
+
+fn submissions(
+    bench: &Bench<'_>,
+    loaded: &Loaded,
+    journal: f64,
+    submitted: &mut u64,
+    table: &mut Table,
+) -> Result<()> {
+    let mut provides = Provides::new(bench.region, &loaded.patients, *submitted)?;
+    let (row, measured) = bench.measure("ITI-65, 64 KiB", Actor::Repository, &mut provides)?;
+    *submitted += 4 * (measured.count + 100_000);
+    let processor = row.processor.unwrap_or_default();
+    table.add(row.beside("journal limit", Some(journal), Goal::AtLeast(0.2)));
+    let bundle = region::bundle(&bench.region.base(Actor::Identity));
+    let bare = work::measure(bundle.as_bytes())?.as_secs_f64() * 1e6;
+    table.bar("ITI-65 processor time beside the bare work", processor / bare, "×", 4.0);
+    table.notes.push(format!(
+        "Bare work of a bundle of {} bytes: {bare:.0} µs; the actors: {processor:.0} µs ({} documents).",
+        bundle.len(),
+        bench.documents
+    ));
+    Ok(())
+}
+
+fn memory(region: &Region, loaded: &Loaded, table: &mut Table) -> Result<()> {
+    for (actor, most) in [(Actor::Registry, 1024.0), (Actor::Repository, 256.0), (Actor::Identity, 256.0)] {
+        let name = format!("{} with {} documents", actor.name(), loaded.documents);
+        table.bar(&name, resident(region, actor)?, "MiB", most);
+    }
+    Ok(())
+}
+
+/// Ends all actors in order and starts them again: once after a good end, once after a kill.
+fn restart(region: &mut Region, loaded: &Loaded, table: &mut Table) -> Result<()> {
+    for killed in [false, true] {
+        for actor in Actor::ALL {
+            if killed {
+                region.kill(actor)?;
+            } else {
+                region.terminate(actor)?;
+            }
+            region.launch(actor)?;
+            let took = region.wait_ready(actor)?;
+            let how = if killed { "kill" } else { "good end" };
+            let name = format!("{} ready after start ({how}), {} documents", actor.name(), loaded.documents);
+            table.bar(&name, took.as_secs_f64(), "s", 1.0);
+        }
+    }
+    Ok(())
+}
+
+fn resident(region: &Region, actor: Actor) -> Result<f64> {
+    let pid = region.pid(actor).context("the actor runs")?;
+    let kib = process::resident_kib(pid).context("the actor has memory")?;
+    #[expect(clippy::cast_precision_loss, reason = "memory of an actor is small")]
+    let mib = kib as f64 / 1024.0;
+    Ok(mib)
+}
