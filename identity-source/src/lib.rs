@@ -48,6 +48,7 @@ pub struct IdentitySource {
 
 impl Actor for IdentitySource {
     const NAME: &'static str = "identity";
+    const PORT: u16 = 8083;
     type Settings = Settings;
 
     async fn build(house: House<Settings>) -> Result<IdentitySource, String> {

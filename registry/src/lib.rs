@@ -46,6 +46,7 @@ pub struct Registry {
 
 impl Actor for Registry {
     const NAME: &'static str = "registry";
+    const PORT: u16 = 8081;
     type Settings = Settings;
 
     async fn build(house: House<Settings>) -> Result<Registry, String> {

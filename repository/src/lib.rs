@@ -51,6 +51,7 @@ impl Repository {
 
 impl Actor for Repository {
     const NAME: &'static str = "repository";
+    const PORT: u16 = 8082;
     type Settings = Settings;
 
     async fn build(house: House<Settings>) -> Result<Repository, String> {

@@ -9,6 +9,9 @@ use futures_util::future::LocalBoxFuture;
 use http::StatusCode;
 use web::{Answer, Request};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 struct Bare {
     bytes: Bytes,
 }

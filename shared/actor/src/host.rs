@@ -29,6 +29,7 @@ pub(crate) struct Plan<S> {
     pub(crate) secret: [u8; 32],
     pub(crate) limits: Limits,
     pub(crate) public_url: Option<String>,
+    pub(crate) time_zone: jiff::tz::TimeZone,
     pub(crate) trusted_proxies: Vec<Network>,
     pub(crate) workers: usize,
     pub(crate) drain: Duration,
@@ -68,6 +69,7 @@ pub(crate) fn launch<A: Actor>(plan: Plan<A::Settings>) -> Result<Launched, Stri
         clock: plan.clock,
         limits: plan.limits.clone(),
         public_url: plan.public_url.clone(),
+        time_zone: plan.time_zone,
         secret: plan.secret,
         stopping: stopping.clone(),
     };

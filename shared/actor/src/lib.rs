@@ -7,16 +7,22 @@
 
 mod admin;
 mod clock;
+mod command;
+mod config;
 mod corridor;
 mod fault;
 mod front;
 mod host;
+mod log;
 pub mod meter;
 mod process;
+mod reference;
 mod run;
+mod settings;
 mod trail;
 
 pub use clock::Clock;
+pub use command::main;
 pub use corridor::{Codec, Context, Corridor, Transaction};
 pub use fault::{Fault, Told};
 pub use run::{Actor, Check, House, Route, Running, Setup, start, start_with};
@@ -25,7 +31,13 @@ pub use trail::{Audited, Subject, Trail};
 /// The system of our own error codes.
 pub const ERRORS: &str = "https://docshare.example/errors";
 
-/// Runs an actor as a process.
-pub fn main<A: Actor>() -> std::process::ExitCode {
-    std::process::ExitCode::from(70)
+/// Where an actor's table of keys and its settings disagree; empty when every key has words and every word a key. For a test
+/// of each actor.
+pub fn differences<A: Actor>() -> Vec<String> {
+    reference::differences(&config::Shape::<A::Settings>::new(A::NAME, A::PORT, A::keys()))
+}
+
+/// The manual page of an actor's configuration, in Markdown.
+pub fn reference<A: Actor>() -> String {
+    reference::page(A::NAME, &config::Shape::<A::Settings>::new(A::NAME, A::PORT, A::keys()))
 }

@@ -26,6 +26,8 @@ pub struct House<S> {
     pub limits: Limits,
     /// `server.public_url`, if set: the FHIR base without trailing slash.
     pub public_url: Option<String>,
+    /// `server.default_timezone`: the zone of dates that name none.
+    pub time_zone: jiff::tz::TimeZone,
     /// 32 bytes that stay the same for this data directory: the key of page tokens.
     pub secret: [u8; 32],
     /// Becomes true when the actor shall stop: background tasks watch it.
@@ -59,6 +61,8 @@ pub struct Route<A: 'static> {
 pub trait Actor: Sized + Send + Sync + 'static {
     /// `registry`, `repository`, `identity`: also the name of its configuration file.
     const NAME: &'static str;
+    /// The usual port of `server.listen`; that of `admin.listen` is ten more.
+    const PORT: u16 = 0;
     /// The actor's own sections; unknown keys are refused (`deny_unknown_fields` throughout).
     type Settings: serde::de::DeserializeOwned + serde::Serialize + Default + Clone + Send + Sync + 'static;
 
@@ -143,6 +147,7 @@ pub fn start_with<A: Actor>(setup: Setup<A::Settings>) -> Running {
         secret: setup.secret,
         limits: setup.limits,
         public_url: None,
+        time_zone: jiff::tz::TimeZone::UTC,
         trusted_proxies: Vec::new(),
         workers: 2,
         drain: Duration::from_secs(5),

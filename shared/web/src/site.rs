@@ -8,6 +8,7 @@ use std::str::FromStr;
 use actix_http::Payload;
 use http::HeaderMap;
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, FORWARDED, HOST};
+use serde::{Deserialize, Serialize};
 
 use crate::coding::Coding;
 use crate::guard::Connection;
@@ -60,6 +61,18 @@ impl FromStr for Network {
             bits if bits <= most => Ok(Network { address, bits }),
             _ => Err(wrong()),
         }
+    }
+}
+
+impl<'de> Deserialize<'de> for Network {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Network, D::Error> {
+        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl Serialize for Network {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

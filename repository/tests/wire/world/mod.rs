@@ -175,6 +175,7 @@ async fn build(store: &Store, settings: &Settings) -> Arc<Repository> {
         clock,
         limits: web::Limits::default(),
         public_url: None,
+        time_zone: jiff::tz::TimeZone::UTC,
         secret: [7; 32],
         stopping,
     };
