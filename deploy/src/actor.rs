@@ -40,7 +40,9 @@ impl Running {
             self.0.push(spawn(plan, actor)?);
         }
         for actor in plan.actors() {
-            steps.step(&format!("{} is ready on port {}", actor.name, actor.port), self.ready(actor)).await?;
+            steps
+                .step(&format!("start the {} on port {}", actor.name, actor.port), self.ready(actor))
+                .await?;
         }
         Ok(())
     }
@@ -90,7 +92,7 @@ impl Running {
     pub(crate) async fn stop(&mut self, steps: &Steps) -> Outcome<()> {
         let mut outcome = Ok(());
         while let Some(process) = self.0.last_mut() {
-            let what = format!("{} has ended", process.name);
+            let what = format!("end the {}", process.name);
             let ended = steps.step(&what, process.stop()).await;
             self.0.pop();
             outcome = outcome.and(ended);

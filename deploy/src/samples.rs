@@ -144,7 +144,7 @@ pub(crate) async fn feed(wire: &Wire, steps: &Steps) -> Outcome<()> {
         }
         Ok(())
     };
-    steps.step(&format!("{} sample patients are known", PATIENT_FILES.len()), feeding).await
+    steps.step(&format!("make {} sample patients known", PATIENT_FILES.len()), feeding).await
 }
 
 /// Looks a patient up by number, as a source of documents does [ITI-78].
@@ -163,7 +163,7 @@ pub(crate) async fn submit(wire: &Wire, steps: &Steps) -> Outcome<()> {
         }
         Ok(())
     };
-    steps.step(&format!("{documents} sample documents are stored and registered"), submitting).await
+    steps.step(&format!("store and register {documents} sample documents"), submitting).await
 }
 
 async fn submit_one(wire: &Wire, submission: &Submission) -> Outcome<()> {

@@ -29,9 +29,7 @@ pub(crate) async fn walk(wire: &Wire, steps: &Steps) -> Outcome<Found> {
         }
         found.ok_or_else(|| "there are no samples".to_owned())
     };
-    steps
-        .step("every sample is found by its patient's number, once, and comes back byte for byte", walking)
-        .await
+    steps.step("find every sample by its patient's number and fetch it byte for byte", walking).await
 }
 
 async fn look(wire: &Wire, patient: &'static str, document: &Document) -> Outcome<Found> {
