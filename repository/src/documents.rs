@@ -20,6 +20,9 @@ use crate::settle::Settler;
 /// Bytes of a document that are put together before the answer begins, instead of being streamed.
 const AT_ONCE: u64 = 1 << 20;
 
+/// When a consumer should come again for a document whose submission is in doubt.
+const RETRY: Duration = Duration::from_secs(2);
+
 /// What a consumer asks for.
 #[derive(Debug, Default)]
 pub(crate) struct Question {
@@ -102,18 +105,30 @@ impl Retrieve {
         }
         let mut document = self.records.document(id)?.ok_or(Fault::NotFound)?;
         if document.state == State::Staged {
-            let settled = tokio::time::timeout(self.settle_wait, self.settler.settle(&document.key)).await;
-            if !matches!(settled, Ok(Ok(()))) {
-                return Err(Fault::Busy(Duration::from_secs(2)));
-            }
-            document = self.records.document(id)?.ok_or(Fault::NotFound)?;
+            document = tokio::time::timeout(self.settle_wait, self.settled(id, &document.key))
+                .await
+                .unwrap_or(Err(Fault::Busy(RETRY)))?;
         }
         match document.state {
             State::Bound => Ok(document),
-            State::Staged => Err(Fault::Busy(Duration::from_secs(2))),
+            State::Staged => Err(Fault::Busy(RETRY)),
             State::Rejected => Err(Fault::NotFound),
             State::Removed => Err(Fault::Gone(1)),
         }
+    }
+
+    /// A document whose submission is in doubt, once that is settled. One that is just being bound is waited for.
+    async fn settled(&self, id: &str, key: &str) -> Result<Document, Fault<Findings>> {
+        let _held = self.settler.keys.hold(key, self.settle_wait).await.ok_or(Fault::Busy(RETRY))?;
+        let document = self.records.document(id)?.ok_or(Fault::NotFound)?;
+        if document.state != State::Staged {
+            return Ok(document);
+        }
+        self.settler.settle(key).await.map_err(|error| {
+            tracing::warn!(%error, "a document that was asked for stays in doubt");
+            Fault::Busy(RETRY)
+        })?;
+        self.records.document(id)?.ok_or(Fault::NotFound)
     }
 
     async fn content(&self, blob: &Blob, range: Range<u64>) -> Result<Content, Fault<Findings>> {
