@@ -26,6 +26,8 @@ pub struct Options {
     pub cache_bytes: u64,
     /// Bytes of a journal segment.
     pub segment_bytes: u64,
+    /// Bytes of the newest part of the index that stay in memory before they go to the library.
+    pub news_bytes: usize,
     /// Whether a commit is synced before it is answered. Off only for measurements and tests.
     pub sync: bool,
 }
@@ -38,6 +40,7 @@ impl Options {
             index: IndexKind::Redb,
             cache_bytes: 64 << 20,
             segment_bytes: 64 << 20,
+            news_bytes: 16 << 20,
             sync: true,
         }
     }

@@ -13,9 +13,6 @@ use crate::journal::index::Library;
 /// What is new waits at most so long.
 const INTERVAL: Duration = Duration::from_secs(5);
 
-/// So many bytes of news begin a checkpoint at once.
-const NEWS: usize = 16 << 20;
-
 /// With so many bytes of news behind a checkpoint that is not done yet, commits wait for it.
 const MOST_NEWS: usize = 64 << 20;
 
@@ -23,8 +20,9 @@ const MOST_NEWS: usize = 64 << 20;
 const JOURNAL: u64 = 64 << 20;
 
 /// How the thread is told what to do.
-#[derive(Default)]
 pub(crate) struct Checkpoint {
+    /// So many bytes of news begin a checkpoint at once.
+    news: usize,
     state: Mutex<Control>,
     told: Condvar,
     done: Condvar,
@@ -49,13 +47,17 @@ pub(crate) enum Ending {
 }
 
 impl Checkpoint {
+    pub(crate) fn new(news: usize) -> Checkpoint {
+        Checkpoint { news, state: Mutex::default(), told: Condvar::new(), done: Condvar::new() }
+    }
+
     /// A group became visible; the journal is now at this offset of its segment.
     pub(crate) fn published(&self, shared: &Shared, offset: u64) {
         let (news, _) = shared.layers.backlog();
         let mut state = self.state.lock();
         state.journal += offset.checked_sub(state.journal_at).unwrap_or(offset);
         state.journal_at = offset;
-        if (news > NEWS || state.journal > JOURNAL) && !state.wanted {
+        if (news > self.news || state.journal > JOURNAL) && !state.wanted {
             state.wanted = true;
             self.told.notify_one();
         }

@@ -17,6 +17,12 @@ pub(crate) enum Engine {
     Sled,
 }
 
+/// A directory in memory where there is one: thousands of stores are opened here.
+pub(crate) fn directory() -> tempfile::TempDir {
+    let made = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
+    made.expect("a temporary directory can be made")
+}
+
 /// A store with the directory it lives in.
 pub(crate) struct Home {
     pub(crate) store: Store,
@@ -26,7 +32,7 @@ pub(crate) struct Home {
 
 impl Home {
     pub(crate) fn new(engine: Engine) -> Home {
-        let directory = tempfile::tempdir().expect("a temporary directory can be made");
+        let directory = directory();
         let store = match options(engine, directory.path()) {
             None => Store::memory(),
             Some(options) => Store::open(&options).expect("an empty directory can be opened"),
@@ -44,7 +50,8 @@ impl Home {
     }
 }
 
-/// Small segments, so that tests cross from one to the next; no sync, because no machine is switched off here.
+/// Small segments and checkpoints after every commit, so that tests cross from one to the next; no sync, because
+/// no machine is switched off here.
 pub(crate) fn options(engine: Engine, directory: &std::path::Path) -> Option<Options> {
     let index = match engine {
         Engine::Memory => return None,
@@ -52,7 +59,14 @@ pub(crate) fn options(engine: Engine, directory: &std::path::Path) -> Option<Opt
         Engine::Sled => IndexKind::Sled,
     };
     let options = Options::new(directory.join("data"));
-    Some(Options { index, cache_bytes: 4 << 20, segment_bytes: 64 << 10, sync: false, ..options })
+    Some(Options {
+        index,
+        cache_bytes: 4 << 20,
+        segment_bytes: 64 << 10,
+        news_bytes: 0,
+        sync: false,
+        ..options
+    })
 }
 
 pub(crate) fn put(id: &str, version: u64) -> Put {

@@ -60,7 +60,7 @@ pub(crate) fn open(options: &Options) -> Result<Embedded, Error> {
         files,
         layers,
         queue: Queue::default(),
-        checkpoint: Checkpoint::default(),
+        checkpoint: Checkpoint::new(options.news_bytes),
         space: Space::new(&options.directory),
         sync: options.sync,
         stopped: false.into(),
@@ -114,6 +114,9 @@ fn catch_up(
         seen: SeenFacts::default(),
         bytes: 0,
     };
+    if replayed.state.entry == 0 {
+        replayed.state.hash = segments.root();
+    }
     let from = replayed.state;
     let end = replay(segments, numbers, &from, |entry| replayed.take(&entry))?;
     replayed.publish()?;

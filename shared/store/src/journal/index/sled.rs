@@ -3,6 +3,7 @@
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -16,6 +17,10 @@ use crate::journal::index::Library;
 const BOOT: &str = "written-during-boot";
 /// Stands while the files were closed and synced.
 const CLEAN: &str = "closed-cleanly";
+
+/// How long a lock that is being given back is waited for.
+const TRIES: u32 = 500;
+const PAUSE: Duration = Duration::from_millis(10);
 
 pub(crate) struct Sled {
     database: sled::Db,
@@ -38,20 +43,30 @@ impl Sled {
             std::fs::remove_file(directory.join(CLEAN)).map_err(marking())?;
         }
         sync_directory(directory)?;
-        let database = sled::Config::new()
-            .path(&files)
-            .cache_capacity(cache_bytes)
-            .mode(sled::Mode::HighThroughput)
-            .flush_every_ms(None)
-            .open()
-            .map_err(|error| match error {
-                sled::Error::Io(source) if source.kind() != std::io::ErrorKind::InvalidData => {
-                    Error::io("opening the index")(source)
-                }
-                other => Error::Damaged(other.to_string()),
-            })?;
+        let database = open_when_free(&files, cache_bytes)?;
         Ok(Sled { database, directory: directory.to_owned() })
     }
+}
+
+/// Threads of a database that was just closed may hold its lock a moment longer. Ours is the only process here.
+fn open_when_free(files: &Path, cache_bytes: u64) -> Result<sled::Db, Error> {
+    let config = sled::Config::new()
+        .path(files)
+        .cache_capacity(cache_bytes)
+        .mode(sled::Mode::HighThroughput)
+        .flush_every_ms(None);
+    for _ in 0..TRIES {
+        match config.open() {
+            Err(sled::Error::Io(source)) if source.to_string().contains("could not acquire lock") => {
+                std::thread::sleep(PAUSE);
+            }
+            Err(sled::Error::Io(source)) if source.kind() != std::io::ErrorKind::InvalidData => {
+                return Err(Error::io("opening the index")(source));
+            }
+            opened => return opened.map_err(|error| Error::Damaged(error.to_string())),
+        }
+    }
+    Err(Error::Unusable("the index is open in another process".into()))
 }
 
 impl Library for Sled {
