@@ -137,14 +137,17 @@ async fn a_registry_that_is_away_does_not_keep_a_source_waiting() {
 }
 
 #[tokio::test]
-async fn what_was_not_told_is_told_by_whoever_has_the_store_next() {
-    let before = Setup::new(telling(&nowhere()));
-    let store = before.store.clone();
-    // Never stopped: that would close the store, which here stands for the disk.
-    let before = Subject::start_in(before);
-    before.fed(&alice()).await;
+async fn what_was_not_told_is_told_after_a_restart() {
+    let directory = tempfile::tempdir().expect("there is room");
+    let opened = || store::Store::open(&store::Options::new(directory.path())).expect("can be opened");
+    let setup = Setup { store: opened(), ..Setup::new(telling(&nowhere())) };
+    let subject = Subject::start_in(setup);
+    let id = subject.fed(&alice()).await;
+    subject.stop();
+
     let (registry, told) = listener(0);
-    let after = Setup { store, ..Setup::new(telling(&registry.host)) };
-    let _after = Subject::start_in(after);
+    let setup = Setup { store: opened(), ..Setup::new(telling(&registry.host)) };
+    let subject = Subject::start_in(setup);
+    assert_eq!(subject.found(&format!("identifier={RED}|IHERED-994")).await, [id.as_str()]);
     assert_eq!(versions(&told, 1).await, ["\"1\""]);
 }

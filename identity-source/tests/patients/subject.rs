@@ -57,6 +57,11 @@ impl Subject {
         Subject { running: actor::start_with::<IdentitySource>(setup), client: reqwest::Client::new() }
     }
 
+    /// Stops it, as a signal would.
+    pub(crate) fn stop(self) {
+        (self.running.stop)();
+    }
+
     /// The FHIR base.
     pub(crate) fn base(&self) -> String {
         format!("{}/fhir", self.running.host)
