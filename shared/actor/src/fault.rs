@@ -24,6 +24,8 @@ pub enum Fault<F> {
     },
     /// The body stalled, or the caller went away.
     BodyLost,
+    /// The body is not what its framing or content coding says; how.
+    BodyBroken(String),
     /// `Content-Type` or `Content-Encoding` is not one we take; which ones we do.
     UnsupportedMedia(String),
     /// Nothing the caller accepts can be given.
@@ -74,6 +76,7 @@ impl<F> From<web::Error> for Fault<F> {
         match error {
             web::Error::TooLarge { limit, key } => Fault::TooLarge { limit, key },
             web::Error::Slow | web::Error::Gone => Fault::BodyLost,
+            web::Error::Broken(why) => Fault::BodyBroken(why),
             web::Error::Coding(what) => Fault::UnsupportedMedia(what),
             web::Error::NotReached { peer, .. } => Fault::Unavailable { peer, retry: Duration::from_secs(2) },
             web::Error::Unknown { .. } | web::Error::Deadline(_) => {
@@ -159,6 +162,13 @@ impl<F> Fault<F> {
                 "The body stalled, came too slowly (server.limits.body_stall, server.limits.min_body_rate), or ended before its declared length. Nothing was stored; send the request again.",
             )
             .closing(),
+            Fault::BodyBroken(why) => Told::new(
+                400,
+                "structure",
+                "body-broken",
+                format!("The body cannot be read: {why}. Nothing was stored."),
+            )
+            .closing(),
             Fault::UnsupportedMedia(accepted) => Told::new(
                 415,
                 "not-supported",
@@ -236,6 +246,7 @@ mod tests {
             (Fault::Gone(3), 410),
             (Fault::TooLarge { limit: 5, key: "server.limits.max_body_bytes" }, 413),
             (Fault::BodyLost, 408),
+            (Fault::BodyBroken("its chunked coding does not hold".into()), 400),
             (Fault::UnsupportedMedia("text/html".into()), 415),
             (Fault::NotAcceptable("application/fhir+json".into()), 406),
             (Fault::Precondition("version 3".into()), 412),

@@ -19,9 +19,12 @@ pub enum Error {
     /// The caller went away.
     #[error("the connection ended before the body did")]
     Gone,
-    /// The body's own coding is broken, or unknown.
-    #[error("the content coding is unknown or broken: {0}")]
+    /// The body's content coding is not one we take.
+    #[error("the content coding is not one this server takes: {0}")]
     Coding(String),
+    /// The body is not what its framing or its content coding says.
+    #[error("the body is broken: {0}")]
+    Broken(String),
     /// The peer was certainly not reached: nothing was sent.
     #[error("peer {peer} was not reached: {reason}")]
     NotReached {

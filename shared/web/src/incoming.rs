@@ -78,7 +78,7 @@ impl Incoming {
             }
             Some(Err(_)) => Err(Error::Gone),
             None if self.connection.broken() => {
-                Err(Error::Coding("the chunked coding of the body is broken".to_owned()))
+                Err(Error::Broken("its chunked coding does not hold".to_owned()))
             }
             None => Ok(None),
         }
@@ -105,7 +105,7 @@ impl Incoming {
         }
         loop {
             let Some(decoder) = &mut self.decoder else { return self.receive().await };
-            if let Some(bytes) = decoder.next().map_err(Error::Coding)? {
+            if let Some(bytes) = decoder.next().map_err(broken)? {
                 self.decoded += bytes.len() as u64;
                 self.keep_ratio()?;
                 return Ok(Some(bytes));
@@ -119,11 +119,15 @@ impl Incoming {
                 Some(bytes) => decoder.feed(bytes),
                 None => {
                     self.done = true;
-                    decoder.finish().map_err(Error::Coding)?;
+                    decoder.finish().map_err(broken)?;
                 }
             }
         }
     }
+}
+
+fn broken(why: String) -> Error {
+    Error::Broken(format!("its content coding does not hold, {why}"))
 }
 
 impl BodySource for Incoming {

@@ -72,7 +72,7 @@ fn a_compressed_body_is_counted_as_it_unfolds() {
 
     let answer =
         world.exchange(&post("/count", "Content-Encoding: gzip\r\n", b"not gzip at all, and long enough"));
-    assert_eq!(statuses(&answer), [415], "{answer}");
+    assert_eq!(statuses(&answer), [400], "{answer}");
     let answer = world.exchange(&post("/count", "Content-Encoding: compress\r\n", b"x"));
     assert_eq!(statuses(&answer), [415], "{answer}");
 }
@@ -111,8 +111,8 @@ fn parts_are_sent_one_behind_the_other_and_compressed_only_when_asked() {
 fn a_stream_that_fails_cuts_the_connection() {
     let world = World::new();
     let answer = world.exchange(b"GET /cut HTTP/1.1\r\nHost: a\r\n\r\n");
-    assert!(answer.contains("content-length: 10"), "{answer}");
-    assert!(!answer.ends_with("begun12345"), "{answer}");
+    let body = answer.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+    assert!(body.len() < 10, "an answer that broke off looks whole: {answer}");
     world.is_well();
 }
 
