@@ -58,15 +58,12 @@ impl Actor for Registry {
                 .to_owned());
         }
         let gates = Arc::new(gate::Gates::new());
-        let query = Arc::new(query::Query {
-            store: store.clone(),
-            clock: clock.clone(),
-            require_patient: settings.search.require_patient,
-        });
+        let query = Arc::new(query::Query { store: store.clone(), clock: clock.clone() });
         Ok(Registry {
             desk: face::Desk {
                 sealer: Sealer::new(secret),
                 page_ttl_seconds: settings.search.page_ttl,
+                require_patient: settings.search.require_patient,
                 identity: identity.clone(),
             },
             register: register::Register {

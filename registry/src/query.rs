@@ -17,8 +17,6 @@ use crate::records::{self, DOCUMENT, LIST, patient_rows_by_identifier};
 pub(crate) struct Query {
     pub(crate) store: Store,
     pub(crate) clock: Clock,
-    /// Whether a question must name a patient, an identifier or an id.
-    pub(crate) require_patient: bool,
 }
 
 /// A question.
@@ -112,9 +110,6 @@ impl Transaction for FindLists {
 
 impl Query {
     async fn answer(&self, trail: Trail, question: Question) -> Result<Audited<Found>, Fault<Findings>> {
-        if self.require_patient && !narrow(&question) {
-            return Err(Fault::Refused(vec![too_broad()]));
-        }
         let scope = self.scope(&question.filter)?;
         let patient = match &scope {
             Scope::Partitions(partitions) if partitions.len() == 1 => partitions.first().cloned(),
@@ -212,23 +207,6 @@ impl Query {
         }
         Ok(Scope::Partitions(partitions))
     }
-}
-
-/// Whether a question names something that an index finds.
-fn narrow(question: &Question) -> bool {
-    let names = |attribute| matches!(attribute, Attribute::Identifier | Attribute::Id);
-    question.only_count
-        || question.count == 0
-        || !question.filter.patients.is_empty()
-        || question.filter.all.iter().any(|clause| !clause.negated && names(clause.attribute))
-}
-
-fn too_broad() -> Finding {
-    Finding::error(
-        Rule::SearchTooBroad,
-        Place::whole(),
-        "the search names neither a patient (patient, patient.identifier) nor an identifier nor an _id; one of them is needed",
-    )
 }
 
 /// `_sort`; the default is the newest date first. One key is served, and a second is said to be ignored.

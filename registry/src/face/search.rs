@@ -25,6 +25,8 @@ const MAX_BACK_BYTES: usize = 240;
 pub(crate) struct Desk {
     pub(crate) sealer: Sealer,
     pub(crate) page_ttl_seconds: u64,
+    /// Whether a question must name a patient, an identifier or an id.
+    pub(crate) require_patient: bool,
     /// Public base of the identity source.
     pub(crate) identity: String,
 }
@@ -78,7 +80,12 @@ impl<'a> Searching<'a> {
             Of::Documents => iti67::read_request(query, form, prefer, &own, &limits),
             Of::Lists => iti66::read_request(query, form, prefer, &own, &limits),
         };
-        read.map_err(Fault::Refused)
+        let search = read.map_err(Fault::Refused)?;
+        if self.desk.require_patient {
+            search::narrow(&search.filter, &search.result)
+                .map_err(|finding| Fault::Refused(vec![finding]))?;
+        }
+        Ok(search)
     }
 
     /// The question behind a link to another page: everything it says is sealed in its token.
