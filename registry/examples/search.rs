@@ -62,6 +62,7 @@ async fn main() {
         clock,
         limits: Limits::default(),
         public_url: None,
+        time_zone: jiff::tz::TimeZone::UTC,
         secret: [7; 32],
         stopping,
     };
