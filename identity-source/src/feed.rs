@@ -211,7 +211,7 @@ impl FeedPatient {
             return Ok(());
         }
         let text = "this Patient was merged into another one; a merge can be neither undone nor redirected by a feed";
-        Err(refused(Rule::BusinessRule, "link", text))
+        Err(refused(Rule::MergeIsFinal, "link", text))
     }
 }
 

@@ -37,7 +37,9 @@ type Served<'a> = LocalBoxFuture<'a, Answer>;
 
 /// What is answered where no line of the table fits.
 pub(crate) fn unrouted(request: &Request, allowed: &[&'static str]) -> Answer {
-    if allowed.is_empty() {
+    let is_unknown_operation = request.path.rsplit('/').next().is_some_and(|name| name.starts_with('$'))
+        && !request.path.ends_with("/$ihe-pix");
+    if allowed.is_empty() || is_unknown_operation {
         let text = format!(
             "there is nothing at this path; this server has Patient, Patient/$ihe-pix and metadata under {}",
             request.base

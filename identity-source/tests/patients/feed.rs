@@ -157,7 +157,7 @@ async fn a_merge_is_not_undone_by_a_feed() {
     assert_eq!(subject.feed(RED, "m94", &merge).await.status, StatusCode::OK);
     assert_eq!(subject.feed(RED, "m94", &merge).await.header("etag"), "W/\"2\"");
     let told = subject.feed(RED, "m94", &patient(RED, "m94", "Mohr", "Maiden")).await;
-    assert_eq!((told.status, told.issue().0.as_str()), (StatusCode::BAD_REQUEST, "business-rule"));
+    assert_eq!((told.status, told.issue().0.as_str()), (StatusCode::CONFLICT, "conflict"));
 }
 
 #[tokio::test]
@@ -214,6 +214,7 @@ async fn patients_cannot_be_posted_or_deleted() {
         (Method::POST, "/Patient".to_owned()),
         (Method::DELETE, format!("/Patient?identifier={RED}%7C1")),
         (Method::PUT, "/Patient/1".to_owned()),
+        (Method::DELETE, "/Patient/1".to_owned()),
     ] {
         let told = subject.request(method.clone(), &path, &[], Some("{}".to_owned())).await;
         assert_eq!(told.status, StatusCode::METHOD_NOT_ALLOWED, "{method} {path}: {}", told.text);

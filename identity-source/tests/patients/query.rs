@@ -256,12 +256,15 @@ async fn what_is_not_there_is_not_found() {
         (format!("/Patient/{id}/_history/x"), StatusCode::NOT_FOUND),
         ("/Patient/a_b".to_owned(), StatusCode::BAD_REQUEST),
         ("/Practitioner/1".to_owned(), StatusCode::NOT_FOUND),
+        ("/Patient/$everything".to_owned(), StatusCode::NOT_FOUND),
         ("/".to_owned(), StatusCode::NOT_FOUND),
     ] {
         let told = subject.get(&path).await;
         assert_eq!(told.status, status, "{path}: {}", told.text);
         assert!(!told.issue().1.is_empty(), "{path}");
     }
+    let told = subject.request(Method::POST, "/Patient/$match", &[], Some("{}".to_owned())).await;
+    assert_eq!((told.status, told.issue().0.as_str()), (StatusCode::NOT_FOUND, "not-supported"));
 }
 
 #[tokio::test]

@@ -113,6 +113,8 @@ pub enum Rule {
     PageInvalid,
     /// A page token that is too old.
     PageExpired,
+    /// A patient that was merged away is fed as if it were not.
+    MergeIsFinal,
     /// A condition that several records meet.
     MultipleMatches,
     /// A version that is not the current one.
@@ -297,6 +299,7 @@ impl Rule {
             }
             Rule::PageInvalid => row("page-invalid", None, 400, "value", "FHIR R4 search"),
             Rule::PageExpired => row("page-expired", None, 410, "expired", "FHIR R4 search"),
+            Rule::MergeIsFinal => row("merge-is-final", None, 409, "conflict", "PIXm 2:3.104"),
             Rule::MultipleMatches => row("multiple-matches", None, 412, "multiple-matches", "FHIR R4 http"),
             Rule::VersionConflict => row("version-conflict", None, 412, "conflict", "FHIR R4 http"),
             Rule::AssigningAuthorityNotFound => {

@@ -123,10 +123,9 @@ impl Codec<ReadHistory> for History {
 /// The id of the path, if it has the form of one.
 fn id(request: &Request) -> Result<String, Fault<Findings>> {
     let id = request.params.get("id").unwrap_or_default();
-    let is_operation = id.starts_with(['$', '_']);
-    if is_operation {
-        let text = "there is no such operation; supported is $ihe-pix";
-        return Err(Fault::Refused(vec![Finding::error(Rule::NotSupported, Place::whole(), text)]));
+    // Operations of a type stand where an id stands.
+    if id.starts_with('$') {
+        return Err(Fault::NotFound);
     }
     let is_id = (1..=64).contains(&id.len())
         && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.'));
