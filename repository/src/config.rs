@@ -243,3 +243,42 @@ pub(crate) const KEYS: &[(&str, &str)] = &[
     ("documents.inline_types", "media types a browser may show; all others are offered for saving"),
     ("documents.settle_wait", "how long a retrieval waits for a submission in doubt to be settled"),
 ];
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value;
+
+    use super::*;
+
+    fn leaves(prefix: &str, value: &Value, keys: &mut Vec<String>) {
+        match value {
+            Value::Object(members) => {
+                for (name, value) in members {
+                    let key = if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") };
+                    leaves(&key, value, keys);
+                }
+            }
+            _ => keys.push(prefix.to_owned()),
+        }
+    }
+
+    #[test]
+    fn every_key_has_its_words_and_none_is_left_over() {
+        let settings = serde_json::to_value(Settings::default()).expect("settings are plain values");
+        let mut keys = Vec::new();
+        leaves("", &settings, &mut keys);
+        let told: Vec<&str> = KEYS.iter().map(|(key, _)| *key).collect();
+        assert_eq!(keys, told);
+    }
+
+    #[test]
+    fn an_empty_public_url_is_the_url() {
+        let settings = RegistrySettings { url: "http://r/fhir/".to_owned(), ..RegistrySettings::default() };
+        assert_eq!(settings.public(), "http://r/fhir");
+        let settings = RegistrySettings { public_url: "https://p/fhir".to_owned(), ..settings };
+        assert_eq!(
+            (settings.public().as_str(), settings.peer().url.as_str()),
+            ("https://p/fhir", "http://r/fhir")
+        );
+    }
+}
