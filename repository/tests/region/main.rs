@@ -8,6 +8,7 @@ use identity_source::IdentitySource;
 use registry::Registry;
 use repository::Repository;
 use serde_json::{Value, json};
+use store::{Options, Store};
 use testkit::{Document, Provide};
 use web::{Peer, PeerAnswer, PeerSettings};
 
@@ -21,8 +22,8 @@ struct Region {
     repository: Running,
     identity: Running,
     settings: repository::Settings,
-    store: store::Store,
-    retired: Vec<Running>,
+    store: Store,
+    directory: tempfile::TempDir,
 }
 
 impl Region {
@@ -37,20 +38,20 @@ impl Region {
         settings.registry.url = format!("{}/fhir", registry.host);
         settings.identity.url = format!("{}/fhir", identity.host);
         settings.identity.public_url = IDENTITY.to_owned();
-        let setup = Setup::new(settings.clone());
-        let store = setup.store.clone();
-        let repository = start_with::<Repository>(setup);
-        Region { registry, repository, identity, settings, store, retired: Vec::new() }
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(&Options::new(directory.path())).unwrap();
+        let repository = repository_on(&store, &settings);
+        Region { registry, repository, identity, settings, store, directory }
     }
 
-    /// Lets another process of the repository go on with what the first has kept.
+    /// Stops the repository, and starts it again on its data directory.
     fn restart_repository(&mut self) {
-        let next = start_with::<Repository>(Setup {
-            clock: actor::Clock::wall(self.store.last_instant()),
-            store: self.store.clone(),
-            ..Setup::new(self.settings.clone())
-        });
-        self.retired.push(std::mem::replace(&mut self.repository, next));
+        let stop = std::mem::replace(&mut self.repository.stop, Box::new(|| {}));
+        stop();
+        // The lock of the directory goes with the last handle of the store.
+        self.store = Store::memory();
+        self.store = Store::open(&Options::new(self.directory.path())).unwrap();
+        self.repository = repository_on(&self.store, &self.settings);
     }
 
     /// Feeds a patient; answers the id.
@@ -75,6 +76,14 @@ impl Region {
         let entries = bundle["entry"].as_array().cloned().unwrap_or_default();
         entries.into_iter().map(|entry| entry["resource"].clone()).collect()
     }
+}
+
+fn repository_on(store: &Store, settings: &repository::Settings) -> Running {
+    start_with::<Repository>(Setup {
+        clock: actor::Clock::wall(store.last_instant()),
+        store: store.clone(),
+        ..Setup::new(settings.clone())
+    })
 }
 
 async fn send(host: &str, method: Method, path: &str, body: &str) -> PeerAnswer {
@@ -216,4 +225,57 @@ async fn a_head_tells_the_length_and_a_wrong_method_those_that_are_there() {
     assert_eq!(metadata["resourceType"], "CapabilityStatement");
     assert_eq!(metadata["rest"][0]["interaction"][0]["code"], "transaction");
     assert_eq!(metadata["rest"][0]["resource"][0]["type"], "Binary");
+}
+
+/// Flips the last bit of every place in the files below where these bytes stand; answers how many there were.
+fn damage(directory: &std::path::Path, wanted: &[u8]) -> usize {
+    let mut hits = 0;
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            hits += damage(&path, wanted);
+            continue;
+        }
+        let mut bytes = std::fs::read(&path).unwrap();
+        let places: Vec<usize> = memchr::memmem::find_iter(&bytes, wanted).collect();
+        for at in &places {
+            bytes[at + wanted.len() - 1] ^= 1;
+        }
+        if !places.is_empty() {
+            let mut file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+            std::io::Write::write_all(&mut file, &bytes).unwrap();
+        }
+        hits += places.len();
+    }
+    hits
+}
+
+#[tokio::test]
+async fn damaged_bytes_are_never_given_out_and_other_documents_are() {
+    let region = Region::start();
+    let id = region.patient("f-1").await;
+    let small = b"small and soon damaged";
+    // Large enough for a file of its own, and for an answer that streams.
+    let mark = b"large and soon damaged";
+    let mut large = vec![b'.'; 20 << 20];
+    large[18 << 20..][..mark.len()].copy_from_slice(mark);
+    let documents = vec![Document::new(small), Document::new(large), Document::new("healthy")];
+    let bundle = Provide::new(&format!("{IDENTITY}/Patient/{id}")).documents(documents).bundle();
+    let locations = locations(&region.provide(&bundle).await);
+    let path =
+        |entry: usize| format!("/documents/{}", &locations[entry].split("/Binary/").nth(1).unwrap()[..32]);
+    assert!(damage(region.directory.path(), small) > 0);
+    assert!(damage(region.directory.path(), mark) > 0);
+
+    let refused = send(&region.repository.host, Method::GET, &path(2), "").await;
+    assert_eq!(refused.status, 503, "{:?}", refused.body);
+    assert_eq!(json(&refused)["issue"][0]["code"], "exception");
+    let settings = PeerSettings { url: region.repository.host.clone(), ..PeerSettings::default() };
+    let cut = Peer::new("test", settings).send(Method::GET, &path(4), &[], Bytes::new()).await;
+    assert!(cut.is_err() || cut.is_ok_and(|answer| answer.status == 503), "never a complete answer");
+    let healthy = send(&region.repository.host, Method::GET, &path(6), "").await;
+    assert_eq!((healthy.status, &healthy.body[..]), (200, &b"healthy"[..]));
+    let metrics = send(&region.repository.admin, Method::GET, "/metrics", "").await;
+    let metrics = String::from_utf8(metrics.body.to_vec()).unwrap();
+    assert!(metrics.contains("docshare_integrity_failures_total 2"), "{metrics}");
 }
