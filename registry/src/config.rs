@@ -52,3 +52,24 @@ pub(crate) const KEYS: &[(&str, &str)] = &[
     ),
     ("search.page_ttl", "For how long the link to a further page of an answer stays valid."),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_key_has_its_words_and_every_word_its_key() {
+        let defaults = serde_json::to_value(Settings::default()).unwrap();
+        let mut keys = Vec::new();
+        for (section, members) in defaults.as_object().unwrap() {
+            keys.extend(members.as_object().unwrap().keys().map(|key| format!("{section}.{key}")));
+        }
+        assert_eq!(keys, KEYS.iter().map(|(key, _)| (*key).to_owned()).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn an_unknown_key_is_refused() {
+        let settings = serde_json::json!({ "search": { "require_patients": true } });
+        assert!(serde_json::from_value::<Settings>(settings).is_err());
+    }
+}

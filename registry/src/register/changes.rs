@@ -45,6 +45,11 @@ pub(super) fn batch(
     let references = references(provided, &changes);
     for mut document in changes.documents {
         resolve(&mut document.entry.carried, &references);
+        for related in &mut document.entry.related {
+            if let Some((_, reference)) = references.iter().find(|(symbol, _)| symbol == related) {
+                related.clone_from(reference);
+            }
+        }
         receipts.written.insert(document.id.clone(), ("DocumentReference", 1));
         let record = DocumentRecord {
             entry: document.entry,
@@ -168,7 +173,7 @@ impl Receipts<'_> {
         let roles = self.provided.roles.iter().enumerate();
         roles
             .map(|(index, role)| match role {
-                Role::Object(symbol) => self.object(index, assigned.get(symbol)),
+                Role::Object(symbol) => self.object(index, symbol, assigned.get(symbol)),
                 Role::Patch(reference) => self.patched(index, reference),
                 Role::Patient => self.receipt(index, "200 OK", self.patient(), None),
                 // Bytes do not come in by this door; a face that let them through gets no location for them.
@@ -183,17 +188,12 @@ impl Receipts<'_> {
         self.provided.patient().reference.clone().unwrap_or_default()
     }
 
-    fn object(&self, index: usize, id: Option<&EntryUuid>) -> EntryReceipt {
+    fn object(&self, index: usize, symbol: &str, id: Option<&EntryUuid>) -> EntryReceipt {
         let id = id.expect("every symbol has been assigned");
         let (kind, version) = self.written.get(id).copied().expect("every object has been written");
-        let updated = self.is_update(id);
-        let status = if updated { "200 OK" } else { "201 Created" };
+        let update = self.provided.submission.folders.iter().any(|f| f.update && f.symbol == symbol);
+        let status = if update { "200 OK" } else { "201 Created" };
         self.receipt(index, status, format!("{kind}/{}/_history/{version}", id.as_str()), Some(version))
-    }
-
-    fn is_update(&self, id: &EntryUuid) -> bool {
-        matches!(self.written.get(id), Some((_, version)) if *version > 1)
-            || self.provided.submission.folders.iter().any(|f| f.update && f.entry_uuid.as_ref() == Some(id))
     }
 
     /// The status change that accompanies a replacement: it is what the replacement did.

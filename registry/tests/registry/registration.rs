@@ -203,3 +203,66 @@ async fn what_was_appended_to_a_document_is_superseded_with_it() {
     let current = world.get("/fhir/DocumentReference?patient=p1&status=current").await;
     assert_eq!(current.body["total"].to_string(), "1");
 }
+
+/// An entry that puts a folder List: with this id in its address, or by its uniqueId alone.
+fn folder_entry(folder: &Folder, address: &str) -> serde_json::Value {
+    let subject = serde_json::json!({ "reference": format!("{IDENTITY}/Patient/p1") });
+    serde_json::json!({
+        "fullUrl": folder.url,
+        "resource": folder.list(testkit::Profile::Comprehensive, &subject),
+        "request": { "method": "PUT", "url": address },
+    })
+}
+
+#[tokio::test]
+async fn a_folder_gains_documents_by_id_and_by_unique_id() {
+    let world = World::new().await;
+    let mut folder = Folder::new("Schwangerschaft", &[]);
+    let first = world.register(&provide("p1", document("first")).folder(folder.clone())).await.expect(200);
+    let id = world.get("/fhir/List?patient=p1&code=folder").await.ids().remove(0);
+    assert_eq!(first.located("List").len(), 2);
+    for (version, address) in [("2", format!("List/{id}")), ("3", "List".to_owned())] {
+        let added = document("more");
+        folder.url = testkit::urn_uuid();
+        folder.members = vec![added.url.clone()];
+        let reply =
+            world.register(&provide("p1", added).entry(folder_entry(&folder, &address))).await.expect(200);
+        let answers = reply.body["entry"].as_array().expect("entries");
+        assert_eq!(answers.last().expect("the folder")["response"]["status"], "200 OK");
+        let grown = world.get(&format!("/fhir/List/{id}")).await.expect(200);
+        assert_eq!(grown.body["meta"]["versionId"], version);
+    }
+    let grown = world.get(&format!("/fhir/List/{id}")).await;
+    assert_eq!(grown.body["entry"].as_array().map(Vec::len), Some(2), "nothing was taken away");
+}
+
+#[tokio::test]
+async fn a_document_of_another_patient_is_not_put_into_a_folder() {
+    let world = World::new().await;
+    let foreign = world.register(&provide("p2", document("x"))).await.expect(200);
+    let foreign = format!("DocumentReference/{}", foreign.located("DocumentReference")[0]);
+    let submission = provide("p1", document("y")).folder(Folder::new("Mappe", &[&foreign]));
+    let reply = world.register(&submission).await.expect(400);
+    assert!(reply.codes().contains(&"XDSPatientIdDoesNotMatch".to_owned()), "{}", reply.body);
+}
+
+#[tokio::test]
+async fn all_problems_of_a_submission_are_told_with_their_places() {
+    let world = World::new().await;
+    let mut entry = document("x");
+    entry.title = "ü".repeat(200);
+    let mut submission = provide("p1", entry);
+    submission.source_id = "urn:oid:not-an-oid".to_owned();
+    let reply = world.register(&submission).await.expect(400);
+    let places: Vec<_> = reply.body["issue"]
+        .as_array()
+        .expect("issues")
+        .iter()
+        .map(|issue| issue["expression"][0].as_str().unwrap_or_default().to_owned())
+        .collect();
+    assert!(
+        places.iter().any(|place| place == "Bundle.entry[1].resource.content[0].attachment.title"),
+        "{places:?}"
+    );
+    assert!(places.iter().any(|place| place.starts_with("Bundle.entry[0].resource.extension")), "{places:?}");
+}
