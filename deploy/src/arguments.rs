@@ -11,9 +11,9 @@ pub(crate) struct Arguments {
     /// Folder of data, configuration and logs
     #[arg(long, value_name = "DIR", default_value = "./docshare-data")]
     pub(crate) dir: PathBuf,
-    /// The actors listen on N+1, N+2, N+3, their admin ports are N+11, N+12, N+13
-    #[arg(long, value_name = "N", default_value_t = 8080, value_parser = clap::value_parser!(u16).range(1..=65_522))]
-    pub(crate) base_port: u16,
+    /// The actors listen on N+1, N+2, N+3, their admin ports are N+11, N+12, N+13 [default: that of the folder, or 8080]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=65_522))]
+    pub(crate) base_port: Option<u16>,
     /// Index of the journals
     #[arg(long, value_enum, default_value = "redb")]
     pub(crate) index: Index,
@@ -64,6 +64,6 @@ mod tests {
     fn the_command_line_is_well_formed() {
         Arguments::command().debug_assert();
         let defaults = Arguments::parse_from(["docshare-region"]);
-        assert_eq!((defaults.base_port, defaults.index), (8080, Index::Redb));
+        assert_eq!((defaults.base_port, defaults.index), (None, Index::Redb));
     }
 }

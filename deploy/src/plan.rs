@@ -7,6 +7,8 @@ use crate::Outcome;
 use crate::arguments::{Arguments, Index};
 use crate::compile;
 
+/// Where the ports begin if nobody says otherwise.
+const BASE: u16 = 8080;
 /// Distance of an admin port from the actor's.
 const ADMIN: u16 = 10;
 
@@ -42,7 +44,23 @@ pub(crate) struct Plan {
     pub(crate) identity: Actor,
     /// The command line, for the lines to try.
     pub(crate) docshare: PathBuf,
+    base: u16,
     index: Index,
+}
+
+/// The file that keeps a folder's ports: the addresses of its documents are made of them.
+const PORTS: &str = "base-port";
+
+/// The ports of this folder: those of its first start, since what is registered names them.
+fn base_port(dir: &Path, asked: Option<u16>) -> Outcome<u16> {
+    let kept = std::fs::read_to_string(dir.join(PORTS)).ok().and_then(|text| text.trim().parse().ok());
+    match (kept, asked) {
+        (Some(kept), Some(asked)) if kept != asked => Err(format!(
+            "the documents in {} are registered under base port {kept}; start without --base-port, or choose another --dir",
+            dir.display()
+        )),
+        (kept, asked) => Ok(kept.or(asked).unwrap_or(BASE)),
+    }
 }
 
 impl Plan {
@@ -51,10 +69,11 @@ impl Plan {
         let dir = std::path::absolute(&arguments.dir)
             .map_err(|error| format!("{}: {error}", arguments.dir.display()))?;
         let beside = compile::own()?.parent().map(Path::to_path_buf).unwrap_or_default();
+        let base = base_port(&dir, arguments.base_port)?;
         let actor = |name, program: &str, number, peers| Actor {
             name,
             program: beside.join(program),
-            port: arguments.base_port + number,
+            port: base + number,
             peers,
         };
         let plan = Plan {
@@ -63,6 +82,7 @@ impl Plan {
             repository: actor("repository", "docshare-repository", 2, &["registry", "identity"]),
             identity: actor("identity", "docshare-identity", 3, &["registry"]),
             docshare: beside.join("docshare"),
+            base,
             index: arguments.index,
         };
         for actor in plan.actors() {
@@ -152,6 +172,8 @@ impl Plan {
             let path = self.config(actor);
             std::fs::write(&path, self.settings(actor)).map_err(|error| failed(&path, error))?;
         }
+        let path = self.dir.join(PORTS);
+        std::fs::write(&path, format!("{}\n", self.base)).map_err(|error| failed(&path, error))?;
         let path = self.cli_config();
         std::fs::write(&path, self.cli_settings()).map_err(|error| failed(&path, error))
     }
@@ -160,4 +182,19 @@ impl Plan {
 /// A path as a TOML string.
 fn quoted(path: &Path) -> String {
     serde_json::Value::String(path.display().to_string()).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_keeps_the_ports_its_documents_are_registered_under() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(base_port(folder.path(), None), Ok(BASE));
+        assert_eq!(base_port(folder.path(), Some(9000)), Ok(9000));
+        std::fs::write(folder.path().join(PORTS), "9000\n").unwrap();
+        assert_eq!(base_port(folder.path(), None), Ok(9000));
+        assert!(base_port(folder.path(), Some(9100)).unwrap_err().contains("9000"));
+    }
 }

@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Read};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// Ports nobody listens on: this one and those the region makes of it.
@@ -19,6 +20,7 @@ fn base_port() -> u16 {
 }
 
 fn region(dir: &Path, base: u16, arguments: &[&str]) -> Command {
+    programs();
     let mut command = Command::new(env!("CARGO_BIN_EXE_docshare-region"));
     command
         .arg("--dir")
@@ -26,6 +28,8 @@ fn region(dir: &Path, base: u16, arguments: &[&str]) -> Command {
         .args(["--base-port", &base.to_string()])
         .args(arguments)
         .stdin(Stdio::null());
+    // They are built already.
+    command.env_remove("CARGO");
     command
 }
 
@@ -62,9 +66,8 @@ fn gone(base: u16) -> bool {
 #[test]
 fn every_step_holds_and_a_second_start_finds_everything_and_adds_nothing() {
     for index in ["redb", "sled"] {
-        let folder = tempfile::tempdir().unwrap();
+        let (folder, base) = (tempfile::tempdir().unwrap(), base_port());
         for start in ["first", "second"] {
-            let base = base_port();
             let output = region(folder.path(), base, &["--exit", "--index", index]).output().unwrap();
             assert!(output.status.success(), "{start} start with {index}:\n{}", told(&output));
             assert!(told(&output).contains(&format!("http://127.0.0.1:{}/fhir", base + 1)));
@@ -103,19 +106,22 @@ fn a_port_that_is_taken_is_named_before_anything_is_started() {
     assert!(!folder.path().join("logs").exists());
 }
 
-/// The actors' programs, built as this test was.
-fn programs() -> PathBuf {
-    let folder = Path::new(env!("CARGO_BIN_EXE_docshare-region")).parent().unwrap().to_path_buf();
-    if let Some(cargo) = std::env::var_os("CARGO") {
-        let mut build = Command::new(cargo);
-        build.args(["build", "--quiet", "-p", "registry", "-p", "repository", "-p", "identity-source"]);
-        build.arg("--target-dir").arg(folder.parent().unwrap());
-        if !cfg!(debug_assertions) {
-            build.arg("--release");
+/// The actors' programs, built as this test was, once.
+fn programs() -> &'static Path {
+    static FOLDER: OnceLock<PathBuf> = OnceLock::new();
+    FOLDER.get_or_init(|| {
+        let folder = Path::new(env!("CARGO_BIN_EXE_docshare-region")).parent().unwrap().to_path_buf();
+        if let Some(cargo) = std::env::var_os("CARGO") {
+            let mut build = Command::new(cargo);
+            build.args(["build", "--quiet", "-p", "registry", "-p", "repository", "-p", "identity-source"]);
+            build.arg("--target-dir").arg(folder.parent().unwrap());
+            if !cfg!(debug_assertions) {
+                build.arg("--release");
+            }
+            assert!(build.status().unwrap().success());
         }
-        assert!(build.status().unwrap().success());
-    }
-    folder
+        folder
+    })
 }
 
 #[test]
