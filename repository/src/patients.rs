@@ -103,7 +103,10 @@ impl Patients {
         let Some(reference) = patient.reference.as_deref() else {
             return patient.identifier.clone().map_or(Named::Not, Named::By);
         };
-        if entry == Some(reference) {
+        // A relative reference is one to an entry whose fullUrl ends with it.
+        let relative = reference.starts_with("Patient/")
+            && entry.is_some_and(|url| url.strip_suffix(reference).is_some_and(|base| base.ends_with('/')));
+        if relative || entry == Some(reference) {
             return Named::Entry;
         }
         let ours = [self.public.as_str(), self.peer.url()]
@@ -377,6 +380,10 @@ mod tests {
             assert_eq!(named(reference), Named::Id("p1".to_owned()), "{reference}");
         }
         assert_eq!(named("urn:uuid:0"), Named::Entry);
+        let relative = Patient { reference: Some("Patient/p1".to_owned()), ..Patient::default() };
+        let named = |entry| patients().named(&relative, Some(entry));
+        assert_eq!(named("http://other.example/fhir/Patient/p1"), Named::Entry);
+        assert_eq!(named("http://other.example/fhir/Patient/p11"), Named::Id("p1".to_owned()));
     }
 
     #[test]

@@ -52,13 +52,15 @@ impl Codec<Retrieve> for Raw<'_> {
 
 /// What a request asks for, whatever type it accepts.
 pub(crate) fn question(request: &Request) -> Question {
+    let head = request.method == http::Method::HEAD;
     Question {
         id: request.params.get("id").unwrap_or_default().to_owned(),
         accept: None,
         none_match: face::text(request, header::IF_NONE_MATCH),
-        range: face::text(request, header::RANGE),
+        // Ranges are defined for GET alone.
+        range: if head { None } else { face::text(request, header::RANGE) },
         if_range: face::text(request, header::IF_RANGE),
-        head: request.method == http::Method::HEAD,
+        head,
     }
 }
 
