@@ -30,9 +30,9 @@ pub(super) fn fill(bundle: &Value, patient: &Person) -> Value {
             text.clone_from(&patient.reference);
         }
     });
-    if let Some(entries) = bundle["entry"].as_array_mut() {
-        for entry in entries {
-            refresh(&mut entry["resource"]);
+    for entry in bundle.get_mut("entry").and_then(Value::as_array_mut).into_iter().flatten() {
+        if let Some(resource) = entry.get_mut("resource") {
+            refresh(resource);
         }
     }
     bundle
@@ -40,7 +40,7 @@ pub(super) fn fill(bundle: &Value, patient: &Person) -> Value {
 
 /// Says of every document and list that it is about this patient.
 pub(super) fn about(bundle: &mut Value, patient: &Person) {
-    for entry in bundle["entry"].as_array_mut().into_iter().flatten() {
+    for entry in bundle.get_mut("entry").and_then(Value::as_array_mut).into_iter().flatten() {
         let resource = &mut entry["resource"];
         if ["DocumentReference", "List"].contains(&text(&resource["resourceType"]).as_str())
             && !resource["subject"].is_null()
@@ -67,7 +67,8 @@ fn refresh(resource: &mut Value) {
     if let Some(value) = resource.pointer_mut("/masterIdentifier/value") {
         renew(value);
     }
-    for identifier in resource["identifier"].as_array_mut().into_iter().flatten() {
+    let identifiers = resource.get_mut("identifier").and_then(Value::as_array_mut);
+    for identifier in identifiers.into_iter().flatten() {
         if let Some(value) = identifier.get_mut("value") {
             renew(value);
         }

@@ -114,14 +114,16 @@ fn variables(world: &World, value: &Value) -> Value {
             *text = format!("{before}{}{after}", variable(world, name));
         }
     });
-    for entry in value["entry"].as_array_mut().into_iter().flatten() {
+    for entry in value.get_mut("entry").and_then(Value::as_array_mut).into_iter().flatten() {
         let resource = &mut entry["resource"];
         let own = resource["resourceType"] == "DocumentReference";
         if own && resource["identifier"].is_object() {
             resource["identifier"] = json!([resource["identifier"]]);
         }
-        for contained in resource["contained"].as_array_mut().into_iter().flatten() {
-            for name in contained["name"].as_array_mut().into_iter().flatten() {
+        let contained = resource.get_mut("contained").and_then(Value::as_array_mut);
+        for contained in contained.into_iter().flatten() {
+            let names = contained.get_mut("name").and_then(Value::as_array_mut);
+            for name in names.into_iter().flatten() {
                 if name["given"].is_string() {
                     name["given"] = json!([name["given"]]);
                 }

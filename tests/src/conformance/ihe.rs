@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::accept::{accepted, entries_of};
 use super::fill::{about, each_string, fill, read};
@@ -52,29 +52,35 @@ async fn example(world: &World, path: &Path) -> Result<()> {
         }
         None => about(&mut bundle, &world.p1),
     }
-    let target = "DocumentReference/ex-documentreference";
-    let replaced = if bundle.to_string().contains(target) {
-        let original = world.stored(world.b65()).await.context("an original to be replaced")?;
+    let related = related(&bundle);
+    let mut original = None;
+    if let Some((_, target)) = &related {
+        let stored = world.stored(world.b65()).await.context("an original to be related to")?;
         each_string(&mut bundle, &mut |text| {
             if text == target {
-                *text = format!("DocumentReference/{}", original.id);
+                *text = format!("DocumentReference/{}", stored.id);
             }
         });
-        Some(original)
-    } else {
-        None
-    };
+        original = Some(stored);
+    }
     if own.is_some() {
         patient = person_of(world).await?;
     }
     accepted(world, &bundle, &patient).await?;
-    if let Some(original) = replaced {
-        ensure!(
-            world.reference(&original.id).await?["status"] == "superseded",
-            "the replaced document is superseded"
-        );
+    if let (Some(original), Some((code, _))) = (original, related) {
+        let wanted = if code == "replaces" { "superseded" } else { "current" };
+        let status = text(&world.reference(&original.id).await?["status"]);
+        ensure!(status == wanted, "the related document is {wanted}, got {status}");
     }
     Ok(())
+}
+
+/// Code and target of the relation in an example, to a document the server does not know.
+fn related(bundle: &Value) -> Option<(String, String)> {
+    entries_of(bundle).iter().find_map(|entry| {
+        let relation = &entry["resource"]["relatesTo"][0];
+        relation.is_object().then(|| (text(&relation["code"]), text(&relation["target"]["reference"])))
+    })
 }
 
 /// P1 as the identity source gives it now: an entry of a bundle may have revised it.

@@ -259,7 +259,7 @@ async fn every_parameter_finds_and_excludes(world: &World) -> Result<()> {
         ("creation=ge2020-02-01".into(), "creation=lt2020-02-01".into()),
         ("creation=2020-02".into(), "creation=2020-03".into()),
         ("date=2020-02-02".into(), "date=gt2020-02-02".into()),
-        ("period=2020-01-31".into(), "period=2020-02-03".into()),
+        ("period=ge2020-01-31".into(), "period=lt2020-01-30".into()),
         ("setting=http://snomed.info/sct%7C408467006".into(), "setting=408467007".into()),
         ("facility=82242000".into(), "facility=82242001".into()),
         ("format=urn:ihe:iti:xds-sd:text:2008".into(), "format=urn:ihe:iti:xds-sd:pdf:2008".into()),

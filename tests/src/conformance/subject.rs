@@ -50,7 +50,7 @@ impl Subject {
         let plan = Plan {
             index: index.to_owned(),
             log_level: "info".into(),
-            extra: "[server.limits]\nheader_timeout_seconds = 2\n".into(),
+            extra: "[server.limits]\nheader_timeout = \"2s\"\n".into(),
         };
         let region = Region::start(&plan)?;
         let mut subject = Subject::elsewhere(

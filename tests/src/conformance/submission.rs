@@ -160,11 +160,12 @@ async fn sha1_collision(world: &World) -> Result<()> {
     let first =
         world.stored(world.b65().only(Document::new(&a).content_type("application/octet-stream"))).await?;
     let second = Document::new(&b).content_type("application/octet-stream").unique_id(&first.unique_id);
-    let bundle = world.b65().only(second).bundle();
-    world
-        .refuses(&bundle, &[409], &["conflict"], &["XDSNonIdenticalHash"])
-        .await
+    let before = world.census().await?;
+    let answer = world.provide(&world.b65().only(second).bundle()).await?;
+    answer
+        .refused_with(&[409], &["conflict"], &["XDSNonIdenticalHash"])
         .context("equal SHA-1, other bytes")?;
+    ensure!(world.census().await? == before, "nothing is stored");
     let document = world.wire.get(&first.url).await?;
     ensure!(document.body[..] == a[..], "the first file is still what is returned");
     Ok(())
