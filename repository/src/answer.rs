@@ -103,12 +103,13 @@ pub(crate) fn entries_of_blobs<'a>(
     attempt.slots.iter().filter_map(bytes).collect()
 }
 
-/// The registry's receipt of each place: it is sent the objects, in their order, and answers for each of them.
+/// The registry's receipt of each place: it is sent the objects and the status changes, in their order, and answers for
+/// each of them.
 fn theirs<'a>(slots: &[Slot], receipts: &'a [EntryReceipt]) -> Vec<Option<&'a EntryReceipt>> {
     let mut receipts = receipts.iter();
     let mut receipt = |slot: &Slot| match slot {
-        Slot::Object { .. } => receipts.next(),
-        Slot::Patch { .. } | Slot::Bytes { .. } | Slot::Patient { .. } => None,
+        Slot::Object { .. } | Slot::Patch { .. } => receipts.next(),
+        Slot::Bytes { .. } | Slot::Patient { .. } => None,
     };
     slots.iter().map(&mut receipt).collect()
 }
@@ -157,6 +158,11 @@ mod tests {
         }
     }
 
+    fn receipts() -> [EntryReceipt; 3] {
+        ["List/l/_history/1", "DocumentReference/old/_history/2", "DocumentReference/d/_history/1"]
+            .map(receipt)
+    }
+
     fn attempt() -> Attempt {
         let object = |symbol: &str| Slot::Object { symbol: symbol.to_owned() };
         Attempt {
@@ -175,7 +181,7 @@ mod tests {
 
     #[test]
     fn the_answer_has_an_entry_for_each_of_the_source_in_its_order() {
-        let receipts = [receipt("List/l/_history/1"), receipt("DocumentReference/d/_history/1")];
+        let receipts = receipts();
         let answer = compose(&attempt(), &receipts, "http://registry/fhir");
         let told = fhir::iti65::read_response(answer.as_bytes()).expect("it is a transaction-response");
         let locations: Vec<&str> = told.iter().map(|receipt| receipt.location.as_str()).collect();
@@ -184,7 +190,7 @@ mod tests {
             [
                 "http://repository/fhir/Binary/b0/_history/1",
                 "http://registry/fhir/List/l/_history/1",
-                "http://registry/fhir/DocumentReference/old",
+                "http://registry/fhir/DocumentReference/old/_history/2",
                 "http://registry/fhir/DocumentReference/d/_history/1",
             ]
         );
@@ -192,7 +198,7 @@ mod tests {
 
     #[test]
     fn a_blob_knows_the_document_reference_it_belongs_to() {
-        let receipts = [receipt("List/l/_history/1"), receipt("DocumentReference/d/_history/1")];
+        let receipts = receipts();
         assert_eq!(entries_of_blobs(&attempt(), &receipts)["b0"], "d");
     }
 }
