@@ -39,7 +39,7 @@ pub fn of_problem(issue: &str, code: &str, text: &str, id: &str) -> Vec<u8> {
 /// The issues of findings, worst first: for an outcome inside another resource.
 pub(crate) fn issues(findings: &[Finding]) -> Vec<Value> {
     let sorted = worst_first(findings);
-    let mut issues: Vec<Value> = sorted.iter().take(MOST).map(|finding| of_finding(finding)).collect();
+    let mut issues: Vec<Value> = sorted.iter().take(MOST).map(of_finding).collect();
     if sorted.len() > MOST {
         let text = format!("{} further problems are not listed.", sorted.len() - MOST);
         issues.push(json!({

@@ -3,13 +3,12 @@
 use serde_json::Value;
 use xds::{Association, AssociationType, EntryUuid, Finding, Findings, ObjectRef, Place, Rule, Submission};
 
-use super::request::{Door, Entry, Kind};
+use super::request::{Entry, Kind};
 use crate::element::{identifier, items, text};
 
-/// The entries, and where they came in.
+/// The entries of a Bundle, to which its references lead.
 pub(super) struct Links<'a> {
     pub(super) entries: &'a [Entry<'a>],
-    pub(super) door: Door,
 }
 
 impl Links<'_> {
@@ -49,9 +48,9 @@ impl Links<'_> {
     fn target(&self, item: &Value, kind: Kind) -> Option<ObjectRef> {
         if let Some(reference) = text(item, "reference") {
             if let Some(entry) = self.entry(reference) {
-                let fits = match (kind, entry.kind) {
-                    (_, Kind::Document) => true,
-                    (Kind::SubmissionSet, Kind::Folder { .. }) => true,
+                let fits = match entry.kind {
+                    Kind::Document => true,
+                    Kind::Folder { .. } => kind == Kind::SubmissionSet,
                     _ => false,
                 };
                 return fits.then(|| ObjectRef::Symbol(entry.symbol.to_owned()));
@@ -135,7 +134,7 @@ impl Links<'_> {
             .iter()
             .any(|known| known.kind == AssociationType::HasMember && known.source == source);
         let faulty = findings.iter().any(|finding| finding.rule == Rule::UnresolvedReference);
-        if !any && !faulty && self.door == Door::Repository || (!any && !faulty && self.entries.len() == 1) {
+        if !any && !faulty {
             let text =
                 "The submission has no member: no DocumentReference, no Folder, no registered document.";
             findings.push(Finding::error(Rule::MetadataRequired, Place::at("Bundle.entry"), text));

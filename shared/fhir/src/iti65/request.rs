@@ -39,7 +39,16 @@ const PROFILES: &[(&str, Profile)] = &[
 /// Reads a Bundle: checks its shape and its profile, verifies declared hash and size against the measured ones (Repository door).
 /// Answers all problems.
 pub fn read_request(bundle: Value, measured: &[Measured], door: Door) -> Result<Provided, Findings> {
-    let mut findings = schema::check(&bundle, &Place::at("Bundle"));
+    let mut bundle = bundle;
+    let root = Place::at("Bundle");
+    let mut findings = schema::check(&bundle, &root);
+    if !findings.is_empty() {
+        let mended = schema::mend(&mut bundle, &root);
+        if !mended.is_empty() {
+            findings = schema::check(&bundle, &root);
+            findings.extend(mended);
+        }
+    }
     let read = read(bundle, measured, door, &mut findings);
     if door == Door::Repository {
         for finding in &mut findings {
@@ -109,7 +118,7 @@ fn read(mut bundle: Value, measured: &[Measured], door: Door, findings: &mut Fin
     refuse_doubles(&entries, findings);
     let mut submission = objects(&entries, profile, findings)?;
     agree_on_patient(&mut submission, findings);
-    let links = Links { entries: &entries, door };
+    let links = Links { entries: &entries };
     links.follow(&mut submission, findings);
     patch::check(&entries, &submission, findings);
     let documents = attach(&entries, &mut submission, measured, door, findings);
@@ -125,7 +134,11 @@ fn read(mut bundle: Value, measured: &[Measured], door: Door, findings: &mut Fin
 
 /// Leaves out what follows from a fault of shape: findings at or below its place.
 fn drop_repeated(findings: &mut Findings, shape: usize) {
-    let shapes: Vec<String> = findings[..shape].iter().map(|finding| finding.at.path.clone()).collect();
+    let shapes: Vec<String> = findings[..shape]
+        .iter()
+        .filter(|finding| finding.severity == Severity::Error)
+        .map(|finding| finding.at.path.clone())
+        .collect();
     let mut index = 0;
     findings.retain(|finding| {
         index += 1;
@@ -164,8 +177,12 @@ fn classify<'a>(sent: &'a [Value], symbols: &'a [String], findings: &mut Finding
         let request = entry.get("request").unwrap_or(&Value::Null);
         let (method, url) = (text(request, "method"), text(request, "url").unwrap_or_default());
         let resource = entry.get("resource").unwrap_or(&Value::Null);
-        match kind_of(resource, method, url, symbol, request) {
-            Ok(kind) => entries.push(Entry { index, kind, symbol, resource, url }),
+        match kind_of(resource, method, request) {
+            Ok(kind) => {
+                let entry = Entry { index, kind, symbol, resource, url };
+                check_url(&entry, method, findings);
+                entries.push(entry);
+            }
             Err((rule, member, text)) => {
                 let place = Place::at(format!("Bundle.entry[{index}].{member}"));
                 findings.push(Finding::error(rule, place, text));
@@ -178,13 +195,7 @@ fn classify<'a>(sent: &'a [Value], symbols: &'a [String], findings: &mut Finding
 type Unfit = (Rule, &'static str, String);
 
 /// What an entry is; a Bundle of ITI-65 is closed, so anything else is refused.
-fn kind_of(
-    resource: &Value,
-    method: Option<&str>,
-    url: &str,
-    symbol: &str,
-    request: &Value,
-) -> Result<Kind, Unfit> {
+fn kind_of(resource: &Value, method: Option<&str>, request: &Value) -> Result<Kind, Unfit> {
     let Some(method) = method else {
         return Err((Rule::Required, "request.method", "The entry names no request.method.".to_owned()));
     };
@@ -224,13 +235,18 @@ fn kind_of(
             return Err((Rule::BusinessRule, "request", text));
         }
     };
-    // Some sources repeat the fullUrl where the type belongs.
-    let created = matches!(method, "POST") && url != kind && url != symbol;
-    if created && kind != "Patient" {
-        let text = format!("request.url of a POST is the type, {kind}; the server gives the id.");
-        return Err((Rule::Value, "request.url", text));
-    }
     Ok(found)
+}
+
+/// The url of a POST is the type; some sources repeat the fullUrl there.
+fn check_url(entry: &Entry<'_>, method: Option<&str>, findings: &mut Findings) {
+    let kind = text(entry.resource, "resourceType").unwrap_or_default();
+    if method == Some("POST") && entry.url != kind && entry.url != entry.symbol && entry.kind != Kind::Patient
+    {
+        let place = Place::at(format!("Bundle.entry[{}].request.url", entry.index));
+        let text = format!("request.url of a POST is the type, {kind}; the server gives the id.");
+        findings.push(Finding::error(Rule::Value, place, text));
+    }
 }
 
 fn refuse_doubles(entries: &[Entry<'_>], findings: &mut Findings) {
