@@ -32,6 +32,10 @@ pub(crate) struct Column {
     pub(crate) shown: bool,
 }
 
+/// Columns whose words are copied or compared, and therefore never broken into lines.
+const NARROW: &[&str] =
+    &["id", "date", "creation", "birthDate", "size", "status", "active", "members", "replayed"];
+
 /// A column that a table shows.
 pub(crate) const fn shown(name: &'static str) -> Column {
     Column { name, shown: true }
@@ -200,6 +204,13 @@ impl Listing<'_> {
             table.set_header(self.names.iter().map(|name| name.to_uppercase()));
         }
         table.add_rows(&self.table);
+        for (number, name) in self.names.iter().enumerate() {
+            if NARROW.contains(&name.as_str())
+                && let Some(column) = table.column_mut(number)
+            {
+                column.set_constraint(comfy_table::ColumnConstraint::ContentWidth);
+            }
+        }
         let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
         format!("{}\n", lines.join("\n"))
     }

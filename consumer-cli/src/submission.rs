@@ -53,7 +53,7 @@ const COLUMNS: &[Column] = &[
     shown("title"),
     shown("members"),
     hidden("sourceId"),
-    shown("uniqueId"),
+    hidden("uniqueId"),
     hidden("status"),
     hidden("items"),
 ];
