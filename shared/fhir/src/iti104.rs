@@ -189,4 +189,22 @@ mod tests {
         let feed = read_request(&query, body("urn:oid:1.2", "B"), OWN).expect("its id is in the body");
         assert_eq!(feed.patient.identifiers, [identifier("urn:oid:1.2", "B")]);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_identifier_survives_the_trip_through_a_path(
+            system in "[a-zA-Z:/.|,$\\\\&=+%# ]{0,20}[a-z]",
+            value in "\\PC{0,20}[a-z|,]",
+        ) {
+            let given = identifier(&system, &value);
+            let path = write_path(&given);
+            let query = path.strip_prefix("/Patient?").expect("begins with the type");
+            proptest::prop_assert_eq!(read_condition(query), Ok(given));
+        }
+
+        #[test]
+        fn no_query_makes_the_reader_fall(query in "\\PC{0,60}") {
+            let _ = read_condition(&query);
+        }
+    }
 }

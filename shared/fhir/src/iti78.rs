@@ -345,4 +345,11 @@ mod tests {
         assert_eq!(refused("family:phonetic=x", None), Rule::UnsupportedModifier);
         assert_eq!(refused("_sort=shoe-size", None), Rule::NotSupported);
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_search_makes_the_reader_fall(query in "[a-z_:.=&|,\\\\%0-9-]{0,80}") {
+            let _ = read_request(&query, None, None, &LIMITS);
+        }
+    }
 }

@@ -188,6 +188,7 @@ impl Rule {
         Rule::UnsupportedModifier,
         Rule::PageInvalid,
         Rule::PageExpired,
+        Rule::MergeIsFinal,
         Rule::MultipleMatches,
         Rule::VersionConflict,
         Rule::AssigningAuthorityNotFound,
