@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
+use bytes::Bytes;
 use store::{Batch, Error, Put, Reach, Store};
 
 use crate::documents::files_under;
@@ -35,14 +36,17 @@ impl Sample {
             (bytes.iter().rposition(|byte| *byte != 0).unwrap() + 1).next_multiple_of(8)
         };
         let record = |id: &str| Put { facts: vec![term("code", "", "x", Reach::Global)], ..put(id, 1) };
-        home.store.apply(batch([record("a")])).await.unwrap();
-        home.store.apply(batch([record("b")])).await.unwrap();
+        // Ends in something that is not zero, so that the end can be seen.
+        let audited =
+            |puts: &[Put]| Batch { audit: vec![Bytes::from_static(b"done")], ..batch(puts.iter().cloned()) };
+        home.store.apply(audited(&[record("a")])).await.unwrap();
+        home.store.apply(audited(&[record("b")])).await.unwrap();
         let mut ends = vec![end(&path)];
-        home.store.apply(batch([record("c")])).await.unwrap();
+        home.store.apply(audited(&[record("c")])).await.unwrap();
         ends.push(end(&path));
         let document = kept(&home.store, &content(50, 1)).await;
         ends.push(end(&path));
-        home.store.apply(batch([record("d")])).await.unwrap();
+        home.store.apply(audited(&[record("d")])).await.unwrap();
         ends.push(end(&path));
         let bytes = std::fs::read(&path).unwrap();
         drop(home.store);
