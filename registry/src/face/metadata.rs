@@ -3,11 +3,10 @@
 use bytes::Bytes;
 use fhir::capability::{self, Capability, SearchParameter};
 use fhir::negotiate;
-use fhir::search::{Kind, Parameter};
+use fhir::search::{Kind, PATIENT_PARAMETERS, Parameter};
 use fhir::{iti66, iti67};
 use http::{HeaderValue, StatusCode, header};
 use web::{Answer, Request};
-use xds::Attribute;
 
 use super::{fhir as table, refusal};
 use crate::Registry;
@@ -34,8 +33,11 @@ pub(super) fn answer(registry: &Registry, request: &Request) -> Answer {
 }
 
 fn statement(base: &str) -> Capability {
+    let patients = |resource| PATIENT_PARAMETERS.iter().map(move |p| parameter(resource, p));
     let documents = iti67::PARAMETERS.iter().map(|p| parameter("DocumentReference", p));
     let lists = iti66::PARAMETERS.iter().map(|p| parameter("List", p));
+    let documents = patients("DocumentReference").chain(documents);
+    let lists = patients("List").chain(lists);
     Capability {
         title: "docshare registry".to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -74,7 +76,7 @@ const PROFILES: &[(&str, &str)] = &[
     ("List", "https://profiles.ihe.net/ITI/MHD/StructureDefinition/IHE.MHD.Comprehensive.Folder"),
 ];
 
-fn parameter(resource: &'static str, parameter: &Parameter<Attribute>) -> SearchParameter {
+fn parameter<A>(resource: &'static str, parameter: &Parameter<A>) -> SearchParameter {
     let kind = match parameter.kind {
         Kind::Token => "token",
         Kind::Date => "date",

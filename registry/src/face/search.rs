@@ -80,7 +80,13 @@ impl<'a> Searching<'a> {
             Of::Documents => iti67::read_request(query, form, prefer, &own, &limits),
             Of::Lists => iti66::read_request(query, form, prefer, &own, &limits),
         };
-        let search = read.map_err(Fault::Refused)?;
+        let mut search = read.map_err(Fault::Refused)?;
+        // Resources are given whole: what would shorten them is not among what was honoured.
+        search.honoured.retain(|(name, value)| match name.as_str() {
+            "_elements" => false,
+            "_summary" => matches!(value.as_str(), "count" | "false"),
+            _ => true,
+        });
         if self.desk.require_patient {
             search::narrow(&search.filter, &search.result)
                 .map_err(|finding| Fault::Refused(vec![finding]))?;

@@ -1,6 +1,8 @@
 //! Searches, reads and history: what a consumer sees.
 
-use crate::world::{IDENTITY, MRN, World, document, provide};
+use actor::{Clock, Setup};
+
+use crate::world::{IDENTITY, MRN, World, document, provide, settings};
 use testkit::{Document, Provide};
 
 async fn ids(world: &World, query: &str) -> Vec<String> {
@@ -318,4 +320,21 @@ async fn metadata_claims_what_the_table_routes() {
     let codes: Vec<_> =
         documents["interaction"].as_array().expect("interactions").iter().map(|i| &i["code"]).collect();
     assert_eq!(codes, ["search-type", "read", "history-instance", "vread"]);
+}
+
+#[tokio::test]
+async fn a_page_link_is_valid_for_an_hour() {
+    let start = 1_700_000_000_000_000;
+    let clock = Clock::fake(start);
+    let world = World::over(Setup { clock: clock.clone(), ..Setup::new(settings()) });
+    world.feed("p1", 1, "one", true).await.expect(201);
+    for day in 1..=2 {
+        world.register(&provide("p1", dated(day))).await.expect(200);
+    }
+    let page = world.get("/fhir/DocumentReference?patient=p1&_count=1").await.expect(200);
+    let next = page.link("next").expect("a second page");
+    clock.set(start + 3_599_000_000);
+    assert_eq!(world.get(&next).await.expect(200).ids().len(), 1);
+    clock.set(start + 3_601_000_000);
+    world.get(&next).await.expect(410);
 }

@@ -1,6 +1,8 @@
 //! The fenced settle: what a repository that coordinates submissions relies on.
 
-use crate::world::{World, document, provide};
+use actor::Setup;
+
+use crate::world::{World, document, provide, settings};
 
 const DIGEST: &str = "00000000000000000000000000000000000000000000000000000000000000aa";
 const OTHER: &str = "00000000000000000000000000000000000000000000000000000000000000bb";
@@ -51,4 +53,23 @@ async fn key_attempt_and_digest_belong_together() {
     world.send(request.json(&submission.bundle())).await.expect(400);
     world.register_as(&submission, "k", 0, DIGEST).await.expect(400);
     world.register_as(&submission, "k", 1, "short").await.expect(400);
+}
+
+#[tokio::test]
+async fn answers_and_fences_are_in_the_store_alone() {
+    let setup = Setup::new(settings());
+    let again = Setup { store: setup.store.clone(), ..Setup::new(settings()) };
+    let before = World::over(setup);
+    before.feed("p1", 1, "one", true).await.expect(201);
+    let (key, given_up) = (testkit::urn_oid(), testkit::urn_oid());
+    let submission = provide("p1", document("x")).unique_id(&key);
+    let late = provide("p1", document("y")).unique_id(&given_up);
+    let first = before.register_as(&submission, &key, 1, DIGEST).await.expect(200);
+    before.settle(&given_up, 4).await.expect(200);
+    // The first one stays: stopping it would close the store. The second knows nothing but what is stored.
+    let after = World::over(again);
+    let replayed = after.register_as(&submission, &key, 2, DIGEST).await.expect(200);
+    assert_eq!(replayed.body, first.body);
+    after.register_as(&late, &given_up, 4, DIGEST).await.expect(409);
+    after.register_as(&late, &given_up, 5, DIGEST).await.expect(200);
 }

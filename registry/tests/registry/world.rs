@@ -1,6 +1,6 @@
 //! A registry inside the test, spoken to over HTTP, with two patients that it has been fed.
 
-use actor::Running;
+use actor::{Running, Setup};
 use registry::{Identity, Registry, Settings};
 use reqwest::{Method, RequestBuilder, Response};
 use serde_json::{Value, json};
@@ -79,16 +79,21 @@ impl Reply {
 impl World {
     /// A registry that knows the patients `p1` (identifier `MRN|one`) and `p2` (`MRN|two`).
     pub(crate) async fn new() -> World {
-        World::with(Settings { identity: Identity { url: IDENTITY.to_owned() }, ..Settings::default() }).await
+        World::with(settings()).await
     }
 
     pub(crate) async fn with(settings: Settings) -> World {
-        let running = actor::start::<Registry>(settings);
-        let host = running.host.clone();
-        let world = World { _running: running, host, client: reqwest::Client::new() };
+        let world = World::over(Setup::new(settings));
         world.feed("p1", 1, "one", true).await.expect(201);
         world.feed("p2", 1, "two", true).await.expect(201);
         world
+    }
+
+    /// A registry over a store and a clock of the test's choice; nobody is fed.
+    pub(crate) fn over(setup: Setup<Settings>) -> World {
+        let running = actor::start_with::<Registry>(setup);
+        let host = running.host.clone();
+        World { _running: running, host, client: reqwest::Client::new() }
     }
 
     pub(crate) async fn send(&self, request: RequestBuilder) -> Reply {
@@ -148,6 +153,11 @@ impl World {
         self.send(self.request(Method::POST, "/settle").json(&json!({ "key": key, "attempt": attempt })))
             .await
     }
+}
+
+/// The settings of these tests.
+pub(crate) fn settings() -> Settings {
+    Settings { identity: Identity { url: IDENTITY.to_owned() }, ..Settings::default() }
 }
 
 /// A document whose bytes are elsewhere.
