@@ -3,9 +3,11 @@
 use std::time::{Duration, Instant};
 
 use crate::world::{BASE, Step, World, outcome};
-use futures_util::future::join_all;
+use bytes::Bytes;
+use futures_util::future::{LocalBoxFuture, join_all};
 use serde_json::json;
 use testkit::{Document, Provide};
+use web::{Body, BodySource};
 
 #[tokio::test]
 async fn a_submission_is_registered_and_its_bytes_are_given_back() {
@@ -311,5 +313,89 @@ async fn what_is_no_submission_is_refused_with_its_status() {
         assert_eq!(reply.status, status, "{reply:?}");
         assert_eq!(reply.json()["resourceType"], "OperationOutcome");
     }
+    assert_eq!(world.documents(), 0);
+}
+
+#[tokio::test]
+async fn a_fhir_document_is_kept_as_it_came_and_measured_here() {
+    let world = World::new().await;
+    let url = testkit::urn_uuid();
+    let composition = json!({
+        "resourceType": "Composition", "status": "final", "title": "Kurzarztbrief", "date": "2026-02-01",
+        "type": { "coding": [{ "system": "http://loinc.org", "code": "60591-5" }] },
+        "subject": { "reference": world.patient() }, "author": [{ "display": "Dr. Huber" }]
+    });
+    let fhir_document = json!({
+        "resourceType": "Bundle", "type": "document", "timestamp": "2026-02-01T10:00:00Z",
+        "identifier": { "system": "urn:ietf:rfc:3986", "value": testkit::urn_uuid() },
+        "entry": [{ "fullUrl": testkit::urn_uuid(), "resource": composition }]
+    });
+    let entry = json!({
+        "fullUrl": url, "resource": fhir_document, "request": { "method": "POST", "url": "Bundle" }
+    });
+    let document = Document::new("").content_type("application/fhir+json").unmeasured().elsewhere(&url);
+    let reply = world.provide(&Provide::new(&world.patient()).only(document).entry(entry).bundle()).await;
+    assert_eq!(reply.status, 200, "{reply:?}");
+    let path = reply.document(2);
+    let given = world.get(&path, &[("accept", "application/fhir+json")]).await;
+    assert_eq!(given.header("content-type"), Some("application/fhir+json"));
+    assert_eq!(given.json(), fhir_document, "the document itself, not a Binary around it");
+    let state = world.registry.state.lock().unwrap();
+    let (_, _, _, registered) = state.committed.values().next().unwrap();
+    let attachment = &registered["entry"][1]["resource"]["content"][0]["attachment"];
+    assert_eq!(attachment["size"], given.bytes().len());
+    assert!(attachment["hash"].is_string());
+}
+
+#[tokio::test]
+async fn a_patient_that_comes_along_is_refused_where_that_is_wanted() {
+    let world = World::with(store::Store::memory(), |settings| {
+        settings.submission.patient_entries = repository::PatientEntries::Refuse;
+    })
+    .await;
+    let url = testkit::urn_uuid();
+    let patient = json!({
+        "fullUrl": url,
+        "resource": testkit::patient("urn:oid:1.9", "new", "Huber", "Maria"),
+        "request": { "method": "POST", "url": "Patient" }
+    });
+    let bundle = Provide::new(&url).entry(patient).bundle();
+    let reply = world.provide(&bundle).await;
+    assert_eq!(reply.status, 400, "{reply:?}");
+    assert_eq!(reply.json()["issue"][0]["details"]["coding"][0]["code"], "XDSUnknownPatientId");
+    world.identity.knows("p9", "urn:oid:1.9", "new");
+    assert_eq!(world.provide(&bundle).await.status, 200, "one that is known already is no news");
+}
+
+/// A body that says how long it is and must not be read.
+struct Unread;
+
+impl BodySource for Unread {
+    fn next(&mut self) -> LocalBoxFuture<'_, Option<Result<Bytes, web::Error>>> {
+        panic!("not a byte of the body is read")
+    }
+    fn declared(&self) -> Option<u64> {
+        Some(1 << 40)
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_says_it_is_too_large_is_refused_before_it_is_read() {
+    let world = World::new().await;
+    let json = [("content-type", "application/fhir+json")];
+    let reply = world.ask_with("POST", "/fhir", &json, Body::new(Unread)).await;
+    assert_eq!(reply.status, 413, "{reply:?}");
+    let told = reply.json();
+    assert_eq!(told["issue"][0]["code"], "too-long");
+    assert!(told["issue"][0]["diagnostics"].as_str().unwrap().contains("server.limits.max_submission_bytes"));
+}
+
+#[tokio::test]
+async fn a_document_over_the_limit_is_refused_while_it_comes() {
+    let world = World::new().await;
+    let most = usize::try_from(web::Limits::default().max_document_bytes).unwrap();
+    let bundle = Provide::new(&world.patient()).only(Document::new(vec![b' '; most + 1])).bundle();
+    let reply = world.provide(&bundle).await;
+    assert_eq!(reply.status, 413, "{reply:?}");
     assert_eq!(world.documents(), 0);
 }
