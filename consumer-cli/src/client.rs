@@ -270,8 +270,7 @@ fn network(what: &str, url: &str, error: reqwest::Error) -> Failure {
     let causes = causes(&error.without_url());
     let mut failure = Failure::new(Exit::Network, format!("{what}: {causes}")).note("server", url.to_owned());
     failure.unknown = sent;
-    let lower = causes.to_lowercase();
-    if lower.contains("certificate") || lower.contains("tls") {
+    if causes.contains("certificate") || (!sent && causes.to_lowercase().contains("tls")) {
         return failure.next("check the certificate of the server, or name its authority with --ca FILE");
     }
     if sent {

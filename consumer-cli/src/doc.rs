@@ -4,7 +4,7 @@ pub(crate) mod bundle;
 mod get;
 mod list;
 pub(crate) mod metadata;
-mod pending;
+pub(crate) mod pending;
 mod retrieve;
 mod sniff;
 mod submit;

@@ -53,12 +53,14 @@ pub fn main() -> ExitCode {
     };
     let quiet = arguments.global.quiet;
     let ended = runtime.block_on(async {
+        // The signal first: from the first request on, an interruption is an orderly end.
         tokio::select! {
-            ended = run(arguments) => ended,
+            biased;
             signal = tokio::signal::ctrl_c() => match signal {
                 Ok(()) => Ok(Exit::Interrupted),
                 Err(error) => Err(Failure::other(format!("waiting for signals: {error}"))),
             },
+            ended = run(arguments) => ended,
         }
     });
     // Reads of standard input cannot be cancelled; do not wait for them.

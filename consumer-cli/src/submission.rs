@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use crate::Context;
-use crate::doc::{concept, date_range};
+use crate::doc::{concept, date_range, pending};
 use crate::exit::{Exit, Failure};
 use crate::output::{Column, Row, hidden, shown};
 use crate::patient::each;
@@ -16,6 +16,8 @@ use crate::token::PatientName;
 pub(crate) enum SubmissionVerb {
     /// List the submission sets of a patient
     List(List),
+    /// List the submissions whose outcome is not known here: interrupted, or never answered
+    Pending,
 }
 
 #[derive(Debug, Args)]
@@ -59,7 +61,29 @@ const COLUMNS: &[Column] = &[
 ];
 
 pub(crate) async fn run(verb: SubmissionVerb, context: &Context) -> Result<Exit, Failure> {
-    let SubmissionVerb::List(list) = verb;
+    match verb {
+        SubmissionVerb::List(list) => find(list, context).await,
+        SubmissionVerb::Pending => pending(context),
+    }
+}
+
+const PENDING: &[Column] = &[shown("id"), shown("files"), shown("server")];
+
+/// What `doc submit --resume` can send again.
+fn pending(context: &Context) -> Result<Exit, Failure> {
+    let mut listing = context.output.list(PENDING)?;
+    for pending in pending::all()? {
+        let files: Vec<&str> = pending.documents.iter().map(|document| document.name.as_str()).collect();
+        let mut row = Row::new();
+        row.insert("id".into(), json!(pending.submission_id));
+        row.insert("files".into(), json!(files));
+        row.insert("server".into(), json!(pending.url));
+        listing.push(&row)?;
+    }
+    listing.finish()
+}
+
+async fn find(list: List, context: &Context) -> Result<Exit, Failure> {
     let mut parameters = vec![list.patient.parameter()];
     parameters.push(("code".into(), if list.folders { "folder" } else { "submissionset" }.into()));
     if !list.status.is_empty() {

@@ -91,6 +91,25 @@ pub(crate) fn find(submission_id: &str) -> Result<Pending, Failure> {
         .map_err(|error| Failure::other(format!("{} is damaged: {error}", path.display())))
 }
 
+/// All of them, as far as they can be read.
+pub(crate) fn all() -> Result<Vec<Pending>, Failure> {
+    let folder = folder()?;
+    let entries = match std::fs::read_dir(&folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(exit::file("reading", &folder, &error)),
+    };
+    let paths = entries
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|path| path.extension().is_some_and(|e| e == "json"));
+    Ok(paths.filter_map(|path| serde_json::from_slice(&std::fs::read(path).ok()?).ok()).collect())
+}
+
+fn folder() -> Result<PathBuf, Failure> {
+    Ok(config::state_directory()?.join("pending"))
+}
+
 fn path(submission_id: &str) -> Result<PathBuf, Failure> {
     let name = submission_id.strip_prefix("urn:oid:").unwrap_or(submission_id);
     if name.is_empty() || !name.bytes().all(|b| b.is_ascii_digit() || b == b'.') {
@@ -98,5 +117,5 @@ fn path(submission_id: &str) -> Result<PathBuf, Failure> {
             "the id of a submission is an OID, urn:oid:…; this is {submission_id:?}"
         )));
     }
-    Ok(config::state_directory()?.join("pending").join(format!("{name}.json")))
+    Ok(folder()?.join(format!("{name}.json")))
 }

@@ -134,6 +134,8 @@ fn an_outcome_that_stays_unknown_can_be_resumed_later_under_the_same_id() {
     assert_eq!(code(&run), 5);
     let words = err(&run);
     let id = words.split("--resume ").nth(1).unwrap().trim().to_owned();
+    let waiting = docshare(folder.path(), &server.host, &["submission", "pending", "-o", "id"]);
+    assert_eq!(out(&waiting), format!("{id}\n"));
     let run = docshare(folder.path(), &server.host, &["doc", "submit", "--resume", &id, "-o", "id"]);
     assert_eq!((code(&run), out(&run).as_str()), (0, "d0\n"), "{}", err(&run));
     let requests = server.requests();
@@ -334,6 +336,25 @@ fn pages_that_go_in_a_circle_end_with_1() {
     let run = docshare(folder.path(), &server.host, &["doc", "list", "--patient", "p1", "--all"]);
     assert_eq!(code(&run), 1, "{}", err(&run));
     assert!(server.requests().len() < 5);
+}
+
+#[test]
+fn all_pages_are_fetched_when_asked_for_and_only_the_first_otherwise() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(|request: &Request, _, host| {
+        let next = json!([{"relation": "next", "url": format!("{host}/fhir/DocumentReference?_page=2")}]);
+        let link = if request.method == "POST" { next } else { json!([]) };
+        Some(Reply::json(
+            200,
+            json!({"resourceType": "Bundle", "type": "searchset", "link": link,
+                "entry": [{"resource": document(host, b"x", "t")}]}),
+        ))
+    });
+    let run = docshare(folder.path(), &server.host, &["doc", "list", "--patient", "p1", "-o", "id"]);
+    assert_eq!((code(&run), out(&run).as_str()), (0, "d1\n"));
+    assert!(err(&run).contains("--all"), "{}", err(&run));
+    let run = docshare(folder.path(), &server.host, &["doc", "list", "--patient", "p1", "-o", "id", "--all"]);
+    assert_eq!((code(&run), out(&run).as_str()), (0, "d1\nd1\n"));
 }
 
 #[test]
