@@ -191,6 +191,11 @@ impl Records {
     ) -> Result<Option<Bytes>, Error> {
         for _ in 0..REPLANS {
             let Some((version, intent)) = self.intent(key)? else { return Ok(None) };
+            if intent.open.is_empty() {
+                // Somebody else has closed it already.
+                let known = intent.closed.filter(|closed| closed.attempt == attempt);
+                return Ok(known.map(|closed| Bytes::copy_from_slice(closed.answer.get().as_bytes())));
+            }
             let Some((batch, answer)) = self.closing(key, version, intent, attempt, receipts)? else {
                 return Ok(None);
             };
