@@ -56,7 +56,8 @@ pub(crate) struct Output {
     pub(crate) fail_empty: bool,
     fields: Option<Vec<String>>,
     headers: bool,
-    terminal: bool,
+    /// Whether a person reads the results as they come.
+    pub(crate) terminal: bool,
 }
 
 impl Output {
@@ -107,9 +108,8 @@ impl Output {
                 write(text.as_bytes())?;
                 if text.ends_with('\n') { Ok(()) } else { write(b"\n") }
             }
-            Err(_) if self.terminal => {
-                Err(Failure::usage("the answer is no text").next("send it to a file or a pipe"))
-            }
+            Err(_) if self.terminal => Err(Failure::usage("this is no text, and a terminal would obey it")
+                .next("send it to a file or a pipe")),
             _ => write(bytes),
         }
     }

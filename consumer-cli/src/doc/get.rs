@@ -32,6 +32,9 @@ pub(crate) struct Verify {
     ids: Vec<String>,
 }
 
+/// Bytes shown on a terminal at most.
+const SHOWN: u64 = 1 << 20;
+
 const COLUMNS: &[Column] = &[
     shown("id"),
     shown("file"),
@@ -106,6 +109,17 @@ async fn pour(context: &Context, promise: &Promise) -> Result<Exit, Failure> {
     retrieve::retrieve(context, promise, &mut sink).await?;
     let mut spool = spool;
     std::io::Seek::rewind(&mut spool).map_err(failed)?;
+    if context.output.terminal {
+        let mut text = Vec::new();
+        std::io::Read::read_to_end(&mut std::io::Read::take(&mut spool, SHOWN + 1), &mut text)
+            .map_err(failed)?;
+        if text.len() as u64 > SHOWN {
+            return Err(
+                Failure::usage("the document is too long for a terminal").next("name a file with --out FILE")
+            );
+        }
+        return context.output.bytes(&text).map(|()| Exit::Done);
+    }
     let mut piece = vec![0; 256 * 1024];
     loop {
         let read = std::io::Read::read(&mut spool, &mut piece).map_err(failed)?;
