@@ -224,7 +224,7 @@ impl Delivery {
         let text = match self.backlog() {
             _ if !self.is_on() => "no registry is configured; nobody is told of patients".to_owned(),
             (0, _) => "the registry knows every patient".to_owned(),
-            (count, age) => format!("{count} messages wait for the registry, the oldest for {age} s"),
+            (count, age) => format!("messages waiting for the registry: {count}, the oldest for {age} s"),
         };
         Check { name: "registry-feed", ok: true, text }
     }

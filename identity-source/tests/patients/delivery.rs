@@ -134,6 +134,10 @@ async fn a_registry_that_is_away_does_not_keep_a_source_waiting() {
     let begun = std::time::Instant::now();
     subject.fed(&alice()).await;
     assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    let health = subject.admin("/readyz?verbose").await;
+    assert!(health.contains("messages waiting for the registry: 1"), "{health}");
+    let health: Value = serde_json::from_str(&health).expect("is JSON");
+    assert_eq!(health["ready"], true, "the outbox keeps; this actor goes on");
 }
 
 #[tokio::test]

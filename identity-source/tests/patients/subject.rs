@@ -67,6 +67,12 @@ impl Subject {
         format!("{}/fhir", self.running.host)
     }
 
+    /// A page of the admin listener.
+    pub(crate) async fn admin(&self, path: &str) -> String {
+        let answer = self.client.get(format!("{}{path}", self.running.admin)).send().await;
+        answer.expect("is answered").text().await.expect("has a body")
+    }
+
     pub(crate) async fn get(&self, path: &str) -> Told {
         self.request(Method::GET, path, &[], None).await
     }
