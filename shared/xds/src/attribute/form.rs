@@ -18,20 +18,24 @@ const KNOWN: &[(&str, &str)] = &[
 
 /// A code system or name space in the one spelling it is kept in: an OID without prefix where there is one.
 pub fn system(written: &str) -> String {
-    let bare = written.trim();
-    let bare = strip(bare, "urn:oid:").unwrap_or(bare);
+    let bare = without(written.trim(), "urn:oid:").trim();
     KNOWN.iter().find(|(url, _)| *url == bare).map_or(bare, |(_, oid)| oid).to_owned()
 }
 
 /// The value of an identifier in the one spelling it is kept in: OIDs and UUIDs without prefix, UUIDs in lower case.
 pub fn identifier_value(written: &str) -> String {
-    if let Some(oid) = strip(written, "urn:oid:") {
-        return oid.to_owned();
+    let oid = without(written, "urn:oid:");
+    let uuid = without(oid, "urn:uuid:");
+    if uuid.len() < oid.len() { uuid.to_ascii_lowercase() } else { oid.to_owned() }
+}
+
+/// A text without this prefix, however often it stands there: what is in its one spelling must stay as it is.
+fn without<'a>(text: &'a str, prefix: &str) -> &'a str {
+    let mut bare = text;
+    while let Some(rest) = strip(bare, prefix) {
+        bare = rest;
     }
-    match strip(written, "urn:uuid:") {
-        Some(uuid) => uuid.to_ascii_lowercase(),
-        None => written.to_owned(),
-    }
+    bare
 }
 
 fn strip<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
@@ -66,6 +70,16 @@ mod tests {
             "0c3151bd-1cbf-4d64-b04d-cd9187a4c6e0"
         );
         assert_eq!(identifier_value("Abc"), "Abc");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_value_in_its_one_spelling_stays_as_it_is(text in "(urn:oid:|URN:OID:|urn:uuid:)?[a-zA-Z0-9.: |ü-]{0,24}") {
+            let system_once = system(&text);
+            proptest::prop_assert_eq!(system(&system_once), system_once);
+            let value_once = fold(&identifier_value(&text));
+            proptest::prop_assert_eq!(fold(&value_once), value_once);
+        }
     }
 
     #[test]
