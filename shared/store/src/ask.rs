@@ -48,19 +48,54 @@ pub enum Test {
     /// The record has this id.
     Id(String),
     /// A term of this name; `None` means any. `space: Some("")` means a term without name space.
-    Term { name: &'static str, space: Option<String>, value: Option<String> },
+    Term {
+        /// What the fact is called.
+        name: &'static str,
+        /// Its name space.
+        space: Option<String>,
+        /// Its value.
+        value: Option<String>,
+    },
     /// An instant of this name, compared with a stretch of time.
-    Instant { name: &'static str, span: Span },
+    Instant {
+        /// What the fact is called.
+        name: &'static str,
+        /// How it must compare.
+        span: Span,
+    },
     /// A text of this name that begins with these folded characters.
-    Prefix { name: &'static str, folded: String },
+    Prefix {
+        /// What the fact is called.
+        name: &'static str,
+        /// Its beginning.
+        folded: String,
+    },
     /// A text of this name that contains these folded characters.
-    Contains { name: &'static str, folded: String },
+    Contains {
+        /// What the fact is called.
+        name: &'static str,
+        /// A part of it.
+        folded: String,
+    },
     /// A text of this name that is exactly this.
-    Exact { name: &'static str, exact: String },
+    Exact {
+        /// What the fact is called.
+        name: &'static str,
+        /// The whole of it.
+        exact: String,
+    },
     /// Any fact of this name is there.
-    Present { name: &'static str },
+    Present {
+        /// What the fact is called.
+        name: &'static str,
+    },
     /// The record has an edge of this name to this target.
-    Edge { name: &'static str, target: String },
+    Edge {
+        /// What the relation is called.
+        name: &'static str,
+        /// Where it points.
+        target: String,
+    },
     /// The record was last written within this stretch of time.
     Written(Span),
 }
@@ -69,9 +104,19 @@ pub enum Test {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Span {
     /// Lies wholly within `from..to`.
-    Within { from: Instant, to: Instant },
+    Within {
+        /// Its beginning.
+        from: Instant,
+        /// Its end, exclusive.
+        to: Instant,
+    },
     /// Has a moment in common with `from..to`.
-    Overlaps { from: Instant, to: Instant },
+    Overlaps {
+        /// Its beginning.
+        from: Instant,
+        /// Its end, exclusive.
+        to: Instant,
+    },
     /// Begins before this instant.
     BeginsBefore(Instant),
     /// Begins at this instant or later.
@@ -88,9 +133,17 @@ pub enum Order {
     /// By the record's own order key, largest first, then id. The natural order of the index: costs nothing.
     Natural,
     /// By an instant or text of this name, then id; records without one come last.
-    By { name: &'static str, descending: bool },
+    By {
+        /// What the fact is called.
+        name: &'static str,
+        /// Largest first.
+        descending: bool,
+    },
     /// By when the record was last written, then id.
-    Written { descending: bool },
+    Written {
+        /// Latest first.
+        descending: bool,
+    },
 }
 
 /// A place in an answer, opaque to everybody but the store; safe to keep in a sealed token.

@@ -99,3 +99,14 @@ pub struct Applied {
     /// The instant it carries.
     pub instant: Instant,
 }
+
+/// An audit record as it was kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuditLine {
+    /// The entry of the journal that holds it; several records may share one.
+    pub entry: u64,
+    /// When it was written.
+    pub instant: Instant,
+    /// The record.
+    pub record: Bytes,
+}

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
 use crate::ask::{Ask, Page};
-use crate::batch::{Applied, Batch, Pending};
+use crate::batch::{Applied, AuditLine, Batch, Pending};
 use crate::blob::{Blob, Chunks, Sink};
 use crate::error::Error;
 use crate::record::{Instant, Kind, Row, Sequence, Version};
@@ -19,6 +19,7 @@ use crate::store::Health;
 pub(crate) trait Engine: Send + Sync {
     fn apply(&self, batch: Batch) -> BoxFuture<'_, Result<Applied, Error>>;
     fn note(&self, instant: Instant, audit: Vec<Bytes>) -> BoxFuture<'_, Result<(), Error>>;
+    fn audited(&self, after: u64, limit: usize) -> Result<Vec<AuditLine>, Error>;
     fn get(&self, kind: Kind, id: &str) -> Result<Option<Row>, Error>;
     fn version(&self, kind: Kind, id: &str, version: Version) -> Result<Option<Row>, Error>;
     fn history(&self, kind: Kind, id: &str) -> Result<Vec<Row>, Error>;

@@ -2,6 +2,7 @@
 //!
 //! Lives here: entries and segments, the walk over them at the start, the committer, the checkpoints of the index.
 
+pub(crate) mod audit;
 pub(crate) mod checkpoint;
 pub(crate) mod committer;
 pub(crate) mod entry;

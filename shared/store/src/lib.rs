@@ -26,7 +26,7 @@ mod space;
 mod store;
 
 pub use ask::{AnyOf, Ask, Cursor, Order, Page, Scope, Span, Test};
-pub use batch::{Applied, Batch, Claim, Outgoing, Pending, Put};
+pub use batch::{Applied, AuditLine, Batch, Claim, Outgoing, Pending, Put};
 pub use error::{Error, Lost};
 pub use open::{IndexKind, Options};
 pub use record::{Edge, Fact, Instant, Kind, Reach, Row, Sequence, Version};

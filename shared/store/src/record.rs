@@ -28,11 +28,38 @@ pub enum Reach {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fact {
     /// Equality: a value inside an optional name space (`""` is none), e.g. a code of a code system.
-    Term { name: &'static str, space: String, value: String, reach: Reach },
+    Term {
+        /// What the fact is called.
+        name: &'static str,
+        /// Its name space.
+        space: String,
+        /// Its value.
+        value: String,
+        /// How far it can be asked for.
+        reach: Reach,
+    },
     /// A stretch of time, `from` inclusive, `to` exclusive; open ends are `Instant::MIN` and `Instant::MAX`.
-    Instant { name: &'static str, from: Instant, to: Instant, reach: Reach },
+    Instant {
+        /// What the fact is called.
+        name: &'static str,
+        /// Its beginning.
+        from: Instant,
+        /// Its end, exclusive; a moment may give its beginning.
+        to: Instant,
+        /// How far it can be asked for.
+        reach: Reach,
+    },
     /// A text: `folded` for tests without regard to case and accents (folded by whoever writes it), `exact` as it was.
-    Text { name: &'static str, folded: String, exact: String, reach: Reach },
+    Text {
+        /// What the fact is called.
+        name: &'static str,
+        /// Without regard to case and accents.
+        folded: String,
+        /// As it was.
+        exact: String,
+        /// How far it can be asked for.
+        reach: Reach,
+    },
 }
 
 /// A directed relation from the record that holds it to another, e.g. `replaces`. Can be followed both ways.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::ask::{Ask, Page};
-use crate::batch::{Applied, Batch, Pending};
+use crate::batch::{Applied, AuditLine, Batch, Pending};
 use crate::blob::{Blob, Chunks, Sink};
 use crate::engine::Engine;
 use crate::error::Error;
@@ -47,7 +47,7 @@ impl Store {
         Ok(Store { engine: crate::open::open(options)? })
     }
 
-    /// Commits a batch: durable and visible when this answers.
+    /// Commits a batch: durable and visible when this answers. Staged documents of a batch that is refused are gone.
     pub async fn apply(&self, batch: Batch) -> Result<Applied, Error> {
         self.engine.apply(batch).await
     }
@@ -56,6 +56,12 @@ impl Store {
     /// synced within 100 ms.
     pub async fn note(&self, instant: Instant, audit: Vec<Bytes>) -> Result<(), Error> {
         self.engine.note(instant, audit).await
+    }
+
+    /// Audit records of commits and notes behind an entry, in order, verified against the chain. At most `limit`, but
+    /// an entry is never cut in two. Walks the journal from its beginning: for auditors, not for serving.
+    pub fn audited(&self, after: u64, limit: usize) -> Result<Vec<AuditLine>, Error> {
+        self.engine.audited(after, limit)
     }
 
     /// The record as it stands; a deleted one is given with `deleted` set.
@@ -88,7 +94,9 @@ impl Store {
         self.engine.claimed(name)
     }
 
-    /// Current rows written after `since`, in the order of their last write, at most `limit`: the change feed.
+    /// Current rows written after `since`, in the order of their last write: the change feed. At most `limit`, but a
+    /// commit is never cut in two, so the sequence of the last row is a safe next `since`; a first commit of more
+    /// rows than the limit is given whole. Deleted records come with their mark.
     pub fn changes(&self, kind: Kind, since: Sequence, limit: usize) -> Result<Vec<Row>, Error> {
         self.engine.changes(kind, since, limit)
     }

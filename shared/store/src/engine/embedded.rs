@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 pub(crate) use start::open;
 
 use crate::ask::{Ask, Page};
-use crate::batch::{Applied, Batch, Pending};
+use crate::batch::{Applied, AuditLine, Batch, Pending};
 use crate::blob::{Blob, Chunks, Sink};
 use crate::commit::Prepared;
 use crate::engine::Engine;
@@ -25,6 +25,7 @@ use crate::files::Files;
 use crate::find::find;
 use crate::index::layers::Layers;
 use crate::index::values::{Location, Place};
+use crate::journal::audit;
 use crate::journal::checkpoint::{Checkpoint, Ending};
 use crate::journal::index::Library;
 use crate::journal::queue::{Queue, Request};
@@ -186,6 +187,10 @@ impl Engine for Embedded {
     }
     fn note(&self, instant: Instant, audit: Vec<Bytes>) -> BoxFuture<'_, Result<(), Error>> {
         self.append(instant, audit).boxed()
+    }
+    fn audited(&self, after: u64, limit: usize) -> Result<Vec<AuditLine>, Error> {
+        self.shared.stopped()?;
+        audit::lines(&self.shared.segments, self.shared.layers.view().state.entry, after, limit)
     }
     fn get(&self, kind: Kind, id: &str) -> Result<Option<Row>, Error> {
         self.reader()?.get(kind, id)

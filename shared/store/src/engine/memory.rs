@@ -9,9 +9,9 @@ use futures_util::{FutureExt, StreamExt, stream};
 use parking_lot::{Mutex, RwLock};
 
 use crate::ask::{Ask, Page};
-use crate::batch::{Applied, Batch, Pending};
+use crate::batch::{Applied, AuditLine, Batch, Pending};
 use crate::blob::{Blob, Chunks, Content, Sink};
-use crate::commit::Prepared;
+use crate::commit::{Commit, Prepared};
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::find::find;
@@ -37,7 +37,18 @@ pub(crate) struct Memory {
 #[derive(Default)]
 struct Writer {
     seen: SeenFacts,
-    audit: Vec<Bytes>,
+    entries: u64,
+    instant: Instant,
+    audit: Vec<AuditLine>,
+}
+
+impl Writer {
+    fn audit(&mut self, instant: Instant, records: impl Iterator<Item = Bytes>) {
+        self.entries += 1;
+        self.instant = self.instant.max(instant);
+        let (entry, instant) = (self.entries, self.instant);
+        self.audit.extend(records.map(|record| AuditLine { entry, instant, record }));
+    }
 }
 
 /// There is no journal, so no past version is in it.
@@ -80,7 +91,7 @@ impl Memory {
         prepared.conditions.judge(&working)?;
         let mut state = working.view.state;
         let sequence = state.sequence + 1;
-        let instant = prepared.instant.max(state.instant);
+        let instant = prepared.instant.max(writer.instant);
         prepared.place(sequence, instant);
         let meta = Bytes::from(std::mem::take(&mut prepared.meta));
         let derive = Derive {
@@ -93,6 +104,7 @@ impl Memory {
             seen: &mut writer.seen,
         };
         derive.run()?;
+        writer.audit(instant, Commit::read(&meta)?.audit.into_iter().map(|record| meta.slice_ref(record)));
         working.set(keys::state(), state.to_bytes());
         working.accept();
         self.keep_documents(prepared);
@@ -127,13 +139,23 @@ impl Engine for Memory {
         let prepared = Prepared::new(batch);
         async move { self.commit(prepared) }.boxed()
     }
-    fn note(&self, _: Instant, audit: Vec<Bytes>) -> BoxFuture<'_, Result<(), Error>> {
+    fn note(&self, instant: Instant, audit: Vec<Bytes>) -> BoxFuture<'_, Result<(), Error>> {
         async move {
             self.open()?;
-            self.writer.lock().audit.extend(audit);
+            self.writer.lock().audit(instant, audit.into_iter());
             Ok(())
         }
         .boxed()
+    }
+    fn audited(&self, after: u64, limit: usize) -> Result<Vec<AuditLine>, Error> {
+        self.open()?;
+        let writer = self.writer.lock();
+        let mut lines: Vec<AuditLine> =
+            writer.audit.iter().filter(|line| line.entry > after).cloned().collect();
+        if let Some(last) = lines.get(limit.saturating_sub(1)).map(|line| line.entry) {
+            lines.retain(|line| line.entry <= last);
+        }
+        Ok(lines)
     }
     fn get(&self, kind: Kind, id: &str) -> Result<Option<Row>, Error> {
         self.reader()?.get(kind, id)

@@ -250,7 +250,9 @@ impl Committer {
         let meta = Bytes::from(entry::note(audit));
         let length = entry::length(meta.len() as u64, 0);
         self.make_room(length)?;
+        let instant = instant.max(self.state.instant);
         self.append(Sort::Note, self.state.sequence, instant, meta, Vec::new());
+        self.state.instant = instant;
         self.notes_since.get_or_insert_with(Moment::now);
         self.notes_unmarked += length;
         Ok(())

@@ -125,6 +125,12 @@ pub(crate) fn length(meta: u64, documents: u64) -> u64 {
     (HEADER as u64 + meta + documents).next_multiple_of(ALIGNMENT)
 }
 
+/// The audit records of a note.
+pub(crate) fn read_note(meta: &[u8]) -> Result<Vec<&[u8]>, Error> {
+    let mut rest = Take::new(meta);
+    (0..rest.u32()?).map(|_| rest.bytes()).collect()
+}
+
 /// The commit of a note: its audit records.
 pub(crate) fn note(records: &[bytes::Bytes]) -> Vec<u8> {
     let mut out = Vec::with_capacity(records.iter().map(|record| record.len() + 4).sum::<usize>() + 4);

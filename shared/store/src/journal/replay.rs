@@ -162,7 +162,8 @@ impl<'a> Walk<'a> {
     }
 }
 
-fn read_head(segment: &Segment, offset: u64, seed: u64) -> Result<Option<Head>, Error> {
+/// The head at a place, if there is one.
+pub(crate) fn read_head(segment: &Segment, offset: u64, seed: u64) -> Result<Option<Head>, Error> {
     if offset + HEADER as u64 > segment.size {
         return Ok(None);
     }

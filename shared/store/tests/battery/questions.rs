@@ -281,7 +281,7 @@ pub(crate) async fn names_with_odd_characters_do_not_mix(home: Home) {
     for (number, partition) in odd.iter().enumerate() {
         let id = format!("n{number}");
         let scope = Scope::Partitions(vec![(*partition).to_owned()]);
-        assert_eq!(found(&home.store, &Ask { scope, ..ask() }), [id.clone()]);
+        assert_eq!(found(&home.store, &Ask { scope, ..ask() }), std::slice::from_ref(&id));
         let value = format!("{partition}\0");
         assert_eq!(found(&home.store, &everywhere([code(Some(partition), Some(&value))])), [id]);
     }

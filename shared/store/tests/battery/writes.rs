@@ -136,6 +136,23 @@ pub(crate) async fn the_change_feed_never_cuts_a_commit(home: Home) {
     }
 }
 
+pub(crate) async fn audit_records_of_commits_and_reads_come_back_in_order(home: Home) {
+    let record = |text: &'static str| vec![Bytes::from_static(text.as_bytes())];
+    home.store.apply(Batch { audit: record("written"), ..batch([put("a", 1)]) }).await.unwrap();
+    home.store.note(2, record("read")).await.unwrap();
+    home.store.apply(batch([put("b", 1)])).await.unwrap();
+    home.store.apply(Batch { audit: record("again"), ..batch([put("a", 2)]) }).await.unwrap();
+    let records = |after, limit| {
+        let lines = home.store.audited(after, limit).unwrap();
+        lines.into_iter().map(|line| (line.entry, line.instant, line.record)).collect::<Vec<_>>()
+    };
+    let text = |text: &'static str| Bytes::from_static(text.as_bytes());
+    let all = [(1, 1, text("written")), (2, 2, text("read")), (4, 2, text("again"))];
+    assert_eq!(records(0, 10), all);
+    assert_eq!(records(1, 1), all[1..2]);
+    assert!(records(4, 10).is_empty());
+}
+
 pub(crate) async fn a_closed_store_answers_nothing(home: Home) {
     home.store.apply(batch([put("a", 1)])).await.unwrap();
     home.store.close().await.unwrap();

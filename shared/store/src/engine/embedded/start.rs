@@ -155,6 +155,7 @@ impl Replayed<'_> {
                 self.files.trash(id)?;
             }
         }
+        self.state.instant = entry.head.instant;
         self.state.entry = entry.head.number;
         self.state.segment = entry.segment;
         self.state.start = entry.start;
