@@ -56,10 +56,15 @@ pub(crate) fn map_back(findings: &mut [Finding], provided: &Provided) {
     }
 }
 
-/// The answer: one entry for each of the source's Bundle, in its order.
-pub(crate) fn compose(attempt: &Attempt, receipts: &[EntryReceipt], registry: &str) -> String {
+/// The answer: one entry for each of the source's Bundle, in its order. Reservations stand with the entry they are about.
+pub(crate) fn compose(
+    attempt: &Attempt,
+    receipts: &[EntryReceipt],
+    registry: &str,
+    warnings: &[Finding],
+) -> String {
     let theirs = theirs(&attempt.slots, receipts);
-    let entries: Vec<EntryReceipt> = attempt
+    let mut entries: Vec<EntryReceipt> = attempt
         .slots
         .iter()
         .zip(&theirs)
@@ -81,7 +86,18 @@ pub(crate) fn compose(attempt: &Attempt, receipts: &[EntryReceipt], registry: &s
             (Slot::Object { .. }, None) => ours(registry.to_owned(), attempt),
         })
         .collect();
+    for warning in warnings {
+        let about = entry_of(&warning.at.path).filter(|index| *index < entries.len()).unwrap_or(0);
+        if let Some(entry) = entries.get_mut(about) {
+            entry.warnings.push(warning.clone());
+        }
+    }
     String::from_utf8(write_response(&entries)).expect("JSON is UTF-8")
+}
+
+/// Which entry of the source's Bundle a path is in.
+fn entry_of(path: &str) -> Option<usize> {
+    path.strip_prefix("Bundle.entry[")?.split(']').next()?.parse().ok()
 }
 
 /// Id of the DocumentReference each blob belongs to.
@@ -146,6 +162,8 @@ pub(crate) fn instant(microseconds: i64) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use xds::{Place, Rule};
+
     use super::*;
 
     fn receipt(location: &str) -> EntryReceipt {
@@ -182,7 +200,8 @@ mod tests {
     #[test]
     fn the_answer_has_an_entry_for_each_of_the_source_in_its_order() {
         let receipts = receipts();
-        let answer = compose(&attempt(), &receipts, "http://registry/fhir");
+        let warning = Finding::warning(Rule::ContentMismatch, Place::at("Bundle.entry[3].resource"), "size");
+        let answer = compose(&attempt(), &receipts, "http://registry/fhir", &[warning]);
         let told = fhir::iti65::read_response(answer.as_bytes()).expect("it is a transaction-response");
         let locations: Vec<&str> = told.iter().map(|receipt| receipt.location.as_str()).collect();
         assert_eq!(
@@ -194,6 +213,8 @@ mod tests {
                 "http://registry/fhir/DocumentReference/d/_history/1",
             ]
         );
+        let warned: Vec<usize> = told.iter().map(|receipt| receipt.warnings.len()).collect();
+        assert_eq!(warned, [0, 0, 0, 1]);
     }
 
     #[test]

@@ -11,9 +11,9 @@ use access::Grant;
 use actor::{Audited, Fault, House, Subject, Trail, Transaction, meter};
 use audit::Action;
 use bytes::Bytes;
-use fhir::iti65::{Measured, Provided, Role, write_registration};
+use fhir::iti65::{EntryReceipt, Measured, Provided, Role, write_registration};
 use store::blob::Staged;
-use xds::Findings;
+use xds::{Finding, Findings};
 
 use crate::answer;
 use crate::config::{Settings, SubmissionSettings};
@@ -146,6 +146,16 @@ struct Submission {
     known: Option<(store::Version, Intent)>,
 }
 
+/// An attempt that has been written down, and what is needed to conclude it.
+struct Tried<'a> {
+    key: String,
+    attempt: Attempt,
+    /// Reservations about the Bundle of the source.
+    warnings: &'a [Finding],
+    /// The turn of the key.
+    held: Held,
+}
+
 impl Provide {
     fn deadline(&self, measured: &[Measured]) -> tokio::time::Instant {
         let mebibytes = measured.iter().map(|document| document.size).sum::<u64>() >> 20;
@@ -188,7 +198,8 @@ impl Provide {
 
         let (registration, doubt) = self.registrar.register(&order, deadline).await;
         let doubt = doubt || earlier_in_doubt;
-        match self.conclude(order.key, attempt, registration, doubt, held).await? {
+        let tried = Tried { key: order.key, attempt, warnings: &submission.provided.warnings, held };
+        match self.conclude(tried, registration, doubt).await? {
             Outcome::Accepted(accepted) => Ok(accepted),
             Outcome::Refused(mut findings) => {
                 answer::map_back(&mut findings, &submission.provided);
@@ -238,17 +249,17 @@ impl Provide {
     /// then a refusal is believed only after the registry has promised never to commit them.
     async fn conclude(
         &self,
-        key: String,
-        attempt: Attempt,
+        tried: Tried<'_>,
         registration: Registration,
         doubt: bool,
-        held: Held,
     ) -> Result<Outcome, Fault<Findings>> {
+        let Tried { key, attempt, warnings, held } = tried;
         let number = attempt.attempt;
         let failure = match registration {
             Registration::Committed { attempt: committed, receipts } if committed == number => {
-                let bundle = answer::compose(&attempt, &receipts, self.records.registry()).into();
-                self.bind(key, number, receipts, held);
+                let registry = self.records.registry();
+                let bundle = Bytes::from(answer::compose(&attempt, &receipts, registry, warnings));
+                self.bind(key, number, receipts, bundle.clone(), held);
                 return Ok(Outcome::Accepted(Accepted { bundle, replayed: false }));
             }
             Registration::Committed { attempt: committed, receipts } => {
@@ -284,9 +295,9 @@ impl Provide {
         &self,
         key: &str,
         committed: u64,
-        receipts: &[fhir::iti65::EntryReceipt],
+        receipts: &[EntryReceipt],
     ) -> Result<Outcome, Fault<Findings>> {
-        match self.records.close(key, committed, receipts).await {
+        match self.records.close(key, committed, receipts, None).await {
             Ok(Some(bundle)) => Ok(Outcome::Accepted(Accepted { bundle, replayed: true })),
             Ok(None) => {
                 tracing::error!(committed, "the registry committed an attempt that is not in our records");
@@ -298,10 +309,10 @@ impl Provide {
 
     /// Binds the documents and closes the intent beside the answer. If it is lost, settling repeats it. The turn is held
     /// until then, so that a repeated submission finds the answer.
-    fn bind(&self, key: String, number: u64, receipts: Vec<fhir::iti65::EntryReceipt>, held: Held) {
+    fn bind(&self, key: String, number: u64, receipts: Vec<EntryReceipt>, answer: Bytes, held: Held) {
         let records = self.records.clone();
         tokio::spawn(async move {
-            if let Err(error) = records.close(&key, number, &receipts).await {
+            if let Err(error) = records.close(&key, number, &receipts, Some(&answer)).await {
                 tracing::warn!(%error, "binding was put off until the submission is settled");
             }
             drop(held);

@@ -182,12 +182,14 @@ impl Records {
     }
 
     /// Closes a key: the registry has committed `attempt`. Its documents are bound, those of other attempts go, and the
-    /// answer is kept. Answers the answer; none if that attempt is not in our records.
+    /// answer is kept: the one given, or one made of the receipts. Answers the answer; none if that attempt is not in our
+    /// records.
     pub(crate) async fn close(
         &self,
         key: &str,
         attempt: u64,
         receipts: &[EntryReceipt],
+        answer: Option<&Bytes>,
     ) -> Result<Option<Bytes>, Error> {
         for _ in 0..REPLANS {
             let Some((version, intent)) = self.intent(key)? else { return Ok(None) };
@@ -196,7 +198,8 @@ impl Records {
                 let known = intent.closed.filter(|closed| closed.attempt == attempt);
                 return Ok(known.map(|closed| Bytes::copy_from_slice(closed.answer.get().as_bytes())));
             }
-            let Some((batch, answer)) = self.closing(key, version, intent, attempt, receipts)? else {
+            let Some((batch, answer)) = self.closing(key, (version, intent), attempt, receipts, answer)?
+            else {
                 return Ok(None);
             };
             match self.store.apply(batch).await {
@@ -211,10 +214,10 @@ impl Records {
     fn closing(
         &self,
         key: &str,
-        version: Version,
-        mut intent: Intent,
+        (version, mut intent): (Version, Intent),
         attempt: u64,
         receipts: &[EntryReceipt],
+        answer: Option<&Bytes>,
     ) -> Result<Option<(Batch, Bytes)>, Error> {
         let mut batch = Batch { instant: self.clock.now(), ..Batch::default() };
         let open = std::mem::take(&mut intent.open);
@@ -223,12 +226,12 @@ impl Records {
         }
         if let Some(won) = open.iter().find(|open| open.attempt == attempt) {
             self.bind(won, receipts, &mut batch)?;
-            let answer = answer::compose(won, receipts, &self.registry);
-            intent.closed = Some(Closed {
-                attempt,
-                digest: won.digest.clone(),
-                answer: RawValue::from_string(answer).map_err(|error| Error::Damaged(error.to_string()))?,
-            });
+            let answer = match answer {
+                Some(given) => serde_json::from_slice(given),
+                None => RawValue::from_string(answer::compose(won, receipts, &self.registry, &[])),
+            };
+            let answer = answer.map_err(|error| Error::Damaged(error.to_string()))?;
+            intent.closed = Some(Closed { attempt, digest: won.digest.clone(), answer });
         }
         let Some(answer) = intent.closed.as_ref().filter(|closed| closed.attempt == attempt) else {
             return Ok(None);

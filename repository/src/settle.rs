@@ -81,7 +81,7 @@ impl Settler {
         match self.registrar.settle(key, newest).await? {
             Settled::Absent => self.records.reject(key, |open| open <= newest).await?,
             Settled::Committed { attempt, receipts } => {
-                if self.records.close(key, attempt, &receipts).await?.is_none() {
+                if self.records.close(key, attempt, &receipts, None).await?.is_none() {
                     // Somebody else's, or from before a restored backup. Ours can never be committed any more.
                     tracing::error!(attempt, "the registry committed an attempt that is not in our records");
                     self.records.reject(key, |open| open <= newest).await?;
