@@ -12,6 +12,7 @@ use crate::ask::{Ask, Page, Scope};
 use crate::error::Error;
 use crate::find::collect::Collector;
 use crate::index::keys;
+use crate::index::values::verified;
 use crate::read::Reader;
 use crate::record::Sequence;
 use crate::row::RowView;
@@ -70,7 +71,10 @@ impl Search<'_> {
             None => beginning,
         };
         found.begin_range();
-        let _ = self.reader.view.scan(&start, &end, &mut |_, value| self.offer(value, found))?;
+        let _ = self
+            .reader
+            .view
+            .scan(&start, &end, &mut |key, value| self.offer(verified(key, value)?, found))?;
         Ok(())
     }
 
@@ -126,7 +130,8 @@ impl Search<'_> {
             return self.by_id(&ids, found, |_| true);
         }
         let beginning = keys::Key::new(keys::ROW).part(self.kind()).done();
-        let _ = self.reader.view.scan_beginning(&beginning, &mut |_, value| {
+        let _ = self.reader.view.scan_beginning(&beginning, &mut |key, value| {
+            let value = verified(key, value)?;
             let row = RowView::new(value)?;
             if row.sequence() <= self.as_of {
                 found.offer_aside(&row, value)?;

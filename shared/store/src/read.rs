@@ -10,7 +10,7 @@ use crate::blob::Blob;
 use crate::encode::Take;
 use crate::error::Error;
 use crate::index::keys::{self, Key};
-use crate::index::values::{Location, Past, Pointer, StoredBlob};
+use crate::index::values::{self, Location, Past, Pointer, StoredBlob};
 use crate::index::view::{Lookup as _, View};
 use crate::record::{Kind, Row, Sequence, Version};
 use crate::row;
@@ -36,7 +36,7 @@ impl Reader<'_> {
     pub(crate) fn current(&self, kind: &[u8], id: &[u8]) -> Result<Option<Bytes>, Error> {
         let Some(pointer) = self.pointer(kind, id)? else { return Ok(None) };
         match self.view.get(&pointer.key)? {
-            Some(row) => Ok(Some(row)),
+            Some(value) => Ok(Some(value.slice_ref(values::verified(&pointer.key, &value)?))),
             None => Err(Error::Damaged("a pointer leads to no record".into())),
         }
     }

@@ -256,3 +256,25 @@ impl Engine for Embedded {
         .boxed()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::open::Options;
+
+    #[tokio::test]
+    async fn after_a_failed_sync_nothing_is_answered_any_more() {
+        let directory = tempfile::tempdir().expect("a temporary directory can be made");
+        let engine = open(&Options::new(directory.path())).expect("an empty directory can be opened");
+        let batch = || Batch { instant: 1, ..Batch::default() };
+        engine.apply(batch()).await.expect("the disk takes it");
+        engine.shared.stop(&Error::io("syncing the journal")(std::io::Error::other("no")));
+        let stopped = |outcome: Result<(), Error>| matches!(outcome, Err(Error::Stopped(why)) if why.contains("syncing"));
+        assert!(stopped(engine.apply(batch()).await.map(drop)));
+        assert!(stopped(engine.note(1, vec![Bytes::from_static(b"x")]).await));
+        assert!(stopped(engine.claimed("x").map(drop)));
+        assert!(engine.health().reason.is_some_and(|reason| reason.contains("syncing the journal")));
+        assert!(stopped(engine.close().await));
+        open(&Options::new(directory.path())).expect("the next start reads what is there");
+    }
+}

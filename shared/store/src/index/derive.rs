@@ -9,7 +9,7 @@ use crate::commit::{Commit, Document};
 use crate::encode::Put as _;
 use crate::error::Error;
 use crate::index::keys::{self, Key};
-use crate::index::values::{Location, Past, Place, Pointer, State, StoredBlob};
+use crate::index::values::{self, Location, Past, Place, Pointer, State, StoredBlob};
 use crate::index::view::{Lookup as _, Working};
 use crate::record::{Instant, Reach, Sequence};
 use crate::row::{RowView, StoredFact, StoredValue};
@@ -104,8 +104,8 @@ impl Derive<'_> {
                 self.working.set(key, Bytes::new());
             }
         }
-        // A copy: a slice would keep the whole commit in memory for as long as the row is new.
-        self.working.set(key, Bytes::copy_from_slice(&bytes));
+        let value = values::guarded(&key, &bytes);
+        self.working.set(key, value);
         Ok(())
     }
 
@@ -113,6 +113,7 @@ impl Derive<'_> {
     fn supersede(&mut self, old: &Pointer, new: &RowView<'_>, new_key: &[u8]) -> Result<(), Error> {
         let missing = || Error::Damaged("a pointer leads to no record".into());
         let bytes = self.working.get(&old.key)?.ok_or_else(missing)?;
+        let bytes = bytes.slice_ref(values::verified(&old.key, &bytes)?);
         let row = RowView::new(&bytes)?;
         for (edge, target) in row.edges() {
             self.working.remove(keys::sources(row.kind(), edge, target).last(row.id()).done());

@@ -1,10 +1,36 @@
 //! The values of the index that are not rows.
 
 use bytes::Bytes;
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use crate::encode::{Put, Take};
 use crate::error::Error;
 use crate::record::{Instant, Sequence, Version};
+
+/// A row as it stands in the index: with a check sum over its bytes and its key, so that neither a damaged row nor one
+/// that strayed to another key is ever taken for what was asked.
+pub(crate) fn guarded(key: &[u8], row: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(row.len() + GUARD);
+    out.extend_from_slice(row);
+    out.put_u64(guard(key, row));
+    out
+}
+
+/// The row under a key of the index.
+pub(crate) fn verified<'a>(key: &[u8], value: &'a [u8]) -> Result<&'a [u8], Error> {
+    let damaged = || Error::Damaged("a record in the index".into());
+    let (row, check) = value.split_last_chunk::<GUARD>().ok_or_else(damaged)?;
+    if u64::from_le_bytes(*check) != guard(key, row) {
+        return Err(damaged());
+    }
+    Ok(row)
+}
+
+const GUARD: usize = 8;
+
+fn guard(key: &[u8], row: &[u8]) -> u64 {
+    xxh3_64_with_seed(row, xxh3_64(key))
+}
 
 /// A stretch of a journal segment, with the check sum of its bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -197,5 +223,22 @@ impl State {
             segment: rest.u32()?,
             hash: rest.array()?,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_is_given_only_under_its_own_key_and_whole() {
+        let value = guarded(b"key", b"row");
+        assert_eq!(verified(b"key", &value).unwrap(), b"row");
+        assert!(verified(b"kez", &value).is_err());
+        for at in 0..value.len() {
+            let mut damaged = value.clone();
+            damaged[at] ^= 1;
+            assert!(verified(b"key", &damaged).is_err());
+        }
     }
 }

@@ -98,6 +98,12 @@ impl Queue {
         self.state.lock().closed
     }
 
+    /// Lets nothing more in and lets go what waits: it will never be answered.
+    pub(crate) fn abandon(&self) {
+        self.close();
+        self.state.lock().waiting.clear();
+    }
+
     /// Lets nothing more in.
     pub(crate) fn close(&self) {
         self.state.lock().closed = true;

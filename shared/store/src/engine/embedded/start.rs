@@ -50,6 +50,9 @@ pub(crate) fn open(options: &Options) -> Result<Embedded, Error> {
         segments.make(1, options.segment_bytes)?;
         numbers.push(1);
     }
+    if options.sync {
+        sync_tail(&segments, &numbers)?;
+    }
     let layers = Layers::new(Some(library.base()?), state);
     let (state, end) = catch_up(&segments, &numbers, &layers, &mut library, &files)?;
     let view = layers.view();
@@ -87,6 +90,15 @@ fn lock(directory: &Path) -> Result<File, Error> {
         }
         Err(errno) => Err(Error::io("locking the data directory")(errno.into())),
     }
+}
+
+/// What a killed process wrote may not be on the disk yet; what is replayed must be. The last segments suffice: one that
+/// is left behind was synced.
+fn sync_tail(segments: &Segments, numbers: &[u32]) -> Result<(), Error> {
+    for number in numbers.iter().rev().take(3) {
+        segments.file(*number)?.sync_data().map_err(Error::io("syncing the tail of the journal"))?;
+    }
+    Ok(())
 }
 
 /// How far the library is.
@@ -183,6 +195,18 @@ impl Replayed<'_> {
     }
 }
 
+/// Stops the store if its thread panics, so that nobody waits for an answer that will not come.
+struct Guard(Arc<Shared>);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.stop(&Error::Stopped("a thread of the store panicked".into()));
+            self.0.queue.abandon();
+        }
+    }
+}
+
 fn set_going(
     shared: &Arc<Shared>,
     library: Box<dyn Library>,
@@ -193,15 +217,22 @@ fn set_going(
 ) -> Result<Threads, Error> {
     let starting = || Error::io("starting a thread of the store");
     let supply = supply(shared, end.segment.number + 1, segment_bytes.max(FIRST * 2))?;
+    let for_committer = shared.clone();
     let committer = Committer::new(shared.clone(), supply, state, end);
     let committer = std::thread::Builder::new()
         .name("store-committer".into())
-        .spawn(move || committer.run())
+        .spawn(move || {
+            let _guard = Guard(for_committer);
+            committer.run();
+        })
         .map_err(starting())?;
     let for_checkpoints = shared.clone();
     let checkpoints = std::thread::Builder::new()
         .name("store-checkpoint".into())
-        .spawn(move || checkpoint::run(&for_checkpoints, library))
+        .spawn(move || {
+            let _guard = Guard(for_checkpoints.clone());
+            checkpoint::run(&for_checkpoints, library)
+        })
         .map_err(starting())?;
     Ok(Threads { committer, checkpoints, lock })
 }
