@@ -1,6 +1,6 @@
 //! Mobile Patient Identifier Cross-reference Query [ITI-83]: `$ihe-pix`.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use xds::{Finding, Findings, Identifier, Place, Rule};
 
 use crate::patient::canonical_system;
@@ -94,24 +94,40 @@ fn question(sources: &[String], targets: Vec<String>, at: &Place) -> Result<Ques
     Ok(Question { source, targets })
 }
 
-/// Writes an answer: the Patient resource, if it is to be named, and the identifiers.
+/// Writes an answer: the Patient resource, if it is to be named, and the identifiers. Written straight to text: this is
+/// asked for every patient of every encounter.
 pub fn write_response(patient: Option<&str>, targets: &[Target]) -> Vec<u8> {
-    let mut parameters = Vec::with_capacity(targets.len() + 1);
+    let mut out = Vec::with_capacity(64 + 160 * (targets.len() + 1));
+    out.extend_from_slice(br#"{"resourceType":"Parameters""#);
+    let mut separator: &[u8] = br#","parameter":["#;
     if let Some(reference) = patient {
-        parameters.push(json!({ "name": "targetId", "valueReference": { "reference": reference } }));
+        out.extend_from_slice(separator);
+        out.extend_from_slice(br#"{"name":"targetId","valueReference":{"reference":"#);
+        put(&mut out, reference);
+        out.extend_from_slice(b"}}");
+        separator = b",";
     }
     for target in targets {
-        let mut identifier = json!({ "system": target.identifier.system, "value": target.identifier.value });
+        out.extend_from_slice(separator);
+        out.extend_from_slice(br#"{"name":"targetIdentifier","valueIdentifier":{"system":"#);
+        put(&mut out, &target.identifier.system);
+        out.extend_from_slice(br#","value":"#);
+        put(&mut out, &target.identifier.value);
         if let Some(assigner) = &target.assigner {
-            identifier["assigner"] = json!({ "display": assigner });
+            out.extend_from_slice(br#","assigner":{"display":"#);
+            put(&mut out, assigner);
+            out.push(b'}');
         }
-        parameters.push(json!({ "name": "targetIdentifier", "valueIdentifier": identifier }));
+        out.extend_from_slice(b"}}");
+        separator = b",";
     }
-    let mut answer = json!({ "resourceType": "Parameters" });
-    if !parameters.is_empty() {
-        answer["parameter"] = Value::Array(parameters);
-    }
-    serde_json::to_vec(&answer).expect("a JSON value can always be written")
+    out.extend_from_slice(if separator == b"," { b"]}" } else { b"}" });
+    out
+}
+
+/// Writes a string of JSON.
+fn put(out: &mut Vec<u8>, text: &str) {
+    serde_json::to_writer(out, text).expect("a string can always be written to memory");
 }
 
 /// What an answer says.
@@ -137,6 +153,8 @@ pub fn read_response(body: &Value) -> CrossReference {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     fn identifier(system: &str, value: &str) -> Identifier {
