@@ -52,7 +52,7 @@ pub(crate) struct Launched {
 
 /// Builds the actor and serves; answers when it is reachable, or with words for the operator.
 pub(crate) fn launch<A: Actor>(plan: Plan<A::Settings>) -> Result<Launched, String> {
-    for listener in [&plan.listener] {
+    for listener in [&plan.listener, &plan.admin] {
         let address = listener.local_addr().map_err(|error| error.to_string())?;
         if !plan.policy.may_listen(address) {
             return Err(format!(

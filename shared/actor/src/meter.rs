@@ -64,10 +64,10 @@ const BUCKETS: &[(f64, &str)] = &[
 
 type Labels = Vec<(&'static str, String)>;
 
-static NUMBERS: LazyLock<RwLock<BTreeMap<(&'static str, Labels), Arc<AtomicU64>>>> =
-    LazyLock::new(Default::default);
-static TIMES: LazyLock<RwLock<BTreeMap<(&'static str, Labels), Arc<Times>>>> =
-    LazyLock::new(Default::default);
+type Family<T> = RwLock<BTreeMap<(&'static str, Labels), Arc<T>>>;
+
+static NUMBERS: LazyLock<Family<AtomicU64>> = LazyLock::new(Default::default);
+static TIMES: LazyLock<Family<Times>> = LazyLock::new(Default::default);
 
 /// Adds to a counter.
 pub fn count(name: &'static str, labels: &[(&'static str, &str)], by: u64) {

@@ -60,7 +60,7 @@ pub(crate) fn differences<S: DeserializeOwned + Serialize + Default + Clone>(
 
 fn collect(value: &Value, above: &str, keys: &[&str], leaves: &mut Vec<String>) {
     match value {
-        Value::Object(map) if !keys.contains(&above) && !(map.is_empty() && !above.is_empty()) => {
+        Value::Object(map) if !keys.contains(&above) && (!map.is_empty() || above.is_empty()) => {
             for (name, value) in map {
                 let key = if above.is_empty() { name.clone() } else { format!("{above}.{name}") };
                 collect(value, &key, keys, leaves);
