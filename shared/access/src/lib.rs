@@ -82,3 +82,43 @@ impl Policy {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn from(address: &str) -> SocketAddr {
+        address.parse().expect("an address")
+    }
+
+    #[test]
+    fn local_development_knows_callers_on_this_machine_only() {
+        let policy = Policy::LocalDevelopment;
+        for address in ["127.0.0.1:5000", "127.9.9.9:1", "[::1]:5000", "[::ffff:127.0.0.1]:5000"] {
+            let caller = policy.identify(from(address)).expect("it is this machine");
+            assert_eq!(caller.address, from(address));
+        }
+        for address in ["10.0.0.1:5000", "[2001:db8::1]:5000", "[::ffff:10.0.0.1]:5000"] {
+            assert_eq!(policy.identify(from(address)), Err(Denied::Unknown), "{address}");
+        }
+    }
+
+    #[test]
+    fn local_development_listens_on_loopback_only() {
+        let policy = Policy::LocalDevelopment;
+        assert!(policy.may_listen(from("127.0.0.1:8081")) && policy.may_listen(from("[::1]:8081")));
+        for address in ["0.0.0.0:8081", "[::]:8081", "192.168.0.1:8081"] {
+            assert!(!policy.may_listen(from(address)), "{address}");
+        }
+    }
+
+    #[test]
+    fn a_grant_says_whom_it_was_given() {
+        struct Anything;
+        let policy = Policy::LocalDevelopment;
+        let caller = policy.identify(from("127.0.0.1:5000")).expect("it is this machine");
+        let attempt = Attempt { transaction: "ITI-67", writes: false };
+        let grant = policy.allow::<Anything>(caller.clone(), attempt).expect("everyone may");
+        assert_eq!(grant.caller(), &caller);
+    }
+}

@@ -7,7 +7,7 @@ use web::{Answer, Request};
 
 use crate::clock::Clock;
 use crate::fault::Fault;
-use crate::trail::{Audited, Trail};
+use crate::trail::{Audited, Trail, append};
 
 /// What a transaction knows about its surroundings.
 #[derive(Debug, Clone)]
@@ -128,9 +128,113 @@ impl Corridor {
         }
         let now = self.clock.now();
         let event = Trail::new(context.clone(), T::NUMBER, T::ACTION).refusal(now, outcome, &reason);
-        if let Err(error) = self.store.note(now, vec![event.to_bytes().into()]).await {
+        if let Err(error) = append(&self.store, now, &event).await {
             tracing::error!(request_id = %context.request, %error, "the audit record of a refusal was not written");
         }
         codec.refuse(fault, &context)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::net::SocketAddr;
+
+    use http::{HeaderMap, Method, StatusCode};
+    use web::{Body, Params};
+
+    use super::*;
+    use crate::trail::Subject;
+
+    struct Greet(Store);
+
+    impl Transaction for Greet {
+        type Request = String;
+        type Response = String;
+        type Findings = Vec<String>;
+        const NUMBER: &'static str = "ITI-0";
+        const ACTION: Action = Action::Read;
+
+        async fn run(
+            &self,
+            grant: Grant<Greet>,
+            trail: Trail,
+            request: String,
+        ) -> Result<Audited<String>, Fault<Vec<String>>> {
+            if request.is_empty() {
+                return Err(Fault::Refused(vec!["nobody to greet".to_owned()]));
+            }
+            let greeting = format!("{request}, {}", grant.caller().name);
+            Ok(trail.note(&self.0, 1, Subject::default(), greeting).await?)
+        }
+    }
+
+    #[derive(Default)]
+    struct Words {
+        read: Cell<bool>,
+    }
+
+    impl Codec<Greet> for Words {
+        async fn read(&self, request: &mut Request, _: &Context) -> Result<String, Fault<Vec<String>>> {
+            self.read.set(true);
+            let bytes = request.body.whole(10, "a.limit").await?;
+            Ok(String::from_utf8_lossy(&bytes).into_owned())
+        }
+
+        fn write(&self, response: String, _: &Context) -> Answer {
+            Answer::bytes(StatusCode::OK, "text/plain", response)
+        }
+
+        fn refuse(&self, fault: Fault<Vec<String>>, _: &Context) -> Answer {
+            let status = fault.told().map_or(400, |told| told.status);
+            Answer::empty(StatusCode::from_u16(status).expect("a status"))
+        }
+
+        fn reason(&self, fault: &Fault<Vec<String>>) -> String {
+            fault.told().map_or("refused", |told| told.code).to_owned()
+        }
+    }
+
+    async fn walk(store: Store, address: &str, body: &'static str) -> (u16, bool) {
+        let corridor =
+            Corridor { policy: Policy::LocalDevelopment, store: store.clone(), clock: Clock::fake(1) };
+        let mut request = Request {
+            method: Method::POST,
+            path: "/".to_owned(),
+            query: String::new(),
+            headers: HeaderMap::new(),
+            peer: address.parse::<SocketAddr>().expect("an address"),
+            id: "r".to_owned(),
+            trace: "t".to_owned(),
+            base: "http://a/fhir".to_owned(),
+            params: Params::default(),
+            body: Body::from_bytes(body),
+        };
+        let words = Words::default();
+        let answer = corridor.walk(&Greet(store.clone()), &words, &mut request).await;
+        (answer.status.as_u16(), words.read.get())
+    }
+
+    #[tokio::test]
+    async fn a_request_walks_through() {
+        assert_eq!(walk(Store::memory(), "127.0.0.1:5", "hello").await, (200, true));
+    }
+
+    #[tokio::test]
+    async fn nothing_is_read_of_an_unknown_caller() {
+        assert_eq!(walk(Store::memory(), "10.0.0.1:5", "hello").await, (401, false));
+    }
+
+    #[tokio::test]
+    async fn a_refusal_by_rule_or_limit_is_told() {
+        assert_eq!(walk(Store::memory(), "127.0.0.1:5", "").await, (400, true));
+        assert_eq!(walk(Store::memory(), "127.0.0.1:5", "much too long a name").await, (413, true));
+    }
+
+    #[tokio::test]
+    async fn without_its_audit_record_nothing_is_answered() {
+        let store = Store::memory();
+        store.close().await.expect("it was open");
+        assert_eq!(walk(store, "127.0.0.1:5", "hello").await, (500, true));
     }
 }

@@ -1,9 +1,13 @@
 //! The trail of a transaction: an answer can be given only by spending it, and spending it writes the audit record.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, LazyLock};
+
 use audit::{Action, Event, Outcome};
 use store::{Applied, Batch, Store};
 
 use crate::corridor::Context;
+use crate::meter;
 
 /// What an audit record says beyond who, when and which transaction.
 #[derive(Debug, Clone, Default)]
@@ -14,6 +18,23 @@ pub struct Subject {
     pub entities: Vec<String>,
     /// The question, for queries.
     pub query: Option<String>,
+}
+
+static WRITTEN: LazyLock<Arc<AtomicU64>> =
+    LazyLock::new(|| meter::number("docshare_audit_events_total", &[("result", "written")]));
+
+/// Appends the record of what changes nothing; what cannot be written is counted too.
+pub(crate) async fn append(store: &Store, now: store::Instant, event: &Event) -> Result<(), store::Error> {
+    match store.note(now, vec![event.to_bytes().into()]).await {
+        Ok(()) => {
+            WRITTEN.fetch_add(1, Ordering::Relaxed);
+            Ok(())
+        }
+        Err(error) => {
+            meter::count("docshare_audit_events_total", &[("result", "failed")], 1);
+            Err(error)
+        }
+    }
 }
 
 /// The obligation to leave an audit record. Made by the corridor, spent by the use case.
@@ -61,7 +82,10 @@ impl Trail {
     ) -> Result<Audited<R>, (Box<Trail>, store::Error)> {
         batch.audit.push(self.event(batch.instant, Outcome::Success, subject, None).to_bytes().into());
         match store.apply(batch).await {
-            Ok(applied) => Ok(Audited { response: response(applied) }),
+            Ok(applied) => {
+                WRITTEN.fetch_add(1, Ordering::Relaxed);
+                Ok(Audited { response: response(applied) })
+            }
             Err(error) => Err((Box::new(self), error)),
         }
     }
@@ -75,7 +99,7 @@ impl Trail {
         response: R,
     ) -> Result<Audited<R>, store::Error> {
         let event = self.event(now, Outcome::Success, subject, None);
-        store.note(now, vec![event.to_bytes().into()]).await?;
+        append(store, now, &event).await?;
         Ok(Audited { response })
     }
 

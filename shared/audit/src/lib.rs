@@ -75,3 +75,49 @@ impl Event {
         serde_json::to_vec(self).expect("an event has only strings and numbers")
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event() -> Event {
+        Event {
+            transaction: "ITI-67".into(),
+            action: Action::Execute,
+            outcome: Outcome::Success,
+            recorded: 1_700_000_000_000_000,
+            caller: "local:127.0.0.1".into(),
+            address: "127.0.0.1".into(),
+            request: "r-1".into(),
+            trace: "00-1-2-01".into(),
+            patient: None,
+            entities: Vec::new(),
+            query: None,
+            reason: None,
+        }
+    }
+
+    #[test]
+    fn what_is_written_down_can_be_read_again() {
+        let told = Event {
+            patient: Some("p".into()),
+            entities: vec!["DocumentReference/d".into()],
+            query: Some("status=current".into()),
+            reason: Some("none".into()),
+            ..event()
+        };
+        for event in [event(), told] {
+            assert_eq!(serde_json::from_slice::<Event>(&event.to_bytes()).ok(), Some(event));
+        }
+    }
+
+    #[test]
+    fn outcomes_are_written_as_the_codes_of_an_audit_event() {
+        let text = String::from_utf8(event().to_bytes()).expect("JSON is text");
+        assert!(text.contains(r#""outcome":"0""#) && text.contains(r#""action":"execute""#), "{text}");
+        assert!(
+            !text.contains("patient") && !text.contains("reason"),
+            "what is not known is left out: {text}"
+        );
+    }
+}

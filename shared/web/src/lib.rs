@@ -32,7 +32,7 @@ pub use answer::{Answer, AnswerBody};
 pub use disposition::content_disposition;
 pub use error::Error;
 pub use limits::Limits;
-pub use peer::{Peer, PeerAnswer, PeerSettings};
+pub use peer::{Peer, PeerAnswer, PeerSettings, peer_counts};
 pub use refusal::Refusal;
 pub use request::{Body, BodySource, Params, Request};
 pub use router::{Found, Router};

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::HeaderMap;
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
@@ -150,6 +151,7 @@ impl Peer {
             Ok(_) => self.breaker.succeeded(),
             Err(_) => self.breaker.failed(Instant::now()),
         }
+        count(self.name, &result);
         result
     }
 
@@ -188,6 +190,28 @@ impl Peer {
 
     fn unknown(&self, reason: &str) -> Error {
         Error::Unknown { peer: self.name.to_owned(), reason: reason.to_owned() }
+    }
+}
+
+/// What became of requests to the peers of this process: the peer, the result in a word, how many.
+pub fn peer_counts() -> Vec<(&'static str, &'static str, u64)> {
+    COUNTS.lock().clone()
+}
+
+static COUNTS: Mutex<Vec<(&'static str, &'static str, u64)>> = Mutex::new(Vec::new());
+
+fn count(peer: &'static str, result: &Result<PeerAnswer, Error>) {
+    let word = match result {
+        Ok(answer) if answer.status < 400 => "success",
+        Ok(answer) if answer.status < 500 => "refused",
+        Ok(_) => "failed",
+        Err(Error::NotReached { .. }) => "not-reached",
+        Err(_) => "unknown",
+    };
+    let mut counts = COUNTS.lock();
+    match counts.iter_mut().find(|(known, result, _)| *known == peer && *result == word) {
+        Some((_, _, count)) => *count += 1,
+        None => counts.push((peer, word, 1)),
     }
 }
 

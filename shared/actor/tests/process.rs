@@ -1,0 +1,157 @@
+//! An actor as a process: its ready line, its signals, its exit codes. Uses the example `bare`.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+
+fn command() -> Command {
+    let test = std::env::current_exe().expect("a test knows where it is");
+    let built =
+        test.ancestors().nth(2).map(|folder| folder.join("examples/bare")).expect("target/debug/deps/…");
+    let mut command = Command::new(built);
+    for (variable, _) in std::env::vars().filter(|(name, _)| name.starts_with("DOCSHARE__")) {
+        command.env_remove(variable);
+    }
+    command
+}
+
+struct Process {
+    child: Child,
+    host: String,
+    admin: String,
+    _directory: tempfile::TempDir,
+}
+
+impl Process {
+    fn start() -> Process {
+        let directory = tempfile::tempdir().expect("a temporary directory");
+        let mut child = command()
+            .args(["--set", "storage.engine=memory", "--set", "log.level=warn"])
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the example is built beside this test");
+        let mut line = String::new();
+        let stdout = child.stdout.take().expect("it was piped");
+        BufReader::new(stdout).read_line(&mut line).expect("it says that it is ready");
+        let ready: serde_json::Value = serde_json::from_str(&line).expect("one JSON object");
+        assert_eq!((ready["event"].as_str(), ready["actor"].as_str()), (Some("ready"), Some("bare")));
+        let address =
+            |name: &str| ready[name].as_str().expect("an address").trim_start_matches("http://").to_owned();
+        Process { child, host: address("listen"), admin: address("admin"), _directory: directory }
+    }
+
+    fn signal(&self, signal: Signal) {
+        let pid = Pid::from_child(&self.child);
+        kill_process(pid, signal).expect("it runs");
+    }
+
+    fn wait(&mut self) -> Option<i32> {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while Instant::now() < deadline {
+            if let Some(status) = self.child.try_wait().expect("it is our child") {
+                return status.code();
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        panic!("the process did not end");
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+fn get(address: &str, path: &str) -> String {
+    let mut socket = TcpStream::connect(address).expect("it listens");
+    socket
+        .write_all(format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").as_bytes())
+        .expect("it reads");
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).expect("it answers in text");
+    answer
+}
+
+#[test]
+fn an_actor_tells_where_it_listens_serves_and_ends_when_asked() {
+    let mut process = Process::start();
+    assert!(get(&process.host, "/empty").starts_with("HTTP/1.1 200"));
+    for path in ["/livez", "/readyz", "/startupz", "/readyz?verbose"] {
+        assert!(get(&process.admin, path).starts_with("HTTP/1.1 200"), "{path}");
+    }
+    let metrics = get(&process.admin, "/metrics");
+    for name in [
+        "docshare_build_info{actor=\"bare\"",
+        "docshare_http_requests_total{actor=\"bare\"",
+        "process_resident_memory_bytes ",
+    ] {
+        assert!(metrics.contains(name), "{name} is missing in {metrics}");
+    }
+    assert!(get(&process.admin, "/version").contains("\"actor\":\"bare\""));
+    assert!(get(&process.admin, "/config").contains("engine = \"memory\""));
+    process.signal(Signal::HUP);
+    assert!(get(&process.host, "/empty").starts_with("HTTP/1.1 200"), "a hang-up is no reason to end");
+    process.signal(Signal::TERM);
+    assert_eq!(process.wait(), Some(0));
+}
+
+#[test]
+fn a_request_under_way_is_finished_before_the_end() {
+    let mut process = Process::start();
+    let mut socket = TcpStream::connect(&process.host).expect("it listens");
+    socket.write_all(b"POST /bytes HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nabc").expect("it reads");
+    // The first half has arrived once the metric counts the request as under way.
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while !get(&process.admin, "/metrics").contains("docshare_http_requests_in_flight{actor=\"bare\"} 1") {
+        assert!(Instant::now() < deadline, "the request did not arrive");
+    }
+    process.signal(Signal::INT);
+    while TcpStream::connect(&process.host).is_ok() && Instant::now() < deadline {}
+    socket.write_all(b"def").expect("the connection is still served");
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).expect("it answers in text");
+    assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with('6'), "{answer}");
+    assert_eq!(process.wait(), Some(0));
+}
+
+fn refused(arguments: &[&str]) -> Output {
+    command().args(arguments).output().expect("the example is built beside this test")
+}
+
+#[test]
+fn an_actor_that_cannot_start_says_why_by_its_code() {
+    let usage = refused(&["--nonsense"]);
+    assert_eq!(usage.status.code(), Some(64));
+    let open = refused(&["--set", "storage.engine=memory", "--set", "server.listen=0.0.0.0:0"]);
+    assert_eq!(open.status.code(), Some(78));
+    assert!(String::from_utf8_lossy(&open.stderr).contains("only loopback"), "{open:?}");
+    let taken = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let listen = format!("server.listen={}", taken.local_addr().expect("an address"));
+    let busy = refused(&["--set", "storage.engine=memory", "--set", &listen]);
+    assert_eq!(busy.status.code(), Some(69));
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let directory = format!("storage.directory={}/under-a-file", file.path().display());
+    let storage = refused(&["--set", &directory]);
+    assert_eq!(storage.status.code(), Some(74), "{storage:?}");
+}
+
+#[test]
+fn the_verbs_answer_without_serving() {
+    let text = |arguments: &[&str]| {
+        let output = refused(arguments);
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        String::from_utf8(output.stdout).expect("text")
+    };
+    assert!(text(&["config", "reference"]).contains("| `server.limits.max_document_bytes` | `\"100MiB\"` |"));
+    assert!(text(&["config", "print", "--set", "log.level=debug"]).contains("level = \"debug\""));
+    assert!(text(&["config", "check"]).contains("sound"));
+    assert!(text(&["version", "--json"]).contains("\"product\":\"docshare\""));
+    let help = text(&["--help"]);
+    assert!(help.contains("docshare-bare") && !help.contains("backup"), "{help}");
+}
