@@ -1,0 +1,117 @@
+//! What folders and the submission set hold.
+
+use super::Draft;
+use crate::finding::{Finding, Place, Rule};
+use crate::plan::changeset::{Member, NewFolder};
+use crate::types::{Association, AssociationType, EntryUuid, ObjectRef};
+
+impl Draft<'_> {
+    /// New folders and their documents, and the documents that registered folders gain.
+    pub(in crate::plan) fn folders(&mut self) {
+        let submission = self.submission;
+        for folder in &submission.folders {
+            let Some(id) = self.assigned.get(&folder.symbol).cloned() else { continue };
+            let registered = folder.update.then(|| self.known.updated(folder)).flatten();
+            if let Some(known) = registered {
+                self.grows(folder.title.as_deref(), known.title.as_deref(), &folder.symbol);
+                if known.patient != self.patient && !self.patient.is_empty() {
+                    let at = self.place(&folder.symbol).member("subject").of("Folder.patientId");
+                    self.refuse(Rule::PatientIdDoesNotMatch, at, "this folder is about another patient");
+                }
+            }
+            let already: &[EntryUuid] = registered.map_or(&[], |known| &known.members);
+            let members = self.documents_of(&ObjectRef::Symbol(folder.symbol.clone()), already);
+            if folder.update {
+                for member in &members {
+                    self.extend(&id, member);
+                }
+            } else {
+                self.folders.push(NewFolder { id, folder: folder.clone(), members });
+            }
+        }
+    }
+
+    /// A folder only grows by a submission: its own metadata is changed by metadata update alone (TF-3 4.2.3.4).
+    fn grows(&mut self, given: Option<&str>, registered: Option<&str>, symbol: &str) {
+        if given.is_some() && given != registered {
+            let at = self.place(symbol).member("title").of("Folder.title");
+            let text = "a submission adds documents to a folder; its title stays as it is registered";
+            self.findings.push(Finding::warning(Rule::NotSupported, at, text));
+        }
+    }
+
+    fn documents_of(&mut self, folder: &ObjectRef, already: &[EntryUuid]) -> Vec<EntryUuid> {
+        let submission = self.submission;
+        let mut members = Vec::new();
+        let of_folder = |a: &&Association| a.kind == AssociationType::HasMember && a.source == *folder;
+        for association in submission.associations.iter().filter(of_folder) {
+            let id = match &association.target {
+                ObjectRef::Symbol(symbol) => self.assigned.get(symbol).cloned(),
+                ObjectRef::Registered(_) | ObjectRef::Unique(_) => {
+                    self.registered_member(association, already)
+                }
+            };
+            if let Some(id) = id
+                && !already.contains(&id)
+                && !members.contains(&id)
+            {
+                members.push(id);
+            }
+        }
+        members
+    }
+
+    fn registered_member(&mut self, association: &Association, already: &[EntryUuid]) -> Option<EntryUuid> {
+        let at = Place::at(association.at.as_str()).of("Folder.HasMember");
+        let Some(document) = self.known.document(&association.target) else {
+            self.unresolved(association);
+            return None;
+        };
+        if already.contains(&document.id) {
+            return None;
+        }
+        self.current(document, &at)?;
+        if document.patient != self.patient && !self.patient.is_empty() {
+            self.refuse(
+                Rule::PatientIdDoesNotMatch,
+                at,
+                "a document of another patient cannot be put into this folder",
+            );
+            return None;
+        }
+        Some(document.id.clone())
+    }
+
+    /// The members of the submission set. A registered document may be of another patient (TF-3 4.1.9.2: mother and child).
+    pub(in crate::plan) fn submission_set(&mut self) {
+        let submission = self.submission;
+        let set = ObjectRef::Symbol(submission.submission_set.symbol.clone());
+        let of_set = |a: &&Association| a.kind == AssociationType::HasMember && a.source == set;
+        for association in submission.associations.iter().filter(of_set) {
+            if let Some(member) = self.member(association)
+                && !self.members.contains(&member)
+            {
+                self.members.push(member);
+            }
+        }
+    }
+
+    fn member(&mut self, association: &Association) -> Option<Member> {
+        if let ObjectRef::Symbol(symbol) = &association.target {
+            let id = self.assigned.get(symbol)?.clone();
+            let is_folder = self.submission.folders.iter().any(|f| f.symbol == *symbol);
+            return Some(if is_folder { Member::Folder(id) } else { Member::Document(id) });
+        }
+        if let ObjectRef::Registered(id) = &association.target
+            && self.known.folders.contains_key(id)
+        {
+            return Some(Member::Folder(id.clone()));
+        }
+        let Some(document) = self.known.document(&association.target) else {
+            self.unresolved(association);
+            return None;
+        };
+        self.current(document, &Place::at(association.at.as_str()).of("SubmissionSet.HasMember"))?;
+        Some(Member::Document(document.id.clone()))
+    }
+}
