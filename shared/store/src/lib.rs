@@ -4,6 +4,54 @@
 //! every engine must pass.
 //! Does not live here: anything that knows what a document entry or a patient is.
 //! Doors: none of our crates.
+//!
+//! # Keeping something and finding it again
+//!
+//! ```
+//! use store::{AnyOf, Ask, Batch, Fact, Kind, Order, Put, Reach, Scope, Store, Test};
+//!
+//! const LETTER: Kind = Kind("letter");
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), store::Error> {
+//! let store = Store::memory();
+//! let colour =
+//!     Fact::Term { name: "colour", space: String::new(), value: "blue".into(), reach: Reach::Partition };
+//! let letter = Put {
+//!     kind: LETTER,
+//!     id: "letter-1".into(),
+//!     version: 1, // one more than the version it builds on; whoever comes second gets `Error::Lost`
+//!     partition: "drawer-7".into(),
+//!     order: 0,
+//!     facts: vec![colour],
+//!     edges: Vec::new(),
+//!     body: "Dear reader".into(),
+//!     rendering: Default::default(),
+//!     deleted: false,
+//! };
+//! store.apply(Batch { puts: vec![letter], ..Batch::default() }).await?;
+//!
+//! let blue = Test::Term { name: "colour", space: None, value: Some("blue".into()) };
+//! let page = store.find(&Ask {
+//!     kind: LETTER,
+//!     scope: Scope::Partitions(vec!["drawer-7".into()]),
+//!     all: vec![AnyOf { tests: vec![blue], negated: false }],
+//!     order: Order::Natural,
+//!     after: None,
+//!     limit: 10,
+//!     as_of: None,
+//!     total: false,
+//! })?;
+//! assert_eq!(page.rows[0].id, "letter-1");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Adding an engine
+//!
+//! An engine is one file in `engine/` that implements `Engine`, one line in `open.rs`, and one line in the battery
+//! (`tests/battery/main.rs`), which then runs every promise on it. Another library under the journal is one file in
+//! `journal/index/` that implements `Library`. Questions are answered by `find`, commits are turned into changes of
+//! the index by `index::derive`; neither knows which engine it works for.
 
 pub mod ask;
 pub mod batch;

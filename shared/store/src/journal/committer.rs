@@ -40,6 +40,8 @@ static ZEROS: [u8; 8] = [0; 8];
 pub(crate) struct Committer {
     shared: Arc<Shared>,
     supply: Receiver<Result<Segment, Error>>,
+    /// A segment that was taken from the supply and could not be used yet; numbers must not have gaps.
+    spare: Option<Segment>,
     /// The last entry written, synced or not.
     state: State,
     segment: Segment,
@@ -65,6 +67,8 @@ struct Group {
     notes: Vec<Answer<()>>,
     audit: Vec<Bytes>,
     instant: Instant,
+    /// Why the notes could not be written, though the commits can be.
+    unnoted: Option<Error>,
 }
 
 impl Committer {
@@ -77,6 +81,7 @@ impl Committer {
         Committer {
             shared,
             supply,
+            spare: None,
             state,
             segment: end.segment,
             offset: end.offset,
@@ -123,6 +128,7 @@ impl Committer {
             notes: Vec::new(),
             audit: Vec::new(),
             instant: self.state.instant,
+            unnoted: None,
         };
         for request in requests {
             self.admit(&mut group, request);
@@ -186,16 +192,28 @@ impl Committer {
         if self.offset + length <= self.segment.size {
             return Ok(());
         }
-        let mut next =
-            self.supply.recv().map_err(|_| Error::Stopped("no segment is made any more".into()))??;
-        if FIRST + length > next.size {
-            next = self.shared.segments.enlarge(&next, FIRST + length)?;
-        }
+        let next = self.next_segment(FIRST + length)?;
         self.write().and_then(|()| self.sync()).inspect_err(|error| self.shared.stop(error))?;
         self.segment = next;
         self.offset = FIRST;
         self.buffers_at = FIRST;
         Ok(())
+    }
+
+    fn next_segment(&mut self, size: u64) -> Result<Segment, Error> {
+        let ended = |_| Error::Stopped("no segment is made any more".into());
+        let next = match self.spare.take() {
+            Some(spare) => spare,
+            None => self.supply.recv().map_err(ended)??,
+        };
+        if size <= next.size {
+            return Ok(next);
+        }
+        let enlarged = self.shared.segments.enlarge(&next, size);
+        if enlarged.is_err() {
+            self.spare = Some(next);
+        }
+        enlarged
     }
 
     fn append(
@@ -233,8 +251,10 @@ impl Committer {
     }
 
     fn complete(&mut self, group: &mut Group) -> Result<(), Error> {
-        if !group.audit.is_empty() {
-            self.note(&group.audit, group.instant)?;
+        if !group.audit.is_empty()
+            && let Err(error) = self.note(&group.audit, group.instant)
+        {
+            group.unnoted = Some(error);
         }
         self.shared.stopped()?;
         self.write()?;
@@ -341,7 +361,10 @@ fn answer(group: Group) {
         let _ = answer.send(Err(error));
     }
     for answer in group.notes {
-        let _ = answer.send(Ok(()));
+        let _ = answer.send(match &group.unnoted {
+            None => Ok(()),
+            Some(error) => Err(Error::NoRoom(error.to_string())),
+        });
     }
 }
 
