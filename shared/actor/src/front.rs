@@ -1,14 +1,17 @@
 //! The front of an actor: finds the line of its table, and sees to it that every request is counted and told in one line.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use futures_util::FutureExt;
 use http::header::ALLOW;
 use http::{HeaderValue, Method, StatusCode};
 use parking_lot::RwLock;
 use web::{Answer, AnswerBody, Found, Refusal, Request, Router};
 
+use crate::fault::Fault;
 use crate::meter::{self, Times};
 use crate::run::Actor;
 
@@ -43,7 +46,24 @@ impl<A: Actor> Front<A> {
             Found::Line(number, params) => {
                 let route = &A::routes()[number];
                 request.params = params;
-                let answer = (route.serve)(&self.actor, request).await;
+                // A handler that panics is our defect; its caller is told so, and nobody else notices.
+                let served = AssertUnwindSafe((route.serve)(&self.actor, request)).catch_unwind().await;
+                let answer = served.unwrap_or_else(|_| {
+                    tracing::error!(request_id = %request.id, route = route.path, "a handler panicked");
+                    let told = Fault::<()>::Internal(String::new()).told();
+                    told.map_or_else(
+                        || Answer::empty(StatusCode::INTERNAL_SERVER_ERROR),
+                        |told| {
+                            outcome(
+                                StatusCode::INTERNAL_SERVER_ERROR,
+                                told.issue,
+                                told.code,
+                                &told.text,
+                                &request.id,
+                            )
+                        },
+                    )
+                });
                 (route.transaction, route.path, answer)
             }
             Found::OtherMethods(allowed) if request.method == Method::OPTIONS => {
@@ -128,18 +148,23 @@ impl<A: Actor> web::Service for Front<A> {
         tracing::info!(target: "access", actor = A::NAME, request_id, status = status.as_u16(), "refused");
         let (issue, code, text) = refusal.told();
         // Nothing of such a request can be trusted to say which format the caller wants.
-        let outcome = serde_json::json!({
-            "resourceType": "OperationOutcome",
-            "id": request_id,
-            "issue": [{
-                "severity": "error",
-                "code": issue,
-                "details": {"coding": [{"system": crate::ERRORS, "code": code}], "text": text},
-                "diagnostics": text,
-            }],
-        });
-        Answer::bytes(status, "application/fhir+json; charset=utf-8", outcome.to_string())
+        outcome(status, issue, code, &text, request_id)
     }
+}
+
+/// A minimal OperationOutcome, for what happens where no face can be asked to write one.
+fn outcome(status: StatusCode, issue: &str, code: &str, text: &str, request_id: &str) -> Answer {
+    let outcome = serde_json::json!({
+        "resourceType": "OperationOutcome",
+        "id": request_id,
+        "issue": [{
+            "severity": "error",
+            "code": issue,
+            "details": {"coding": [{"system": crate::ERRORS, "code": code}], "text": text},
+            "diagnostics": text,
+        }],
+    });
+    Answer::bytes(status, "application/fhir+json; charset=utf-8", outcome.to_string())
 }
 
 fn with_allow(mut answer: Answer, allowed: &[&'static str]) -> Answer {

@@ -23,6 +23,8 @@ impl Actor for Echo {
     fn routes() -> &'static [Route<Echo>] {
         &[
             Route { method: "POST", path: "/fhir", transaction: "none", serve: echo },
+            Route { method: "GET", path: "/fhir/broken", transaction: "none", serve: broken },
+            Route { method: "POST", path: "/fhir/broken", transaction: "none", serve: broken },
             Route { method: "GET", path: "/fhir/Thing/{id}", transaction: "ITI-0", serve: name },
         ]
     }
@@ -59,6 +61,38 @@ fn name<'a>(_echo: &'a Echo, request: &'a mut Request) -> LocalBoxFuture<'a, Ans
         let words = format!("{} {} {}", request.params.get("id").unwrap_or("?"), request.path, request.base);
         Answer::bytes(StatusCode::OK, "text/plain", words)
     })
+}
+
+fn broken<'a>(_echo: &'a Echo, _request: &'a mut Request) -> LocalBoxFuture<'a, Answer> {
+    Box::pin(async { panic!("as this test wants it") })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_handler_that_panics_answers_an_outcome_and_harms_nobody() {
+    let running = actor::start::<Echo>(());
+    let host = peer(&running.host);
+    for method in [Method::GET, Method::POST] {
+        let answer = host.send(method, "/fhir/broken", &[], Default::default()).await.expect("it is there");
+        assert_eq!(answer.status, 500);
+        let outcome = String::from_utf8(answer.body.to_vec()).expect("text");
+        assert!(outcome.contains("OperationOutcome") && !outcome.contains("test wants"), "{outcome}");
+    }
+    assert_eq!(get(&host, "/fhir/Thing/1").await.0, 200);
+}
+
+#[test]
+fn a_request_that_cannot_be_read_is_answered_an_outcome() {
+    let running = actor::start::<Echo>(());
+    let answer = raw(&running.host, b"GET /fhir/metadata HTTP/1.1\r\n\r\n");
+    assert!(
+        answer.starts_with("HTTP/1.1 400") && answer.contains("\"resourceType\":\"OperationOutcome\""),
+        "{answer}"
+    );
+    let answer =
+        raw(&running.host, b"OPTIONS /fhir/Thing/1 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    assert!(answer.starts_with("HTTP/1.1 204") && answer.contains("allow: GET, HEAD, OPTIONS"), "{answer}");
+    let answer = raw(&running.host, b"DELETE /fhir/Thing/1 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    assert!(answer.starts_with("HTTP/1.1 405") && answer.contains("allow: GET, HEAD, OPTIONS"), "{answer}");
 }
 
 fn peer(url: &str) -> Peer {

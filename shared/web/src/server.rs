@@ -151,7 +151,7 @@ fn listen<S: Service>(
             })
             .h1(fn_service(move |request: actix_http::Request| {
                 let (service, site) = (Arc::clone(&service), Rc::clone(&site));
-                async move { Ok::<_, Infallible>(serve(&*service, &site, request).await) }
+                async move { Ok::<_, Infallible>(serve(service, &site, request).await) }
             }));
         fn_service(move |stream: TcpStream| {
                 let (connections, limits) = (connections.clone(), Rc::clone(&limits));
@@ -186,8 +186,20 @@ async fn admit(
     }
 }
 
+/// Serves what may change something in a task of its own: a caller who hangs up in the middle ends the connection, but not
+/// what is already under way for it.
+async fn to_the_end<S: Service>(service: Arc<S>, mut request: Request) -> Answer {
+    let task = actix_web::rt::spawn(async move { service.answer(&mut request).await });
+    task.await.unwrap_or_else(|error| {
+        tracing::error!(%error, "a request was not served to its end");
+        let mut answer = Answer::empty(http::StatusCode::INTERNAL_SERVER_ERROR);
+        answer.close = true;
+        answer
+    })
+}
+
 async fn serve<S: Service>(
-    service: &S,
+    service: Arc<S>,
     site: &Rc<Site>,
     mut incoming: actix_http::Request,
 ) -> actix_http::Response<Outgoing> {
@@ -202,8 +214,11 @@ async fn serve<S: Service>(
             let headless = head.method == http::Method::HEAD;
             let mut request = site.request(head, peer, incoming.take_payload(), Rc::clone(&connection));
             let dressing = Dressing::of(&request, headless);
-            let mut answer = service.answer(&mut request).await;
-            drop(request);
+            let mut answer = if matches!(request.method, http::Method::GET | http::Method::HEAD) {
+                service.answer(&mut request).await
+            } else {
+                to_the_end(service, request).await
+            };
             if answer.close || connection.broken() || connection.in_body() {
                 answer.close = true;
                 connection.close();

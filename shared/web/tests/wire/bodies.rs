@@ -1,7 +1,8 @@
 //! Bodies, in and out.
 
 use std::io::{Read, Write};
-use std::time::Duration;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use web::Limits;
 
@@ -160,4 +161,21 @@ fn a_caller_who_takes_nothing_of_the_answer_is_left() {
     let mut all = Vec::new();
     drop(socket.read_to_end(&mut all));
     assert!(all.len() < 60 * LONG, "all of it was sent to a caller who took nothing for long");
+}
+
+#[test]
+fn what_a_caller_began_is_finished_though_the_caller_hangs_up() {
+    let world = World::new();
+    let mut socket = world.connect();
+    socket.write_all(b"POST /slow HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\nx").expect("it reads");
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while world.asked() == 0 {
+        assert!(Instant::now() < deadline, "the request did not arrive");
+    }
+    // Closing with bytes unread resets the connection, the rudest way to leave.
+    drop(socket);
+    while world.probe.finished.load(Ordering::SeqCst) == 0 {
+        assert!(Instant::now() < deadline, "the work was given up with its caller");
+    }
+    world.is_well();
 }

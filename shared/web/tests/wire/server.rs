@@ -14,6 +14,7 @@ use web::{Answer, AnswerBody, Error, Limits, Refusal, Request, Server, ServerSet
 #[derive(Default)]
 pub(crate) struct Probe {
     pub(crate) asked: AtomicUsize,
+    pub(crate) finished: AtomicUsize,
 }
 
 pub(crate) const LONG: usize = 300_000;
@@ -35,6 +36,11 @@ impl Service for Probe {
                         Some(Err(error)) => return refusal(&error),
                     }
                 }
+            }
+            (_, "/slow") => {
+                tokio::time::sleep(Duration::from_millis(300)).await;
+                self.finished.fetch_add(1, Ordering::SeqCst);
+                Answer::empty(StatusCode::OK)
             }
             (_, "/parts") => {
                 let parts = vec![
