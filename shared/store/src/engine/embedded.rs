@@ -101,6 +101,7 @@ pub(crate) struct Embedded {
 struct Threads {
     committer: JoinHandle<()>,
     checkpoints: JoinHandle<Box<dyn Library>>,
+    segments: JoinHandle<()>,
     lock: std::fs::File,
 }
 
@@ -110,9 +111,11 @@ impl Threads {
         shared.queue.close();
         let ended = || Error::Stopped("a thread of the store panicked".into());
         let committed = self.committer.join().map_err(|_| ended());
+        // It ends with the committer; nothing may be made here once the lock is given back.
+        let made = self.segments.join().map_err(|_| ended());
         shared.checkpoint.end(ending);
         let library = self.checkpoints.join().map_err(|_| ended())?;
-        let result = committed.and_then(|()| shared.stopped());
+        let result = committed.and(made).and_then(|()| shared.stopped());
         shared.stop(&Error::Stopped("it was closed".into()));
         shared.layers.detach();
         let closed = match ending {

@@ -5,6 +5,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, sync_channel};
+use std::thread::JoinHandle;
 
 use parking_lot::Mutex;
 use rustix::fs::FlockOperation;
@@ -216,7 +217,7 @@ fn set_going(
     lock: File,
 ) -> Result<Threads, Error> {
     let starting = || Error::io("starting a thread of the store");
-    let supply = supply(shared, end.segment.number + 1, segment_bytes.max(FIRST * 2))?;
+    let (supply, segments) = supply(shared, end.segment.number + 1, segment_bytes.max(FIRST * 2))?;
     let for_committer = shared.clone();
     let committer = Committer::new(shared.clone(), supply, state, end);
     let committer = std::thread::Builder::new()
@@ -234,11 +235,14 @@ fn set_going(
             checkpoint::run(&for_checkpoints, library)
         })
         .map_err(starting())?;
-    Ok(Threads { committer, checkpoints, lock })
+    Ok(Threads { committer, checkpoints, segments, lock })
 }
 
+/// Segments as they are made.
+type Supply = Receiver<Result<Segment, Error>>;
+
 /// Makes segments, one ahead of the committer.
-fn supply(shared: &Arc<Shared>, first: u32, size: u64) -> Result<Receiver<Result<Segment, Error>>, Error> {
+fn supply(shared: &Arc<Shared>, first: u32, size: u64) -> Result<(Supply, JoinHandle<()>), Error> {
     let (give, take) = sync_channel(0);
     let shared = Arc::downgrade(shared);
     let work = move || {
@@ -257,9 +261,9 @@ fn supply(shared: &Arc<Shared>, first: u32, size: u64) -> Result<Receiver<Result
             }
         }
     };
-    std::thread::Builder::new()
+    let thread = std::thread::Builder::new()
         .name("store-segments".into())
         .spawn(work)
         .map_err(Error::io("starting a thread of the store"))?;
-    Ok(take)
+    Ok((take, thread))
 }
