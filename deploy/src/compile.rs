@@ -30,7 +30,7 @@ pub(crate) async fn run(steps: &Steps) -> Outcome<()> {
     }
     command.stdin(Stdio::null()).kill_on_drop(true);
     steps
-        .step("build the actors and the command line", async {
+        .done("build the actors and the command line", async {
             let status = command.status().await.map_err(|error| format!("starting cargo: {error}"))?;
             if status.success() { Ok(()) } else { Err("the actors could not be built; see above".to_owned()) }
         })

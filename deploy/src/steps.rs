@@ -26,12 +26,24 @@ impl Steps {
         what: &str,
         doing: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
+        self.done(what, async {
+            tokio::select! {
+                biased;
+                ended = doing => ended,
+                never = self.tell(what) => match never {},
+            }
+        })
+        .await
+    }
+
+    /// Does one step that tells of itself, and says when it is done.
+    pub(crate) async fn done<T, E>(
+        &self,
+        what: &str,
+        doing: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
         let started = Instant::now();
-        let ended = tokio::select! {
-            biased;
-            ended = doing => ended,
-            never = self.tell(what) => match never {},
-        };
+        let ended = doing.await;
         let mark = if ended.is_ok() { "ok  " } else { "FAIL" };
         eprintln!("{mark} {what} ({:.1} s)", started.elapsed().as_secs_f64());
         ended
