@@ -1,6 +1,6 @@
 //! The index: one ordered space of keys that says what stands, and where.
 //!
-//! It is derived from commits alone ([`derive`]), so it can be built again from them. The newest part is kept in
+//! It is derived from commits alone ([`mod@derive`]), so it can be built again from them. The newest part is kept in
 //! memory ([`overlay`]), the rest in an ordered key-value library.
 
 pub(crate) mod derive;
