@@ -420,7 +420,11 @@ impl Base64 {
             self.letter(*letter, out)?;
             text = rest;
         }
-        let whole = text.len() & !3;
+        let mut whole = text.len() & !3;
+        // A padded group ends the text; it would spoil the block.
+        if text[..whole].ends_with(b"=") {
+            whole -= 4;
+        }
         let start = out.len();
         if whole >= 16 && base64_simd::STANDARD_NO_PAD.decode_append(&text[..whole], out).is_ok() {
             text = &text[whole..];
