@@ -16,6 +16,12 @@ struct Arguments {
     /// Up to 1,000,000 documents, with the table of growth.
     #[arg(long)]
     long: bool,
+    /// So many patients instead.
+    #[arg(long)]
+    patients: Option<usize>,
+    /// So many documents instead, all measured at once; at least 2,200.
+    #[arg(long)]
+    documents: Option<usize>,
     /// Seconds each case is measured.
     #[arg(long, default_value_t = 5)]
     seconds: u64,
@@ -54,6 +60,8 @@ fn main() -> Result<()> {
         (_, true) => (100_000, vec![10_000, 100_000, 1_000_000]),
         _ => (10_000, vec![10_000, 100_000]),
     };
+    let patients = arguments.patients.unwrap_or(patients);
+    let stages = arguments.documents.map_or(stages, |documents| vec![documents]);
     let plan =
         Plan { patients, stages, time: Duration::from_secs(arguments.seconds), index: arguments.index };
     let table = run(&plan)?;
