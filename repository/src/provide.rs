@@ -13,7 +13,7 @@ use audit::Action;
 use bytes::Bytes;
 use fhir::iti65::{EntryReceipt, Measured, Provided, Role, write_registration};
 use store::blob::Staged;
-use xds::{Finding, Findings};
+use xds::{Finding, Findings, Place, Rule};
 
 use crate::answer;
 use crate::config::{Settings, SubmissionSettings};
@@ -21,7 +21,7 @@ use crate::disposition;
 use crate::keys::{Held, Keys};
 use crate::naming::{hexadecimal, key_of};
 use crate::patients::{Nobody, Patients, Resolved};
-use crate::records::{Attempt, Document, Intent, Records, State};
+use crate::records::{Attempt, Document, Intent, Records, State, Won};
 use crate::registrar::{Order, Registrar, Registration, Settled};
 use crate::settle::Settler;
 
@@ -263,7 +263,8 @@ impl Provide {
                 return Ok(Outcome::Accepted(Accepted { bundle, replayed: false }));
             }
             Registration::Committed { attempt: committed, receipts } => {
-                return self.committed_before(&key, committed, &receipts).await;
+                let won = Won { attempt: committed, digest: Some(&attempt.digest), receipts: &receipts };
+                return self.committed_before(&key, won).await;
             }
             Registration::Unknown => return Ok(Outcome::Unknown),
             Registration::Refused(findings) => Outcome::Refused(findings),
@@ -280,8 +281,12 @@ impl Provide {
         if doubt {
             match self.registrar.settle(&key, number).await {
                 Ok(Settled::Absent) => {}
-                Ok(Settled::Committed { attempt: committed, receipts }) => {
-                    return self.committed_before(&key, committed, &receipts).await;
+                Ok(Settled::Committed { attempt: committed, digest, receipts }) => {
+                    let won = Won { attempt: committed, digest: digest.as_deref(), receipts: &receipts };
+                    if won.digest.is_none_or(|committed| committed == attempt.digest) {
+                        return self.committed_before(&key, won).await;
+                    }
+                    return self.taken(&key, won, number, failure).await;
                 }
                 Err(_) => return Ok(Outcome::Unknown),
             }
@@ -290,21 +295,36 @@ impl Provide {
         Ok(failure)
     }
 
-    /// The registry has committed an attempt that may not be this one: the answer is the one of that attempt.
-    async fn committed_before(
-        &self,
-        key: &str,
-        committed: u64,
-        receipts: &[EntryReceipt],
-    ) -> Result<Outcome, Fault<Findings>> {
-        match self.records.close(key, committed, receipts, None).await {
+    /// The registry has committed an attempt that may not be this one, of the same content: its answer is the answer.
+    async fn committed_before(&self, key: &str, won: Won<'_>) -> Result<Outcome, Fault<Findings>> {
+        match self.records.close(key, won, None).await {
             Ok(Some(bundle)) => Ok(Outcome::Accepted(Accepted { bundle, replayed: true })),
             Ok(None) => {
-                tracing::error!(committed, "the registry committed an attempt that is not in our records");
+                tracing::error!(won.attempt, "the registry committed an attempt that is not in our records");
                 Ok(Outcome::Unknown)
             }
             Err(_) => Ok(Outcome::Unknown),
         }
+    }
+
+    /// The registry has committed other content under this key: what it committed is bound if it is ours, and this
+    /// attempt, which can never be committed any more, is given up and refused (I5).
+    async fn taken(
+        &self,
+        key: &str,
+        won: Won<'_>,
+        number: u64,
+        failure: Outcome,
+    ) -> Result<Outcome, Fault<Findings>> {
+        if self.records.close(key, won, None).await?.is_none() {
+            self.records.reject(key, |open| open <= number).await?;
+        }
+        if let Outcome::Refused(_) = failure {
+            return Ok(failure);
+        }
+        let text = format!("the submission set {key} is registered already, with other content");
+        let place = Place::at("Bundle").of("SubmissionSet.uniqueId");
+        Ok(Outcome::Refused(vec![Finding::error(Rule::DuplicateUniqueId, place, text)]))
     }
 
     /// Binds the documents and closes the intent beside the answer. If it is lost, settling repeats it. The turn is held
@@ -312,7 +332,8 @@ impl Provide {
     fn bind(&self, key: String, number: u64, receipts: Vec<EntryReceipt>, answer: Bytes, held: Held) {
         let records = self.records.clone();
         tokio::spawn(async move {
-            if let Err(error) = records.close(&key, number, &receipts, Some(&answer)).await {
+            let won = Won { attempt: number, digest: None, receipts: &receipts };
+            if let Err(error) = records.close(&key, won, Some(&answer)).await {
                 tracing::warn!(%error, "binding was put off until the submission is settled");
             }
             drop(held);

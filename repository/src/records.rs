@@ -65,6 +65,24 @@ pub(crate) struct Closed {
     pub(crate) answer: Box<RawValue>,
 }
 
+/// The attempt the registry says it has committed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Won<'a> {
+    /// Its number.
+    pub(crate) attempt: u64,
+    /// Digest of what was committed, where the registry says it. Numbers count from 1 for everybody who submits under a
+    /// key: an attempt of ours is the one meant only if its content is the same.
+    pub(crate) digest: Option<&'a str>,
+    /// The receipts it gave.
+    pub(crate) receipts: &'a [EntryReceipt],
+}
+
+impl Won<'_> {
+    fn is(&self, attempt: u64, digest: &str) -> bool {
+        self.attempt == attempt && self.digest.is_none_or(|committed| committed == digest)
+    }
+}
+
 /// How far a document has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -181,25 +199,23 @@ impl Records {
         self.store.apply(batch).await.map(|_| ())
     }
 
-    /// Closes a key: the registry has committed `attempt`. Its documents are bound, those of other attempts go, and the
-    /// answer is kept: the one given, or one made of the receipts. Answers the answer; none if that attempt is not in our
-    /// records.
+    /// Closes a key: the registry has committed the attempt that won. Its documents are bound, those of other attempts
+    /// go, and the answer is kept: the one given, or one made of the receipts. Answers the answer; none if that attempt is
+    /// not in our records.
     pub(crate) async fn close(
         &self,
         key: &str,
-        attempt: u64,
-        receipts: &[EntryReceipt],
+        won: Won<'_>,
         answer: Option<&Bytes>,
     ) -> Result<Option<Bytes>, Error> {
         for _ in 0..REPLANS {
             let Some((version, intent)) = self.intent(key)? else { return Ok(None) };
             if intent.open.is_empty() {
                 // Somebody else has closed it already.
-                let known = intent.closed.filter(|closed| closed.attempt == attempt);
+                let known = intent.closed.filter(|closed| won.is(closed.attempt, &closed.digest));
                 return Ok(known.map(|closed| Bytes::copy_from_slice(closed.answer.get().as_bytes())));
             }
-            let Some((batch, answer)) = self.closing(key, (version, intent), attempt, receipts, answer)?
-            else {
+            let Some((batch, answer)) = self.closing(key, (version, intent), won, answer)? else {
                 return Ok(None);
             };
             match self.store.apply(batch).await {
@@ -215,25 +231,25 @@ impl Records {
         &self,
         key: &str,
         (version, mut intent): (Version, Intent),
-        attempt: u64,
-        receipts: &[EntryReceipt],
+        won: Won<'_>,
         answer: Option<&Bytes>,
     ) -> Result<Option<(Batch, Bytes)>, Error> {
         let mut batch = Batch { instant: self.clock.now(), ..Batch::default() };
         let open = std::mem::take(&mut intent.open);
-        for gone in open.iter().filter(|open| open.attempt != attempt) {
+        for gone in open.iter().filter(|open| !won.is(open.attempt, &open.digest)) {
             self.discard(gone, &mut batch)?;
         }
-        if let Some(won) = open.iter().find(|open| open.attempt == attempt) {
-            self.bind(won, receipts, &mut batch)?;
+        if let Some(ours) = open.iter().find(|open| won.is(open.attempt, &open.digest)) {
+            self.bind(ours, won.receipts, &mut batch)?;
             let answer = match answer {
                 Some(given) => serde_json::from_slice(given),
-                None => RawValue::from_string(answer::compose(won, receipts, &self.registry, &[])),
+                None => RawValue::from_string(answer::compose(ours, won.receipts, &self.registry, &[])),
             };
             let answer = answer.map_err(|error| Error::Damaged(error.to_string()))?;
-            intent.closed = Some(Closed { attempt, digest: won.digest.clone(), answer });
+            intent.closed = Some(Closed { attempt: ours.attempt, digest: ours.digest.clone(), answer });
         }
-        let Some(answer) = intent.closed.as_ref().filter(|closed| closed.attempt == attempt) else {
+        let Some(answer) = intent.closed.as_ref().filter(|closed| won.is(closed.attempt, &closed.digest))
+        else {
             return Ok(None);
         };
         let answer = Bytes::copy_from_slice(answer.answer.get().as_bytes());

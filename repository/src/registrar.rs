@@ -43,6 +43,8 @@ pub(crate) enum Settled {
     Committed {
         /// Which one.
         attempt: u64,
+        /// Digest of what it registered, hexadecimal: another one than ours means somebody else's content.
+        digest: Option<String>,
         /// The receipts it gave.
         receipts: Vec<EntryReceipt>,
     },
@@ -135,6 +137,7 @@ impl Registrar {
         Ok(if settled.committed {
             Settled::Committed {
                 attempt: settled.attempt.unwrap_or(attempt),
+                digest: settled.digest,
                 receipts: settled.entries.iter().map(receipt).collect(),
             }
         } else {
@@ -172,6 +175,8 @@ struct SettleAnswer {
     committed: bool,
     #[serde(default)]
     attempt: Option<u64>,
+    #[serde(default)]
+    digest: Option<String>,
     #[serde(default)]
     entries: Vec<Value>,
 }

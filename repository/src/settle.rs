@@ -12,7 +12,7 @@ use tokio::sync::watch;
 
 use crate::config::Settings;
 use crate::keys::Keys;
-use crate::records::Records;
+use crate::records::{Records, Won};
 use crate::registrar::{Registrar, Settled};
 
 /// Keys looked at in one round.
@@ -62,16 +62,24 @@ impl Settler {
         }
     }
 
-    /// Settles everything in doubt once.
+    /// Settles everything in doubt once. A key the registry does not tell about waits for the next round, and no other
+    /// waits with it; the first such failure is told in the end. A registry that is away is not asked about every key.
     pub(crate) async fn round(&self) -> Result<(), Undecided> {
         let (keys, total) = self.records.in_doubt(ROUND)?;
         self.doubtful.store(total, Ordering::Relaxed);
+        let mut first = None;
         for key in keys {
             // A key that is being submitted right now is not in doubt yet.
             let Some(_held) = self.keys.hold_now(&key) else { continue };
-            self.settle(&key).await?;
+            match self.settle(&key).await {
+                Ok(()) => {}
+                Err(error @ (Undecided::Store(_) | Undecided::Registry(web::Error::NotReached { .. }))) => {
+                    return Err(error);
+                }
+                Err(error) => first = first.or(Some(error)),
+            }
         }
-        Ok(())
+        first.map_or(Ok(()), Err)
     }
 
     /// Settles every attempt of one key.
@@ -80,8 +88,9 @@ impl Settler {
         let Some(newest) = intent.open.iter().map(|open| open.attempt).max() else { return Ok(()) };
         match self.registrar.settle(key, newest).await? {
             Settled::Absent => self.records.reject(key, |open| open <= newest).await?,
-            Settled::Committed { attempt, receipts } => {
-                if self.records.close(key, attempt, &receipts, None).await?.is_none() {
+            Settled::Committed { attempt, digest, receipts } => {
+                let won = Won { attempt, digest: digest.as_deref(), receipts: &receipts };
+                if self.records.close(key, won, None).await?.is_none() {
                     // Somebody else's, or from before a restored backup. Ours can never be committed any more.
                     tracing::error!(attempt, "the registry committed an attempt that is not in our records");
                     self.records.reject(key, |open| open <= newest).await?;

@@ -188,6 +188,72 @@ async fn the_same_id_with_other_content_is_a_conflict_and_the_first_stays() {
     assert_eq!(world.get(&first.document(2), &[]).await.status, 200);
 }
 
+/// What a lost answer leaves in doubt is the first content; the second is refused all the same.
+#[tokio::test]
+async fn other_content_under_an_id_in_doubt_is_a_conflict_and_never_answered_as_the_first() {
+    let world = World::with(store::Store::memory(), |settings| settings.registry.tries = 1).await;
+    let provide = Provide::new(&world.patient());
+    world.registry.then(&[Step::CommitAndLose]);
+    assert_eq!(world.provide(&provide.bundle()).await.status, 503);
+    let other = world.provide(&provide.clone().title("other").bundle()).await;
+    assert_eq!(other.status, 409, "{other:?}");
+    assert_eq!(world.documents(), 1, "the bytes of the refused content are gone");
+    let first = world.provide(&provide.bundle()).await;
+    assert_eq!((first.status, first.replayed()), (200, true));
+    assert_eq!(world.get(&first.document(2), &[]).await.status, 200);
+}
+
+#[tokio::test]
+async fn other_content_whose_first_message_is_lost_is_a_conflict_too() {
+    let world = World::with(store::Store::memory(), |settings| settings.registry.tries = 2).await;
+    let provide = Provide::new(&world.patient());
+    let first = world.provide(&provide.bundle()).await;
+    assert_eq!(first.status, 200);
+    world.registry.then(&[Step::Lose]);
+    let other = world.provide(&provide.clone().title("other").bundle()).await;
+    assert_eq!(other.status, 409, "{other:?}");
+    assert_eq!(world.documents(), 1);
+    assert_eq!(world.provide(&provide.bundle()).await.body, first.body);
+}
+
+/// A source may have registered the id itself, or another repository: their attempts are counted from 1 as ours are.
+#[tokio::test]
+async fn an_attempt_of_somebody_else_with_the_same_number_does_not_stand_for_ours() {
+    let world = World::with(store::Store::memory(), |settings| settings.registry.tries = 1).await;
+    let provide = Provide::new(&world.patient());
+    let elsewhere = World::with(store::Store::memory(), |settings| {
+        settings.registry.url = format!("{}/fhir", world.registry.host);
+        settings.identity.url = format!("{}/fhir", world.identity.host);
+    })
+    .await;
+    assert_eq!(elsewhere.provide(&provide.bundle()).await.status, 200);
+    world.registry.then(&[Step::Lose]);
+    let bundle = provide.clone().title("other").bundle();
+    assert_eq!(world.provide(&bundle).await.status, 503);
+    world.settle().await;
+    assert_eq!(world.documents(), 0, "nothing of ours was registered");
+    world.registry.then(&[Step::Lose]);
+    assert_eq!(world.provide(&bundle).await.status, 503);
+    let refused = world.provide(&bundle).await;
+    assert_eq!(refused.status, 409, "{refused:?}");
+    assert_eq!(world.documents(), 0);
+}
+
+#[tokio::test]
+async fn a_key_the_registry_cannot_settle_does_not_keep_the_others_in_doubt() {
+    let world = World::with(store::Store::memory(), |settings| settings.registry.tries = 1).await;
+    world.registry.then(&[Step::Lose, Step::Lose, Step::Lose]);
+    for _ in 0..3 {
+        assert_eq!(world.provide(&Provide::new(&world.patient()).bundle()).await.status, 503);
+    }
+    assert_eq!(world.documents(), 3);
+    world.registry.state.lock().unwrap().unsettled = 1;
+    assert!(world.repository.settle_now().await.is_err(), "the one that failed is told");
+    assert_eq!(world.documents(), 1);
+    world.settle().await;
+    assert_eq!(world.documents(), 0);
+}
+
 #[tokio::test]
 async fn twenty_at_once_with_one_id_are_one_submission() {
     let world = World::new().await;

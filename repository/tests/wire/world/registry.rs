@@ -28,6 +28,8 @@ pub(crate) struct State {
     pub(crate) fences: HashMap<String, u64>,
     /// Registrations that arrived.
     pub(crate) arrived: usize,
+    /// How many of the next questions to settle are answered 500.
+    pub(crate) unsettled: usize,
 }
 
 #[derive(Clone)]
@@ -70,9 +72,14 @@ fn react(state: &mut State, asked: &Asked) -> Reaction {
 }
 
 fn settle(state: &mut State, asked: &Value) -> Reaction {
+    if state.unsettled > 0 {
+        state.unsettled -= 1;
+        return Reaction::Answer { status: 500, headers: Vec::new(), body: String::new() };
+    }
     let (key, attempt) = (asked["key"].as_str().unwrap(), asked["attempt"].as_u64().unwrap());
-    if let Some((_, committed, receipts, _)) = state.committed.get(key) {
-        return ok(json!({ "committed": true, "attempt": committed, "entries": receipts }), &[]);
+    if let Some((digest, committed, receipts, _)) = state.committed.get(key) {
+        let told = json!({ "committed": true, "attempt": committed, "digest": digest, "entries": receipts });
+        return ok(told, &[]);
     }
     let fence = state.fences.entry(key.to_owned()).or_default();
     *fence = attempt.max(*fence);
