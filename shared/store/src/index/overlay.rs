@@ -27,8 +27,26 @@ pub(crate) struct Run {
 }
 
 impl Run {
+    /// Keys and values move into one piece of memory: a commit has dozens of short ones, and a piece for each would take
+    /// half as much again.
     pub(crate) fn new(changes: Changes) -> Run {
-        let entries: Vec<_> = changes.into_iter().map(|(key, value)| (Bytes::from(key), value)).collect();
+        let length = changes.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Bytes::len));
+        let mut bytes = Vec::with_capacity(length.sum());
+        let places: Vec<_> = changes
+            .iter()
+            .map(|(key, value)| {
+                let start = bytes.len();
+                bytes.extend_from_slice(key);
+                let middle = bytes.len();
+                bytes.extend_from_slice(value.as_deref().unwrap_or_default());
+                (start..middle, value.as_ref().map(|_| middle..bytes.len()))
+            })
+            .collect();
+        let bytes = Bytes::from(bytes);
+        let entries: Vec<_> = places
+            .into_iter()
+            .map(|(key, value)| (bytes.slice(key), value.map(|value| bytes.slice(value))))
+            .collect();
         Run { weight: entries.iter().map(weigh).sum(), entries }
     }
     fn slice(&self, from: &[u8], to: &[u8]) -> &[(Bytes, Option<Bytes>)] {
