@@ -27,7 +27,8 @@ pub(crate) struct Prepared {
     /// Documents, in the order in which `meta` names them.
     pub(crate) blobs: Vec<Staged>,
     pub(crate) trash: Vec<String>,
-    /// Whether the batch brings anything that takes room.
+    /// Whether the batch brings anything new. What only concludes something, as settling and clearing away do, may use the
+    /// room that is kept back.
     pub(crate) grows: bool,
 }
 
@@ -65,7 +66,8 @@ impl Prepared {
             conditions,
             meta,
             rows,
-            grows: !(batch.puts.is_empty() && batch.blobs.is_empty() && batch.outgoing.is_empty()),
+            grows: batch.puts.iter().any(|put| put.version == 1)
+                || !(batch.blobs.is_empty() && batch.outgoing.is_empty()),
             blobs: batch.blobs,
             trash: batch.trash,
         }

@@ -58,6 +58,17 @@ impl Space {
         Ok(room)
     }
 
+    /// Whether so many bytes are free, or a good part of a small volume. One that does not say is taken at its best.
+    pub(crate) fn has(&self, bytes: u64) -> bool {
+        self.room().map_or(true, |room| room.free >= bytes.min(room.all / 4))
+    }
+
+    /// From now on the volume seems to have this much room.
+    #[cfg(test)]
+    pub(crate) fn pretend(&self, room: Room) {
+        *self.last.lock() = Some((Instant::now() + Duration::from_hours(1), room));
+    }
+
     /// Refuses when the volume is full to its hard mark.
     pub(crate) fn check(&self) -> Result<(), Error> {
         let room = self.room()?;

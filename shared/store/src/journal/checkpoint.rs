@@ -1,6 +1,7 @@
 //! Checkpoints: what is new in the index goes to its library in one durable write that names the journal entry it holds.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
@@ -13,8 +14,18 @@ use crate::journal::index::Library;
 /// What is new waits at most so long.
 const INTERVAL: Duration = Duration::from_secs(5);
 
-/// With so many bytes of news behind a checkpoint that is not done yet, commits wait for it.
-const MOST_NEWS: usize = 64 << 20;
+/// With so many times the news that begin a checkpoint behind one that is not done yet, commits wait for it. This bounds
+/// the memory of the index beside the cache of its library: what is on its way, and as much again that waits.
+const BEHIND: usize = 2;
+
+/// A library writes whole pages and keeps the old ones until the new ones are durable: so many times the bytes of the news,
+/// and some more, must be free before they are given to it. One whose write failed for want of room would not even be
+/// readable any more.
+const SPREAD: u64 = 8;
+const ROOM: u64 = 32 << 20;
+
+/// However soon checkpoints begin, commits do not wait below so many bytes of news.
+const LEAST_NEWS: usize = 4 << 20;
 
 /// So many bytes of journal begin a checkpoint at once.
 const JOURNAL: u64 = 64 << 20;
@@ -26,6 +37,8 @@ pub(crate) struct Checkpoint {
     state: Mutex<Control>,
     told: Condvar,
     done: Condvar,
+    /// Whether the last checkpoint was put off because the volume is full.
+    put_off: AtomicBool,
 }
 
 #[derive(Default)]
@@ -48,7 +61,13 @@ pub(crate) enum Ending {
 
 impl Checkpoint {
     pub(crate) fn new(news: usize) -> Checkpoint {
-        Checkpoint { news, state: Mutex::default(), told: Condvar::new(), done: Condvar::new() }
+        Checkpoint {
+            news,
+            state: Mutex::default(),
+            told: Condvar::new(),
+            done: Condvar::new(),
+            put_off: AtomicBool::new(false),
+        }
     }
 
     /// A group became visible; the journal is now at this offset of its segment.
@@ -63,14 +82,19 @@ impl Checkpoint {
         }
     }
 
-    /// Holds the committer back while the library cannot keep up.
-    pub(crate) fn wait_for_room(&self, shared: &Shared) {
+    /// Holds the committer back while the library cannot keep up; answers whether it can take more at all.
+    pub(crate) fn wait_for_room(&self, shared: &Shared) -> bool {
+        let most = self.news.max(LEAST_NEWS) * BEHIND;
         let mut state = self.state.lock();
-        while shared.stopped().is_ok() && state.end.is_none() && shared.layers.backlog().0 > MOST_NEWS {
+        while shared.stopped().is_ok() && state.end.is_none() && shared.layers.backlog().0 > most {
+            if self.put_off.load(Ordering::Acquire) && !state.wanted {
+                return false;
+            }
             state.wanted = true;
             self.told.notify_one();
             self.done.wait_for(&mut state, Duration::from_millis(50));
         }
+        true
     }
 
     pub(crate) fn end(&self, ending: Ending) {
@@ -109,7 +133,15 @@ pub(crate) fn run(shared: &Arc<Shared>, mut library: Box<dyn Library>) -> Box<dy
 }
 
 fn checkpoint(shared: &Shared, library: &mut Box<dyn Library>) -> Result<(), Error> {
-    if shared.layers.backlog().0 == 0 {
+    let (news, _) = shared.layers.backlog();
+    if news == 0 {
+        return Ok(());
+    }
+    let full = !shared.space.has(news as u64 * SPREAD + ROOM);
+    if full != shared.checkpoint.put_off.swap(full, Ordering::AcqRel) {
+        tracing::warn!(full, "the volume has no room for the index, or has room again");
+    }
+    if full {
         return Ok(());
     }
     let (news, older) = shared.layers.freeze();

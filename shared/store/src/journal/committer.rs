@@ -120,7 +120,7 @@ impl Committer {
         if let Err(error) = self.shared.stopped() {
             return requests.into_iter().for_each(|request| refuse(request, &error));
         }
-        self.shared.checkpoint.wait_for_room(&self.shared);
+        let room = self.shared.checkpoint.wait_for_room(&self.shared);
         let mut group = Group {
             working: Working::new(self.shared.layers.view()),
             accepted: Vec::new(),
@@ -131,7 +131,7 @@ impl Committer {
             unnoted: None,
         };
         for request in requests {
-            self.admit(&mut group, request);
+            self.admit(&mut group, request, room);
         }
         match self.complete(&mut group) {
             Ok(()) => answer(group),
@@ -142,12 +142,16 @@ impl Committer {
         }
     }
 
-    fn admit(&mut self, group: &mut Group, request: Request) {
+    fn admit(&mut self, group: &mut Group, request: Request, room: bool) {
         match request {
             Request::Note { instant, audit, answer } => {
                 group.instant = group.instant.max(instant);
                 group.audit.extend(audit);
                 group.notes.push(answer);
+            }
+            Request::Commit { answer, .. } if !room => {
+                let full = Error::NoRoom("the index cannot take what is new".into());
+                group.refused.push((full, answer));
             }
             Request::Commit { mut prepared, answer } => {
                 match self.commit(&mut group.working, &mut prepared) {
@@ -201,10 +205,13 @@ impl Committer {
     }
 
     fn next_segment(&mut self, size: u64) -> Result<Segment, Error> {
-        let ended = |_| Error::Stopped("no segment is made any more".into());
         let next = match self.spare.take() {
             Some(spare) => spare,
-            None => self.supply.recv().map_err(ended)??,
+            // A refusal may be as old as the segment before; only one that was asked for now counts.
+            None => match self.made()? {
+                Ok(next) => next,
+                Err(_) => self.made()??,
+            },
         };
         if size <= next.size {
             return Ok(next);
@@ -214,6 +221,12 @@ impl Committer {
             self.spare = Some(next);
         }
         enlarged
+    }
+
+    /// What the thread that makes segments has to give; that it has ended is for good.
+    fn made(&self) -> Result<Result<Segment, Error>, Error> {
+        let ended = |_| Error::Stopped("no segment is made any more".into());
+        self.supply.recv().map_err(ended).inspect_err(|error| self.shared.stop(error))
     }
 
     fn append(
