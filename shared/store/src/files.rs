@@ -6,16 +6,19 @@
 //! A file is received under `staging/`, synced, and gets its second name under `blobs/` before the commit that cites it.
 //! The name under `staging/` goes only after that commit: a start that finds one of a document no commit cites removes both.
 
+use std::collections::HashSet;
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::blob::{CHUNK, checks};
 use crate::encode::{Put, Take};
 use crate::error::Error;
+use crate::halt::Halt;
 
 const MAGIC: &[u8; 8] = b"docblob\n";
 const FORMAT: u32 = 1;
@@ -26,6 +29,9 @@ const HEADER: usize = 96;
 pub(crate) struct Files {
     root: PathBuf,
     sync: bool,
+    halt: Arc<Halt>,
+    /// Directories below `blobs/` whose own names are known to be synced.
+    named: Mutex<HashSet<PathBuf>>,
 }
 
 /// A large document in its own file; the file goes with this value unless a commit kept it.
@@ -65,8 +71,8 @@ impl Drop for Incoming {
 }
 
 impl Files {
-    pub(crate) fn open(root: &Path, sync: bool) -> Result<Files, Error> {
-        let files = Files { root: root.to_owned(), sync };
+    pub(crate) fn open(root: &Path, sync: bool, halt: Arc<Halt>) -> Result<Files, Error> {
+        let files = Files { root: root.to_owned(), sync, halt, named: Mutex::default() };
         for name in ["staging", "blobs", "trash"] {
             make_directory(&root.join(name))?;
         }
@@ -142,20 +148,29 @@ impl Files {
         let leaf = path.parent().expect("a document has a directory");
         let middle = leaf.parent().expect("a document's directory has a parent");
         for directory in [middle, leaf] {
-            if !directory.exists() {
-                make_directory(directory)?;
-                self.sync_directory(directory.parent().expect("below the data directory"))?;
-            }
+            self.make_named(directory)?;
         }
         std::fs::hard_link(self.staging_path(id), &path).map_err(Error::io("naming a document's file"))?;
         self.sync_directory(leaf)
+    }
+
+    /// A directory that is there may have been made by somebody who has not synced its name yet, be it another thread or a
+    /// process that was killed, so each is synced once by this process, one after the other.
+    fn make_named(&self, directory: &Path) -> Result<(), Error> {
+        let mut named = self.named.lock();
+        if !named.contains(directory) {
+            make_directory(directory)?;
+            self.sync_directory(directory.parent().expect("below the data directory"))?;
+            named.insert(directory.to_owned());
+        }
+        Ok(())
     }
 
     fn sync_directory(&self, path: &Path) -> Result<(), Error> {
         if !self.sync {
             return Ok(());
         }
-        sync_directory(path)
+        sync_directory(path, &self.halt)
     }
 
     /// A document's file, its header verified.
@@ -218,7 +233,7 @@ impl Incoming {
         self.file.write_all_at(&table, HEADER as u64 + self.written).map_err(attempt())?;
         self.file.write_all_at(&header(&self.id, self.written, sha256), 0).map_err(attempt())?;
         if self.files.sync {
-            self.file.sync_all().map_err(attempt())?;
+            self.files.halt.synced(self.file.sync_all(), "syncing a document's file")?;
         }
         self.files.name(&self.id)?;
         self.finished = true;
@@ -249,8 +264,35 @@ pub(crate) fn make_directory(path: &Path) -> Result<(), Error> {
         .map_err(Error::io(format!("making the directory {}", path.display())))
 }
 
-pub(crate) fn sync_directory(path: &Path) -> Result<(), Error> {
-    File::open(path)
-        .and_then(|directory| directory.sync_all())
-        .map_err(Error::io(format!("syncing the directory {}", path.display())))
+/// Syncs the names in a directory.
+pub(crate) fn sync_directory(path: &Path, halt: &Halt) -> Result<(), Error> {
+    let attempt = || format!("syncing the directory {}", path.display());
+    let directory = File::open(path).map_err(Error::io(attempt()))?;
+    halt.synced(directory.sync_all(), attempt())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn after_a_failed_sync_of_a_document_the_store_stops() {
+        let root = tempfile::tempdir().unwrap();
+        let halt = Arc::new(Halt::default());
+        let files = Arc::new(Files::open(root.path(), true, halt.clone()).unwrap());
+        let mut incoming = files.receive("0123456789abcdef0123456789abcdef").unwrap();
+        // It takes every write and cannot be synced.
+        incoming.file = OpenOptions::new().write(true).open("/dev/null").unwrap();
+        incoming.append(b"content").unwrap();
+        assert!(matches!(incoming.finish(&[0; 32]), Err(Error::Io { .. })));
+        assert!(matches!(halt.check(), Err(Error::Stopped(why)) if why.contains("syncing a document")));
+    }
+
+    #[test]
+    fn a_disk_that_fills_up_is_no_reason_to_stop() {
+        let halt = Halt::default();
+        let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
+        assert!(matches!(halt.synced(Err(full), "syncing"), Err(Error::NoRoom(_))));
+        halt.check().unwrap();
+    }
 }

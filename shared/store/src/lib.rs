@@ -62,6 +62,7 @@ mod engine;
 mod error;
 mod files;
 mod find;
+mod halt;
 mod index;
 mod journal;
 mod open;

@@ -4,7 +4,6 @@ mod start;
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use bytes::Bytes;
@@ -23,6 +22,7 @@ use crate::engine::Engine;
 use crate::error::Error;
 use crate::files::Files;
 use crate::find::find;
+use crate::halt::Halt;
 use crate::index::layers::Layers;
 use crate::index::values::{Location, Place};
 use crate::journal::audit;
@@ -47,27 +47,18 @@ pub(crate) struct Shared {
     pub(crate) space: Space,
     /// Whether commits are synced.
     pub(crate) sync: bool,
-    stopped: AtomicBool,
-    reason: Mutex<String>,
+    halt: Arc<Halt>,
 }
 
 impl Shared {
     /// Stops for good: what storage did not take must not be followed by anything.
     pub(crate) fn stop(&self, error: &Error) {
-        let mut reason = self.reason.lock();
-        if !self.stopped.load(Ordering::Acquire) {
-            tracing::error!(error = %error, cause = ?std::error::Error::source(error), "the store stops");
-            *reason = error.to_string();
-            self.stopped.store(true, Ordering::Release);
-        }
+        self.halt.stop(error);
     }
 
     /// Refuses once the store has stopped or was closed.
     pub(crate) fn stopped(&self) -> Result<(), Error> {
-        if self.stopped.load(Ordering::Acquire) {
-            return Err(Error::Stopped(self.reason.lock().clone()));
-        }
-        Ok(())
+        self.halt.check()
     }
 }
 
@@ -116,7 +107,7 @@ impl Threads {
         shared.checkpoint.end(ending);
         let library = self.checkpoints.join().map_err(|_| ended())?;
         let result = committed.and(made).and_then(|()| shared.stopped());
-        shared.stop(&Error::Stopped("it was closed".into()));
+        shared.halt.close();
         shared.layers.detach();
         let closed = match ending {
             Ending::Complete if result.is_ok() => library.close(),
@@ -140,8 +131,10 @@ impl Drop for Embedded {
 
 impl Embedded {
     fn reader(&self) -> Result<Reader<'_>, Error> {
+        let view = self.shared.layers.view();
+        // Asked after the view was taken: one taken while the store closes is empty, and must not be answered from.
         self.shared.stopped()?;
-        Ok(Reader { view: self.shared.layers.view(), archive: &self.shared.segments })
+        Ok(Reader { view, archive: &self.shared.segments })
     }
 
     async fn commit(&self, prepared: Prepared) -> Result<Applied, Error> {
@@ -192,8 +185,9 @@ impl Engine for Embedded {
         self.append(instant, audit).boxed()
     }
     fn audited(&self, after: u64, limit: usize) -> Result<Vec<AuditLine>, Error> {
+        let visible = self.shared.layers.view().state.entry;
         self.shared.stopped()?;
-        audit::lines(&self.shared.segments, self.shared.layers.view().state.entry, after, limit)
+        audit::lines(&self.shared.segments, visible, after, limit)
     }
     fn get(&self, kind: Kind, id: &str) -> Result<Option<Row>, Error> {
         self.reader()?.get(kind, id)
@@ -279,5 +273,70 @@ mod tests {
         assert!(engine.health().reason.is_some_and(|reason| reason.contains("syncing the journal")));
         assert!(stopped(engine.close().await));
         open(&Options::new(directory.path())).expect("the next start reads what is there");
+    }
+
+    fn put(id: u64, version: u64, length: usize) -> crate::batch::Put {
+        crate::batch::Put {
+            kind: Kind("note"),
+            id: id.to_string(),
+            version,
+            partition: "p".into(),
+            order: 0,
+            facts: Vec::new(),
+            edges: Vec::new(),
+            body: vec![b'b'; length].into(),
+            rendering: Bytes::new(),
+            deleted: false,
+        }
+    }
+
+    fn commit(puts: impl IntoIterator<Item = crate::batch::Put>) -> Batch {
+        Batch { puts: puts.into_iter().collect(), ..Batch::default() }
+    }
+
+    const FULL: crate::space::Room = crate::space::Room { free: 0, all: 1 << 40 };
+    const EMPTY: crate::space::Room = crate::space::Room { free: 1 << 40, all: 1 << 40 };
+
+    async fn until_all_is_in_the_library(engine: &Embedded) {
+        let arrived = async {
+            while engine.shared.layers.backlog() != (0, false) {
+                tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(30), arrived)
+            .await
+            .expect("a checkpoint is made");
+    }
+
+    #[tokio::test]
+    async fn a_full_volume_refuses_what_is_new_and_lets_what_is_under_way_be_concluded() {
+        let directory = tempfile::tempdir().unwrap();
+        let engine = open(&Options::new(directory.path())).unwrap();
+        engine.apply(commit([put(1, 1, 10)])).await.unwrap();
+        engine.shared.space.pretend(FULL);
+        assert!(matches!(engine.apply(commit([put(2, 1, 10)])).await, Err(Error::NoRoom(_))));
+        engine.apply(commit([put(1, 2, 10)])).await.unwrap();
+        assert_eq!(engine.get(Kind("note"), "1").unwrap().unwrap().version, 2);
+        engine.shared.space.pretend(EMPTY);
+        engine.apply(commit([put(2, 1, 10)])).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn the_index_is_not_written_to_a_full_volume_and_catches_up_without_a_restart() {
+        let directory = tempfile::tempdir().unwrap();
+        let options = Options { news_bytes: 0, ..Options::new(directory.path()) };
+        let engine = open(&options).unwrap();
+        engine.apply(commit((0..12).map(|id| put(id, 1, 1 << 20)))).await.unwrap();
+        until_all_is_in_the_library(&engine).await;
+        engine.shared.space.pretend(FULL);
+        engine.apply(commit((0..12).map(|id| put(id, 2, 1 << 20)))).await.unwrap();
+        // What is new stays in memory, but not without bound.
+        assert!(matches!(engine.apply(commit([put(1, 3, 10)])).await, Err(Error::NoRoom(_))));
+        engine.note(1, vec![Bytes::from_static(b"read")]).await.unwrap();
+        assert_eq!(engine.get(Kind("note"), "1").unwrap().unwrap().version, 2);
+        engine.shared.space.pretend(EMPTY);
+        until_all_is_in_the_library(&engine).await;
+        engine.apply(commit([put(1, 3, 10)])).await.unwrap();
+        engine.close().await.unwrap();
     }
 }

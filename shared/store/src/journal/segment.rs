@@ -17,6 +17,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::encode::{Put, Take};
 use crate::error::Error;
 use crate::files;
+use crate::halt::Halt;
 
 const MAGIC: &[u8; 8] = b"docjrnl\n";
 const FORMAT: u32 = 1;
@@ -34,6 +35,7 @@ pub(crate) struct Segments {
     /// Made with the journal; other files, and documents that look like entries, do not have it.
     id: [u8; 16],
     sync: bool,
+    halt: Arc<Halt>,
     open: RwLock<HashMap<u32, Arc<File>>>,
 }
 
@@ -47,7 +49,7 @@ pub(crate) struct Segment {
 
 impl Segments {
     /// Opens the directory; answers the numbers of the segments that are there, in order.
-    pub(crate) fn open(directory: &Path, sync: bool) -> Result<(Segments, Vec<u32>), Error> {
+    pub(crate) fn open(directory: &Path, sync: bool, halt: Arc<Halt>) -> Result<(Segments, Vec<u32>), Error> {
         files::make_directory(directory)?;
         let numbers = numbers(directory)?;
         for (expected, number) in (1u32..).zip(&numbers) {
@@ -59,6 +61,7 @@ impl Segments {
             directory: directory.to_owned(),
             id: uuid::Uuid::new_v4().into_bytes(),
             sync,
+            halt,
             open: RwLock::default(),
         };
         if !numbers.is_empty() {
@@ -114,24 +117,33 @@ impl Segments {
 
     /// Makes a segment: its whole room is taken, synced and named before this answers.
     pub(crate) fn make(&self, number: u32, size: u64) -> Result<Segment, Error> {
-        let attempt = || Error::io(format!("making segment {number} of the journal"));
         let temporary = self.directory.join("next.tmp");
+        let made = self.make_at(&temporary, number, size);
+        if made.is_err() {
+            // What it took of a disk that is nearly full is given back.
+            let _ = std::fs::remove_file(&temporary);
+        }
+        made
+    }
+
+    fn make_at(&self, temporary: &Path, number: u32, size: u64) -> Result<Segment, Error> {
+        let attempt = || Error::io(format!("making segment {number} of the journal"));
         let file = OpenOptions::new()
             .read(true)
             .write(true)
             .create(true)
             .truncate(true)
             .mode(0o600)
-            .open(&temporary)
+            .open(temporary)
             .map_err(attempt())?;
         reserve(&file, size).map_err(attempt())?;
         file.write_all_at(&self.header(number, size), 0).map_err(attempt())?;
         if self.sync {
-            file.sync_all().map_err(attempt())?;
+            self.halt.synced(file.sync_all(), format!("syncing the new segment {number} of the journal"))?;
         }
-        std::fs::rename(&temporary, self.path(number)).map_err(attempt())?;
+        std::fs::rename(temporary, self.path(number)).map_err(attempt())?;
         if self.sync {
-            files::sync_directory(&self.directory)?;
+            files::sync_directory(&self.directory, &self.halt)?;
         }
         let file = Arc::new(file);
         self.open.write().insert(number, file.clone());
@@ -144,7 +156,8 @@ impl Segments {
         reserve(&segment.file, size).map_err(attempt())?;
         segment.file.write_all_at(&self.header(segment.number, size), 0).map_err(attempt())?;
         if self.sync {
-            segment.file.sync_all().map_err(attempt())?;
+            let number = segment.number;
+            self.halt.synced(segment.file.sync_all(), format!("syncing the enlarged segment {number}"))?;
         }
         Ok(Segment { size, ..segment.clone() })
     }
@@ -171,7 +184,7 @@ impl Segments {
         self.open.write().remove(&number);
         std::fs::remove_file(self.path(number))
             .map_err(Error::io(format!("removing segment {number} of the journal")))?;
-        files::sync_directory(&self.directory)
+        files::sync_directory(&self.directory, &self.halt)
     }
 }
 

@@ -14,6 +14,7 @@ use crate::commit::Commit;
 use crate::engine::embedded::{Embedded, Shared, Threads};
 use crate::error::Error;
 use crate::files::{self, Files};
+use crate::halt::Halt;
 use crate::index::derive::{Derive, SeenFacts};
 use crate::index::keys;
 use crate::index::layers::Layers;
@@ -40,8 +41,10 @@ const NEWS: usize = 32 << 20;
 pub(crate) fn open(options: &Options) -> Result<Embedded, Error> {
     files::make_directory(&options.directory)?;
     let lock = lock(&options.directory)?;
-    let files = Arc::new(Files::open(&options.directory, options.sync)?);
-    let (segments, mut numbers) = Segments::open(&options.directory.join("journal"), options.sync)?;
+    let halt = Arc::new(Halt::default());
+    let files = Arc::new(Files::open(&options.directory, options.sync, halt.clone())?);
+    let journal = options.directory.join("journal");
+    let (segments, mut numbers) = Segments::open(&journal, options.sync, halt.clone())?;
     let mut library = index::open(options.index, &options.directory.join("index"), options.cache_bytes)?;
     let state = held_by(&*library)?;
     if numbers.is_empty() {
@@ -52,6 +55,7 @@ pub(crate) fn open(options: &Options) -> Result<Embedded, Error> {
         numbers.push(1);
     }
     if options.sync {
+        sync_names(&options.directory, &halt)?;
         sync_tail(&segments, &numbers)?;
     }
     let layers = Layers::new(Some(library.base()?), state);
@@ -67,8 +71,7 @@ pub(crate) fn open(options: &Options) -> Result<Embedded, Error> {
         checkpoint: Checkpoint::new(options.news_bytes),
         space: Space::new(&options.directory),
         sync: options.sync,
-        stopped: false.into(),
-        reason: Mutex::default(),
+        halt,
     });
     let threads = set_going(&shared, library, state, end, options.segment_bytes, lock)?;
     Ok(Embedded { shared, threads: Arc::new(Mutex::new(Some(threads))) })
@@ -90,6 +93,18 @@ fn lock(directory: &Path) -> Result<File, Error> {
             Err(Error::Unusable(format!("{} is in use by another process", directory.display())))
         }
         Err(errno) => Err(Error::io("locking the data directory")(errno.into())),
+    }
+}
+
+/// The data directory and what is directly in it were perhaps made just now: what is kept in them lasts no longer than
+/// their names.
+fn sync_names(directory: &Path, halt: &Halt) -> Result<(), Error> {
+    files::sync_directory(directory, halt)?;
+    let whole = directory.canonicalize().map_err(Error::io("finding the data directory"))?;
+    match whole.parent() {
+        // Whoever may not read the directory above did not make this one in it.
+        Some(parent) if File::open(parent).is_ok() => files::sync_directory(parent, halt),
+        Some(_) | None => Ok(()),
     }
 }
 

@@ -8,7 +8,6 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use crate::error::Error;
-use crate::files::sync_directory;
 use crate::index::overlay::{Run, Visit};
 use crate::index::view::Base;
 use crate::journal::index::Library;
@@ -133,6 +132,12 @@ impl Base for Live {
         }
         Ok(ControlFlow::Continue(()))
     }
+}
+
+fn sync_directory(path: &Path) -> Result<(), Error> {
+    std::fs::File::open(path)
+        .and_then(|directory| directory.sync_all())
+        .map_err(Error::io("syncing a directory of the index"))
 }
 
 fn failed(error: sled::Error) -> Error {
