@@ -37,6 +37,8 @@ pub struct IdentitySource {
     limits: Limits,
     sealer: Sealer,
     page_ttl_seconds: u64,
+    /// The zone of times in searches that name none.
+    time_zone: jiff::tz::TimeZone,
     stopping: watch::Receiver<bool>,
     delivery: Arc<Delivery>,
     feed: FeedPatient,
@@ -60,6 +62,7 @@ impl Actor for IdentitySource {
         Ok(IdentitySource {
             corridor,
             limits: house.limits,
+            time_zone: house.time_zone,
             sealer: Sealer::new(house.secret),
             page_ttl_seconds: settings.search.page_ttl_seconds,
             stopping: house.stopping,

@@ -8,8 +8,6 @@ use store::{
     AnyOf, Ask, Batch, Claim, Cursor, Fact, Kind, Order, Outgoing, Page, Put, Reach, Row, Scope, Sequence,
     Span, Store, Test,
 };
-use unicode_normalization::UnicodeNormalization;
-use unicode_normalization::char::is_combining_mark;
 use xds::{Identifier, Moment};
 
 /// The sort of record a patient is.
@@ -348,11 +346,7 @@ fn term_value(of: Attribute, value: String) -> String {
 
 /// A text without regard to case and accents.
 fn fold(text: &str) -> String {
-    text.trim()
-        .nfkd()
-        .filter(|character| !is_combining_mark(*character))
-        .flat_map(char::to_lowercase)
-        .collect()
+    xds::attribute::fold(text.trim())
 }
 
 fn any_of(clause: &iti78::Clause) -> AnyOf {

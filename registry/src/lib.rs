@@ -50,7 +50,7 @@ impl Actor for Registry {
     type Settings = Settings;
 
     async fn build(house: House<Settings>) -> Result<Registry, String> {
-        let House { settings, corridor, clock, limits, public_url, secret, .. } = house;
+        let House { settings, corridor, clock, limits, public_url, secret, time_zone, .. } = house;
         let store = corridor.store.clone();
         let identity = settings.identity.url.trim_end_matches('/').to_owned();
         if identity.is_empty() {
@@ -65,12 +65,14 @@ impl Actor for Registry {
                 page_ttl_seconds: settings.search.page_ttl,
                 require_patient: settings.search.require_patient,
                 identity: identity.clone(),
+                time_zone: time_zone.clone(),
             },
             register: register::Register {
                 store: store.clone(),
                 clock: clock.clone(),
                 gates: gates.clone(),
                 identity: identity.into(),
+                time_zone,
             },
             find_documents: query::FindDocuments(query.clone()),
             find_lists: query::FindLists(query),

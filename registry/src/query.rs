@@ -8,7 +8,7 @@ use actor::{Audited, Clock, Fault, Subject, Trail, Transaction};
 use audit::Action;
 use store::{Cursor, Order, Row, Scope, Sequence, Store};
 use xds::filter::{Filter, Of, PatientIs, Test};
-use xds::{Attribute, Finding, Findings, Place, Rule};
+use xds::{Attribute, Finding, Findings};
 
 use crate::records::{self, DOCUMENT, LIST, patient_rows_by_identifier};
 
@@ -121,8 +121,8 @@ impl Query {
     }
 
     fn find(&self, question: Question, scope: Scope) -> Result<Found, Fault<Findings>> {
-        let mut warnings = question.warnings;
-        let order = order(&question.sort, &mut warnings);
+        let warnings = question.warnings;
+        let order = order(&question.sort);
         let limit = if question.only_count { 0 } else { question.count };
         let now = self.clock.now();
         let nobody = matches!(&scope, Scope::Partitions(partitions) if partitions.is_empty());
@@ -209,25 +209,12 @@ impl Query {
     }
 }
 
-/// `_sort`; the default is the newest date first. One key is served, and a second is said to be ignored.
-fn order(sort: &[(String, bool)], warnings: &mut Vec<Finding>) -> Order {
-    let mut ignored: Vec<&str> = sort.iter().skip(1).map(|(name, _)| name.as_str()).collect();
-    let order = match sort.first().map(|(name, descending)| (name.as_str(), *descending)) {
-        None | Some(("date", true)) => Order::Natural,
+/// `_sort`; the default is the newest date first. The face lets one key through, and only those that are served.
+fn order(sort: &[(String, bool)]) -> Order {
+    match sort.first().map(|(name, descending)| (name.as_str(), *descending)) {
         Some(("date", false)) => Order::By { name: Attribute::Date.name(), descending: false },
         Some(("creation", descending)) => Order::By { name: Attribute::CreationTime.name(), descending },
         Some(("_lastUpdated", descending)) => Order::Written { descending },
-        Some((other, _)) => {
-            ignored.insert(0, other);
-            Order::Natural
-        }
-    };
-    if !ignored.is_empty() {
-        warnings.push(Finding::warning(
-            Rule::UnknownParameter,
-            Place::at("_sort"),
-            format!("not sorted by {}; one of date, creation, _lastUpdated is served", ignored.join(", ")),
-        ));
+        None | Some(_) => Order::Natural,
     }
-    order
 }

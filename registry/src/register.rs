@@ -32,6 +32,8 @@ pub(crate) struct Register {
     pub(crate) gates: Arc<Gates>,
     /// Public base of the identity source.
     pub(crate) identity: Arc<str>,
+    /// The zone of times that name none.
+    pub(crate) time_zone: jiff::tz::TimeZone,
 }
 
 /// A submission as it came in.
@@ -83,6 +85,7 @@ impl Transaction for Register {
         let submission = &registration.provided.submission;
         refuse_if_any(xds::rules::check(submission))?;
         self.settle_patient(&mut registration.provided)?;
+        registration.provided.set_zone(&self.time_zone);
         let said = registration.said.take();
         let said = said.unwrap_or_else(|| derived(&mut registration.provided, &grant.caller().name));
         let answered = self.decide(trail, said, &mut registration.provided).await;

@@ -97,6 +97,10 @@ impl Codec<Read> for Reading {
         self.format.set(negotiate::answer(&request.query, accept).map_err(Fault::NotAcceptable)?);
         *self.unless.borrow_mut() = Unless::of(&request.headers);
         let id = request.params.get("id").unwrap_or_default().to_owned();
+        // An operation that is not there, and no resource with a strange name.
+        if id.starts_with('$') {
+            return Err(Fault::NotFound);
+        }
         Ok(Wanted { kind: self.kind, id, which: (self.which)(request) })
     }
 

@@ -7,9 +7,10 @@ use actor::{Codec, Context, Fault, Transaction};
 use fhir::bundle::{self, Match, SearchSet};
 use fhir::negotiate::{self, Format};
 use fhir::page::{PageToken, Refused, Sealer};
-use fhir::search::{self, Search};
+use fhir::search::{self, Here, Search};
 use fhir::{iti66, iti67};
 use http::{Method, header};
+use jiff::tz::TimeZone;
 use store::{Cursor, Instant};
 use web::{Answer, Limits, Request};
 use xds::filter::{Filter, Of};
@@ -29,6 +30,8 @@ pub(crate) struct Desk {
     pub(crate) require_patient: bool,
     /// Public base of the identity source.
     pub(crate) identity: String,
+    /// The zone of dates that name none.
+    pub(crate) time_zone: TimeZone,
 }
 
 /// One search.
@@ -48,6 +51,8 @@ struct Asked {
     honoured: String,
     /// The token that was given.
     page: Option<(String, PageToken)>,
+    /// The preference that was applied.
+    applied: Option<&'static str>,
 }
 
 impl<'a> Searching<'a> {
@@ -69,7 +74,7 @@ impl<'a> Searching<'a> {
         prefer: Option<&str>,
         base: &str,
     ) -> Result<Search<Filter>, Fault<Findings>> {
-        let own = [self.desk.identity.as_str(), base];
+        let here = Here { own: &[self.desk.identity.as_str(), base], zone: &self.desk.time_zone };
         let limits = search::Limits {
             parameters: self.limits.max_search_parameters as usize,
             values: self.limits.max_search_values as usize,
@@ -77,8 +82,8 @@ impl<'a> Searching<'a> {
             count: self.limits.max_count as usize,
         };
         let read = match self.of {
-            Of::Documents => iti67::read_request(query, form, prefer, &own, &limits),
-            Of::Lists => iti66::read_request(query, form, prefer, &own, &limits),
+            Of::Documents => iti67::read_request(query, form, prefer, here, &limits),
+            Of::Lists => iti66::read_request(query, form, prefer, here, &limits),
         };
         let mut search = read.map_err(Fault::Refused)?;
         // Resources are given whole: what would shorten them is not among what was honoured.
@@ -133,6 +138,7 @@ impl<'a> Searching<'a> {
         };
         let honoured = encode(&search.honoured);
         self.asked.borrow_mut().honoured.clone_from(&honoured);
+        self.asked.borrow_mut().applied = search::handling(prefer.as_deref());
         Ok(Question {
             filter: search.filter,
             sort: search.result.sort,
@@ -183,7 +189,11 @@ impl<'a> Searching<'a> {
             now: found.now,
             id: context.request.clone(),
         };
-        refusal::json_parts(bundle::searchset(&set), self.format.get().pretty)
+        let answer = refusal::json_parts(bundle::searchset(&set), self.format.get().pretty);
+        match asked.applied {
+            Some(applied) => refusal::with(answer, "preference-applied", applied),
+            None => answer,
+        }
     }
 
     fn links(&self, asked: &Asked, found: &Found, base: &str) -> Vec<(&'static str, String)> {

@@ -216,6 +216,83 @@ async fn an_unknown_parameter_is_left_out_or_refused() {
 }
 
 #[tokio::test]
+async fn a_name_space_without_a_value_is_too_broad() {
+    let world = World::new().await;
+    let reply = world.get("/fhir/DocumentReference?identifier=urn:ietf:rfc:3986%7C").await.expect(400);
+    assert_eq!(reply.codes(), ["search-too-broad"]);
+    world.get("/fhir/DocumentReference?patient=p1&identifier=urn:ietf:rfc:3986%7C").await.expect(200);
+}
+
+#[tokio::test]
+async fn the_preference_that_was_applied_is_told() {
+    let world = World::new().await;
+    for handling in ["handling=strict", "handling=lenient"] {
+        let request = world
+            .request(reqwest::Method::GET, "/fhir/DocumentReference?patient=p1")
+            .header("Prefer", format!("return=representation; {handling}"));
+        let reply = world.send(request).await.expect(200);
+        assert_eq!(reply.header("preference-applied"), Some(handling));
+    }
+    let plain = world.get("/fhir/DocumentReference?patient=p1").await.expect(200);
+    assert_eq!(plain.header("preference-applied"), None);
+}
+
+#[tokio::test]
+async fn an_operation_that_is_not_there_is_not_found() {
+    let world = World::new().await;
+    for path in ["/fhir/DocumentReference/$docref", "/fhir/List/$find", "/fhir/$export"] {
+        world.get(path).await.expect(404);
+    }
+}
+
+#[tokio::test]
+async fn refusals_are_pretty_where_that_is_asked_for() {
+    let world = World::new().await;
+    for path in ["/fhir/DocumentReference/none", "/fhir/DocumentReference", "/fhir/Nothing", "/fhir"] {
+        let lines = async |query: &str| {
+            let request = world.request(reqwest::Method::GET, &format!("{path}{query}"));
+            request.send().await.expect("an answer").text().await.expect("a text").lines().count()
+        };
+        assert_eq!(lines("?_pretty=false").await, 1, "{path}");
+        assert!(lines("?_pretty=true").await > 5, "{path}");
+    }
+}
+
+/// What is stored without zone and what is asked without zone are read alike; what names its zone is left alone.
+#[tokio::test]
+async fn a_date_without_zone_is_one_of_the_servers_zone() {
+    let mut setup = actor::Setup::new(crate::world::settings());
+    setup.time_zone = jiff::tz::TimeZone::get("Europe/Berlin").expect("a zone");
+    let world = World::over(setup);
+    world.feed("p1", 1, "one", true).await.expect(201);
+    let mut bundle = provide("p1", document("x")).bundle();
+    for entry in bundle["entry"].as_array_mut().expect("entries") {
+        if entry["resource"]["resourceType"] == "DocumentReference" {
+            entry["resource"]["date"] = "2024-06-30T22:30:00Z".into();
+            entry["resource"]["content"][0]["attachment"]["creation"] = "2024-03-10".into();
+            entry["resource"]["context"]["period"] =
+                serde_json::json!({ "start": "2024-03-01", "end": "2024-03-02" });
+        }
+    }
+    world.post(&bundle).await.expect(200);
+    for (query, found) in [
+        ("date=2024-07-01", 1),
+        ("date=2024-06-30", 0),
+        ("date=2024-07-01T00:30", 1),
+        ("date=2024-06-30T22:30Z", 1),
+        ("creation=2024-03-10", 1),
+        ("creation=ge2024-03-11", 0),
+        ("creation=lt2024-03-10", 0),
+        ("creation=ge2024-03-09T23:00:00Z&creation=lt2024-03-10T23:00:00Z", 1),
+        ("period=2024-03", 1),
+        ("period=ge2024-03-03", 0),
+    ] {
+        let reply = world.get(&format!("/fhir/DocumentReference?patient=p1&{query}")).await.expect(200);
+        assert_eq!(reply.ids().len(), found, "{query}");
+    }
+}
+
+#[tokio::test]
 async fn lists_are_found_by_what_they_say() {
     let world = World::new().await;
     let submission = provide("p1", document("x"));

@@ -173,13 +173,16 @@ impl<F> Fault<F> {
                 415,
                 "not-supported",
                 "media-type",
-                format!("The body's type or coding is not one this server takes: {accepted}. Nothing was stored."),
+                format!(
+                    "The body's type or coding is not one this server takes: {}. Nothing was stored.",
+                    accepted.trim_end_matches('.')
+                ),
             ),
             Fault::NotAcceptable(given) => Told::new(
                 406,
                 "not-supported",
                 "not-acceptable",
-                format!("Nothing the caller accepts can be given: {given}."),
+                format!("Nothing the caller accepts can be given: {}.", given.trim_end_matches('.')),
             ),
             Fault::Precondition(stands) => Told::new(
                 412,

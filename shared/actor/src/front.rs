@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use futures_util::FutureExt;
-use http::header::ALLOW;
+use http::header::{ALLOW, CONTENT_TYPE};
 use http::{HeaderValue, Method, StatusCode};
 use parking_lot::RwLock;
 use web::{Answer, AnswerBody, Found, Refusal, Request, Router};
@@ -123,6 +123,7 @@ impl<A: Actor> web::Service for Front<A> {
         let started = Instant::now();
         let _under_way = UnderWay::new(&self.in_flight);
         let (transaction, route, answer) = self.route(request).await;
+        let answer = if wants_pretty(&request.query) { pretty_refusal(answer) } else { answer };
         let method = method_label(&request.method);
         let status = answer.status.as_u16();
         self.record(transaction, method, status, started);
@@ -165,6 +166,27 @@ fn outcome(status: StatusCode, issue: &str, code: &str, text: &str, request_id: 
         }],
     });
     Answer::bytes(status, "application/fhir+json; charset=utf-8", outcome.to_string())
+}
+
+/// Whether `_pretty=true` stands in the address. A refusal is written before, or without, anybody reading the parameters.
+fn wants_pretty(query: &str) -> bool {
+    query.contains("_pretty") && query.split('&').any(|pair| pair == "_pretty=true")
+}
+
+/// A refusal in lines and indented; an answer that is none, or whose face has done it, as it is.
+fn pretty_refusal(mut answer: Answer) -> Answer {
+    let refuses = answer.status.is_client_error() || answer.status.is_server_error();
+    let json = answer
+        .headers
+        .iter()
+        .any(|(name, value)| *name == CONTENT_TYPE && value.as_bytes().starts_with(b"application/fhir+json"));
+    if let (true, AnswerBody::Bytes(bytes)) = (refuses && json, &answer.body) {
+        let value = serde_json::from_slice::<serde_json::Value>(bytes);
+        if let Some(pretty) = value.ok().and_then(|value| serde_json::to_vec_pretty(&value).ok()) {
+            answer.body = AnswerBody::Bytes(pretty.into());
+        }
+    }
+    answer
 }
 
 fn with_allow(mut answer: Answer, allowed: &[&'static str]) -> Answer {

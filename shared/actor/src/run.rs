@@ -106,6 +106,8 @@ pub struct Setup<S> {
     pub limits: Limits,
     /// The key of page tokens.
     pub secret: [u8; 32],
+    /// The zone of dates that name none.
+    pub time_zone: jiff::tz::TimeZone,
 }
 
 impl<S> Setup<S> {
@@ -118,6 +120,7 @@ impl<S> Setup<S> {
             store,
             limits: Limits::default(),
             secret: fresh_secret(),
+            time_zone: jiff::tz::TimeZone::UTC,
         }
     }
 }
@@ -147,7 +150,7 @@ pub fn start_with<A: Actor>(setup: Setup<A::Settings>) -> Running {
         secret: setup.secret,
         limits: setup.limits,
         public_url: None,
-        time_zone: jiff::tz::TimeZone::UTC,
+        time_zone: setup.time_zone,
         trusted_proxies: Vec::new(),
         workers: 2,
         drain: Duration::from_secs(5),

@@ -197,7 +197,10 @@ pub(crate) const KEYS: &[(&str, &str)] = &[
     ),
     ("server.workers", "Threads that serve requests; 0: one for each processor core."),
     ("server.drain_timeout", "How long requests under way may take when the actor stops."),
-    ("server.default_timezone", "The zone of dates in searches that name none, e.g. `Europe/Berlin`."),
+    (
+        "server.default_timezone",
+        "The zone of dates that name none, in searches and in what is registered, e.g. `Europe/Berlin`. Set it before the first document.",
+    ),
     ("server.limits.max_header_bytes", "Bytes of all header lines of a request; at most 96KiB. Beyond: 431."),
     ("server.limits.max_headers", "Header lines of a request. Beyond: 431."),
     ("server.limits.max_target_bytes", "Bytes of the request target. Beyond: 414."),

@@ -3,7 +3,7 @@
 use xds::filter::Of;
 use xds::{Attribute, Filter, Findings};
 
-use crate::search::{self, Ask, Asked, Kind, Limits, Parameter, Search};
+use crate::search::{self, Ask, Asked, Here, Kind, Limits, Parameter, Search};
 
 /// Every parameter beside those of the patient ([`search::PATIENT_PARAMETERS`]), in the order of `/metadata`.
 pub const PARAMETERS: &[Parameter<Attribute>] = &[
@@ -48,15 +48,15 @@ const ASK: Ask = Ask {
     status_system: "http://hl7.org/fhir/list-status",
 };
 
-/// Reads a search. `own` are the bases under which references count as ours (identity source, registry).
+/// Reads a search.
 pub fn read_request(
     query: &str,
     form: Option<&str>,
     prefer: Option<&str>,
-    own: &[&str],
+    here: Here<'_>,
     limits: &Limits,
 ) -> Result<Search<Filter>, Findings> {
-    search::ask(&ASK, &Asked { query, form, prefer, own }, limits)
+    search::ask(&ASK, &Asked { query, form, prefer, here }, limits)
 }
 
 #[cfg(test)]
@@ -71,7 +71,10 @@ mod tests {
     #[test]
     fn lists_are_asked_for_by_kind_source_and_author() {
         let query = "patient=1&code=submissionset&status=retired&sourceId=x|urn:oid:1.2&source.family=Care";
-        let filter = read_request(query, None, None, &[], &LIMITS).unwrap().filter;
+        let filter =
+            read_request(query, None, None, Here { own: &[], zone: &jiff::tz::TimeZone::UTC }, &LIMITS)
+                .unwrap()
+                .filter;
         assert_eq!(filter.of, Of::Lists);
         let token = |code: &str| Test::Token(Token { system: None, code: Some(code.to_owned()) });
         let tests: Vec<&Test> = filter.all.iter().map(|clause| &clause.any[0]).collect();

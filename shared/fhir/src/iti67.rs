@@ -3,7 +3,7 @@
 use xds::filter::Of;
 use xds::{Attribute, Filter, Findings};
 
-use crate::search::{self, Ask, Asked, Kind, Limits, Parameter, Search};
+use crate::search::{self, Ask, Asked, Here, Kind, Limits, Parameter, Search};
 
 /// Every parameter beside those of the patient ([`search::PATIENT_PARAMETERS`]), in the order of `/metadata`. A new one
 /// over a known attribute is a row here.
@@ -49,6 +49,7 @@ pub const PARAMETERS: &[Parameter<Attribute>] = &[
         Kind::Reference,
         "referenceIdList: by reference, or related:identifier.",
     ),
+    row("related.identifier", Attribute::ReferenceId, Kind::Token, "The same as related:identifier."),
     row("_id", Attribute::Id, Kind::Token, "Logical id."),
     row("_lastUpdated", Attribute::LastUpdated, Kind::Date, "When the registry last wrote it."),
 ];
@@ -69,15 +70,15 @@ const ASK: Ask = Ask {
     status_system: "http://hl7.org/fhir/document-reference-status",
 };
 
-/// Reads a search. `own` are the bases under which references count as ours (identity source, registry).
+/// Reads a search.
 pub fn read_request(
     query: &str,
     form: Option<&str>,
     prefer: Option<&str>,
-    own: &[&str],
+    here: Here<'_>,
     limits: &Limits,
 ) -> Result<Search<Filter>, Findings> {
-    search::ask(&ASK, &Asked { query, form, prefer, own }, limits)
+    search::ask(&ASK, &Asked { query, form, prefer, here }, limits)
 }
 
 #[cfg(test)]
@@ -88,10 +89,13 @@ mod tests {
     use super::*;
 
     const LIMITS: Limits = Limits { parameters: 64, values: 100, value_bytes: 1024, count: 1000 };
-    const OWN: &[&str] = &["https://identity.example/fhir", "https://registry.example/fhir"];
+    const HERE: Here<'_> = Here {
+        own: &["https://identity.example/fhir", "https://registry.example/fhir"],
+        zone: &jiff::tz::TimeZone::UTC,
+    };
 
     fn ask(query: &str) -> Result<Search<Filter>, Findings> {
-        read_request(query, None, None, OWN, &LIMITS)
+        read_request(query, None, None, HERE, &LIMITS)
     }
 
     fn identifier(system: Option<&str>, value: &str) -> PatientIs {
@@ -154,10 +158,31 @@ mod tests {
         let names: Vec<&str> = search.honoured.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["patient", "_count"]);
         assert_eq!(search.warnings.len(), 2);
-        let strict = read_request("patient=1&foo=bar", None, Some("handling=strict"), OWN, &LIMITS)
+        let strict = read_request("patient=1&foo=bar", None, Some("handling=strict"), HERE, &LIMITS)
             .expect_err("strict");
         assert_eq!((strict[0].rule, strict[0].rule.row().status), (Rule::UnknownParameter, 400));
         assert!(strict[0].text.contains("security-label"));
+    }
+
+    #[test]
+    fn a_second_key_of_sorting_is_told_and_left_out_of_self() {
+        let search = ask("patient=1&_sort=date,-creation").unwrap();
+        assert_eq!(search.result.sort, [("date".to_owned(), false)]);
+        assert_eq!(search.honoured[1], ("_sort".to_owned(), "date".to_owned()));
+        assert_eq!(search.warnings.len(), 1);
+        let strict = "patient=1&_sort=date,-creation";
+        assert!(read_request(strict, None, Some("handling=strict"), HERE, &LIMITS).is_err());
+    }
+
+    #[test]
+    fn a_date_without_zone_is_one_of_the_server() {
+        let berlin = jiff::tz::TimeZone::get("Europe/Berlin").unwrap();
+        let here = Here { zone: &berlin, ..HERE };
+        let asked = |query: &str| {
+            read_request(query, None, None, here, &LIMITS).unwrap().filter.all[0].any[0].clone()
+        };
+        assert_eq!(asked("date=2024-07-01T10:00"), asked("date=2024-07-01T08:00Z"));
+        assert_ne!(asked("date=2024-07-01"), ask("date=2024-07-01").unwrap().filter.all[0].any[0]);
     }
 
     #[test]
@@ -183,7 +208,7 @@ mod tests {
     #[test]
     fn get_and_form_parameters_both_apply() {
         let filter =
-            read_request("patient=1", Some("patient=2&date=2024"), None, OWN, &LIMITS).unwrap().filter;
+            read_request("patient=1", Some("patient=2&date=2024"), None, HERE, &LIMITS).unwrap().filter;
         assert_eq!(filter.patients.len(), 2);
         assert!(matches!(filter.all[0].any[0], Test::Moment(Moment::Within(..))));
     }
@@ -195,6 +220,8 @@ mod tests {
             search::narrow(&search.filter, &search.result).is_ok()
         };
         assert!(!narrow("status=current"));
+        assert!(!narrow("identifier=urn:ietf:rfc:3986%7C"), "a name space names nothing");
+        assert!(!narrow("identifier=a,urn:ietf:rfc:3986%7C"));
         for query in [
             "patient=1",
             "subject.identifier=a",

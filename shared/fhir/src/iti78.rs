@@ -1,5 +1,6 @@
 //! Mobile Patient Demographics Query [ITI-78]: the search.
 
+use jiff::tz::TimeZone;
 use xds::{Finding, Findings, Identifier, Moment, Place, Rule};
 
 use crate::patient::{Attribute, canonical_system};
@@ -105,11 +106,12 @@ const fn row(
     Parameter { name, asks, kind, definition: None, documentation }
 }
 
-/// Reads a search.
+/// Reads a search. `zone` is that of points in time that name none; a date of birth is a day of the calendar everywhere.
 pub fn read_request(
     query: &str,
     form: Option<&str>,
     prefer: Option<&str>,
+    zone: &TimeZone,
     limits: &Limits,
 ) -> Result<Search<Filter>, Findings> {
     let (honourable, raws, result) = search::parse(query, form, prefer, limits)?;
@@ -118,7 +120,7 @@ pub fn read_request(
     let mut unknown = Vec::new();
     for raw in &raws {
         match PARAMETERS.iter().find(|parameter| parameter.name == raw.name) {
-            Some(parameter) => match read_clause(parameter, raw) {
+            Some(parameter) => match read_clause(parameter, raw, zone) {
                 Ok(clause) => filter.take(clause),
                 Err(finding) => findings.push(finding),
             },
@@ -158,21 +160,28 @@ impl Filter {
     }
 }
 
-fn read_clause(parameter: &Parameter<Attribute>, raw: &Raw) -> Result<Clause, Finding> {
+fn read_clause(parameter: &Parameter<Attribute>, raw: &Raw, zone: &TimeZone) -> Result<Clause, Finding> {
     if raw.values.is_empty() {
         return Err(bad_value(raw, "it is empty"));
     }
-    let any = raw.values.iter().map(|value| read_test(parameter, raw, value)).collect::<Result<_, _>>()?;
+    let zone = if parameter.asks == Attribute::BirthDate { &TimeZone::UTC } else { zone };
+    let any =
+        raw.values.iter().map(|value| read_test(parameter, raw, value, zone)).collect::<Result<_, _>>()?;
     Ok(Clause { attribute: parameter.asks, any })
 }
 
-fn read_test(parameter: &Parameter<Attribute>, raw: &Raw, value: &str) -> Result<Test, Finding> {
+fn read_test(
+    parameter: &Parameter<Attribute>,
+    raw: &Raw,
+    value: &str,
+    zone: &TimeZone,
+) -> Result<Test, Finding> {
     let modifier = raw.modifier.as_deref();
     match (parameter.kind, modifier) {
         (Kind::String, None) => string(raw, value).map(Test::Begins),
         (Kind::String, Some("contains")) => string(raw, value).map(Test::Contains),
         (Kind::String, Some("exact")) => string(raw, value).map(Test::Exactly),
-        (Kind::Date, None) => search::date(value).map(Test::Moment).map_err(|why| bad_value(raw, &why)),
+        (Kind::Date, None) => search::date(value, zone).map(Test::Moment).map_err(|why| bad_value(raw, &why)),
         (Kind::Token, None) => read_token(parameter.asks, raw, value),
         (Kind::String | Kind::Date | Kind::Token | Kind::Reference | Kind::Uri, _) => {
             Err(modified(parameter))
@@ -283,11 +292,11 @@ mod tests {
     const LIMITS: Limits = Limits { parameters: 64, values: 100, value_bytes: 1_024, count: 1_000 };
 
     fn asked(query: &str) -> Search<Filter> {
-        read_request(query, None, None, &LIMITS).expect("is a search")
+        read_request(query, None, None, &TimeZone::UTC, &LIMITS).expect("is a search")
     }
 
     fn refused(query: &str, prefer: Option<&str>) -> Rule {
-        let findings = read_request(query, None, prefer, &LIMITS).expect_err("is refused");
+        let findings = read_request(query, None, prefer, &TimeZone::UTC, &LIMITS).expect_err("is refused");
         findings[0].rule
     }
 
@@ -349,7 +358,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn no_search_makes_the_reader_fall(query in "[a-z_:.=&|,\\\\%0-9-]{0,80}") {
-            let _ = read_request(&query, None, None, &LIMITS);
+            let _ = read_request(&query, None, None, &TimeZone::UTC, &LIMITS);
         }
     }
 }

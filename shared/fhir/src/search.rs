@@ -1,5 +1,6 @@
 //! Search syntax of FHIR R4, common to every type: parameters, prefixes, escapes, result parameters (rest-conventions 3).
 
+use jiff::tz::TimeZone;
 use xds::{Finding, Findings, Moment, Place, Rule};
 
 use crate::when;
@@ -48,6 +49,15 @@ pub struct Raw {
     pub modifier: Option<String>,
     /// Alternatives: the comma-separated values, escapes resolved per component by the typed readers.
     pub values: Vec<String>,
+}
+
+/// What a server knows of itself when it reads a search.
+#[derive(Debug, Clone, Copy)]
+pub struct Here<'a> {
+    /// Bases under which references count as ours (identity source, registry).
+    pub own: &'a [&'a str],
+    /// The zone of dates that name none.
+    pub zone: &'a TimeZone,
 }
 
 /// Limits of a search.
@@ -316,15 +326,16 @@ pub fn token(value: &str) -> Result<xds::Token, String> {
     }
 }
 
-/// Reads a date value with its prefix. A date without zone is taken in UTC.
-pub fn date(value: &str) -> Result<Moment, String> {
+/// Reads a date value with its prefix. A date without zone is taken in the one given.
+pub fn date(value: &str, zone: &TimeZone) -> Result<Moment, String> {
     let value = unescape(value);
     let prefix = value.get(..2).filter(|prefix| prefix.bytes().all(|b| b.is_ascii_lowercase()));
     let text = &value[prefix.map_or(0, str::len)..];
     // A plus sign that was not escaped in the URL arrives as a space.
     let text = text.replace(' ', "+");
     let when = when::read(&text)
-        .ok_or("it is not a date that exists, written like 2024-02-07 or 2024-02-07T13:28:17Z")?;
+        .ok_or("it is not a date that exists, written like 2024-02-07 or 2024-02-07T13:28:17Z")?
+        .in_zone(zone);
     let (from, to) = (when.from, when.to);
     match prefix.unwrap_or("eq") {
         "eq" => Ok(Moment::Within(from, to)),
@@ -337,6 +348,11 @@ pub fn date(value: &str) -> Result<Moment, String> {
         "eb" => Ok(Moment::EndsBy(from)),
         _ => Err("accepted prefixes are eq, ne, gt, lt, ge, le, sa and eb".to_owned()),
     }
+}
+
+/// The preference about parameters nobody knows, as an answer repeats it in `Preference-Applied`.
+pub fn handling(prefer: Option<&str>) -> Option<&'static str> {
+    ["handling=strict", "handling=lenient"].into_iter().find(|one| prefer.is_some_and(|all| says(all, one)))
 }
 
 /// The name=value pairs of a query string or form, decoded.
@@ -375,13 +391,13 @@ mod tests {
     #[test]
     fn dates_take_their_prefix_and_must_exist() {
         let day = when::read("2024-02-07").unwrap();
-        assert_eq!(date("2024-02-07"), Ok(Moment::Within(day.from, day.to)));
-        assert_eq!(date("gt2024-02-07"), Ok(Moment::EndsAfter(day.to)));
-        assert_eq!(date("lt2024-02-07"), Ok(Moment::BeginsBefore(day.from)));
-        assert_eq!(date("ge2024-02-07"), Ok(Moment::EndsAfterOrWithin(day.from, day.to)));
-        assert!(date("2024-02-07T13:28:17 02:00").is_ok());
+        assert_eq!(date("2024-02-07", &TimeZone::UTC), Ok(Moment::Within(day.from, day.to)));
+        assert_eq!(date("gt2024-02-07", &TimeZone::UTC), Ok(Moment::EndsAfter(day.to)));
+        assert_eq!(date("lt2024-02-07", &TimeZone::UTC), Ok(Moment::BeginsBefore(day.from)));
+        assert_eq!(date("ge2024-02-07", &TimeZone::UTC), Ok(Moment::EndsAfterOrWithin(day.from, day.to)));
+        assert!(date("2024-02-07T13:28:17 02:00", &TimeZone::UTC).is_ok());
         for text in ["ge2024-02-30", "ap2024-02-07", "xx2024", "", "today", "é", "2024-02-07T", "eqeq2024"] {
-            assert!(date(text).is_err(), "{text}");
+            assert!(date(text, &TimeZone::UTC).is_err(), "{text}");
         }
     }
 
@@ -426,7 +442,7 @@ mod tests {
         #[test]
         fn nothing_panics(query in "\\PC{0,60}", value in "\\PC{0,20}") {
             let _ = parse(&query, Some(&value), Some(&value), &LIMITS);
-            let _ = (token(&value), date(&value), unescape(&value));
+            let _ = (token(&value), date(&value, &TimeZone::UTC), unescape(&value));
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Points in time as FHIR writes them, and the stretch each stands for: `2024-02` is the whole month.
 
+use jiff::tz::TimeZone;
 use xds::Timestamp;
 
 const SECOND: i64 = 1_000_000;
@@ -58,6 +59,32 @@ pub fn read(text: &str) -> Option<When> {
     }
     expect(bytes, 10, b'T')?;
     time_of_day(bytes, midnight)
+}
+
+impl When {
+    /// The same with a time that names no zone read in this one: `2024-02-07` is the day as the clocks there go.
+    pub fn in_zone(self, zone: &TimeZone) -> When {
+        if self.zoned || *zone == TimeZone::UTC {
+            return self;
+        }
+        let there = |micros: i64| {
+            let clock = jiff::Timestamp::from_microsecond(micros).ok()?.to_zoned(TimeZone::UTC).datetime();
+            Some(clock.to_zoned(zone.clone()).ok()?.timestamp().as_microsecond())
+        };
+        match (there(self.from), there(self.to)) {
+            (Some(from), Some(to)) if from < to => When { from, to, ..self },
+            // Skipped by the clocks there (or outside of all zones' time): as long as it is written.
+            (Some(from), _) => When { from, to: from + (self.to - self.from), ..self },
+            (None, _) => self,
+        }
+    }
+}
+
+/// Reads a time that was read before in the zone that counts for it.
+pub(crate) fn zoned(time: &mut Timestamp, zone: &TimeZone) {
+    if let Some(when) = read(&time.text).map(|when| when.in_zone(zone)) {
+        (time.from, time.to) = (when.from, when.to);
+    }
 }
 
 /// Reads a time and keeps its text.
@@ -211,6 +238,26 @@ mod tests {
             "2024-01-01T10:00:00ZZ",
         ] {
             assert_eq!(read(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_time_without_zone_is_read_in_the_zone_of_the_server() {
+        let berlin = TimeZone::get("Europe/Berlin").unwrap();
+        let day = read("2024-03-31").unwrap().in_zone(&berlin);
+        assert_eq!(
+            (instant(day.from), day.to - day.from),
+            ("2024-03-30T23:00:00.000Z".to_owned(), 23 * DAY / 24)
+        );
+        let minute = read("2024-07-01T10:30").unwrap().in_zone(&berlin);
+        assert_eq!(instant(minute.from), "2024-07-01T08:30:00.000Z");
+        for zoned in ["2024-07-01T10:30:00Z", "2024-07-01T10:30:00+05:00"] {
+            assert_eq!(read(zoned).unwrap().in_zone(&berlin), read(zoned).unwrap());
+        }
+        let skipped = read("2024-03-31T02:30:00").unwrap().in_zone(&berlin);
+        assert_eq!(skipped.to - skipped.from, SECOND);
+        for edge in ["0001", "9999-12-31", "9999"] {
+            assert!(read(edge).unwrap().in_zone(&berlin).from < read(edge).unwrap().in_zone(&berlin).to);
         }
     }
 

@@ -6,7 +6,7 @@ use fhir::bundle::{self, Match, SearchSet};
 use fhir::page::{PageToken, Refused};
 use fhir::patient::{Elements, View};
 use fhir::{iti78, search};
-use http::{StatusCode, header};
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use store::{Cursor, Instant, Row};
 use web::{Answer, Request};
 use xds::{Finding, Findings, Place, Rule};
@@ -81,7 +81,14 @@ impl Codec<FindPatients> for Search<'_> {
             now: self.now,
             id: context.request.clone(),
         };
-        self.wishes.parts(StatusCode::OK, bundle::searchset(&set))
+        let answer = self.wishes.parts(StatusCode::OK, bundle::searchset(&set));
+        match search::handling(self.wishes.prefer.as_deref()) {
+            Some(applied) => {
+                let name = HeaderName::from_static("preference-applied");
+                answer.with(name, HeaderValue::from_static(applied))
+            }
+            None => answer,
+        }
     }
 
     fn refuse(&self, fault: Fault<Findings>, context: &Context) -> Answer {
@@ -126,7 +133,8 @@ impl Search<'_> {
             value_bytes: limits.max_search_value_bytes as usize,
             count: limits.max_count as usize,
         };
-        iti78::read_request(query, form, self.wishes.prefer.as_deref(), &limits).map_err(Fault::Refused)
+        iti78::read_request(query, form, self.wishes.prefer.as_deref(), &self.source.time_zone, &limits)
+            .map_err(Fault::Refused)
     }
 
     fn open(&self, page: &str) -> Result<PageToken, Fault<Findings>> {

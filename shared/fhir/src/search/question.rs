@@ -1,10 +1,11 @@
 //! A search of documents or lists becomes the registry's own question: one reading for both, each with its table.
 
+use jiff::tz::TimeZone;
 use xds::filter::{Clause, Of, PatientIs, Test};
 use xds::{Attribute, Availability, EntryUuid, Filter, Finding, Findings, Place, Rule, Token};
 
 use super::{
-    Kind, Limits, Parameter, Raw, ResultParameters, Search, bad_value, date, parse, shortened, token,
+    Here, Kind, Limits, Parameter, Raw, ResultParameters, Search, bad_value, date, parse, shortened, token,
     unescape,
 };
 
@@ -58,8 +59,7 @@ pub(crate) struct Asked<'a> {
     pub(crate) query: &'a str,
     pub(crate) form: Option<&'a str>,
     pub(crate) prefer: Option<&'a str>,
-    /// Bases under which references count as ours.
-    pub(crate) own: &'a [&'a str],
+    pub(crate) here: Here<'a>,
 }
 
 /// Reads a search by its table.
@@ -70,12 +70,12 @@ pub(crate) fn ask(ask: &Ask, asked: &Asked<'_>, limits: &Limits) -> Result<Searc
     let mut unknown = Vec::new();
     for raw in &raws {
         if let Some(parameter) = PATIENT_PARAMETERS.iter().find(|parameter| parameter.name == raw.name) {
-            match patients(parameter, raw, asked.own) {
+            match patients(parameter, raw, asked.here.own) {
                 Ok(group) => filter.patients.push(group),
                 Err(finding) => findings.push(finding),
             }
         } else if let Some(parameter) = ask.parameters.iter().find(|parameter| parameter.name == raw.name) {
-            match clause(parameter, raw, ask) {
+            match clause(parameter, raw, ask, asked.here.zone) {
                 Ok(clause) => filter.all.push(clause),
                 Err(finding) => findings.push(finding),
             }
@@ -94,7 +94,11 @@ pub(crate) fn ask(ask: &Ask, asked: &Asked<'_>, limits: &Limits) -> Result<Searc
     if !findings.is_empty() {
         return Err(findings);
     }
-    let honoured = honourable.into_iter().filter(|(name, _)| is_honoured(name, &unknown, &ignored)).collect();
+    let mut honoured: Vec<(String, String)> =
+        honourable.into_iter().filter(|(name, _)| is_honoured(name, &unknown, &ignored)).collect();
+    for (_, keys) in honoured.iter_mut().filter(|(name, _)| name == "_sort") {
+        keys.truncate(keys.find(',').unwrap_or(keys.len()));
+    }
     Ok(Search { filter, result, honoured, warnings: doubts })
 }
 
@@ -107,6 +111,10 @@ fn drop_unsupported(result: &mut ResultParameters, ask: &Ask, doubts: &mut Findi
         doubts.push(Finding::warning(Rule::UnknownParameter, Place::whole(), text));
         result.sort.clear();
         ignored.push("_sort");
+    } else if result.sort.len() > 1 {
+        let text = format!("_sort takes one key; accepted are {}.", ask.sorts.join(", "));
+        doubts.push(Finding::warning(Rule::UnknownParameter, Place::whole(), text));
+        result.sort.truncate(1);
     }
     for (name, values) in [("_include", &mut result.include), ("_revinclude", &mut result.revinclude)] {
         if !values.is_empty() {
@@ -134,7 +142,7 @@ fn unknown_parameter(name: &str, ask: &Ask) -> Finding {
         .chain(ask.parameters.iter().map(|parameter| parameter.name))
         .collect();
     let text = format!(
-        "The search parameter {} is not known and was ignored; known are {}.",
+        "The search parameter {} is not known here; known are {}.",
         shortened(name),
         known.join(", ")
     );
@@ -197,9 +205,15 @@ fn patient_by_identifier(value: &str, _own: &[&str]) -> Result<PatientIs, String
     }
 }
 
-fn clause(parameter: &Parameter<Attribute>, raw: &Raw, ask: &Ask) -> Result<Clause, Finding> {
+fn clause(
+    parameter: &Parameter<Attribute>,
+    raw: &Raw,
+    ask: &Ask,
+    zone: &TimeZone,
+) -> Result<Clause, Finding> {
     let attribute = parameter.asks;
-    let test = |value: &String| test(parameter, raw, value, ask).map_err(|why| bad_value(&raw.name, &why));
+    let test =
+        |value: &String| test(parameter, raw, value, ask, zone).map_err(|why| bad_value(&raw.name, &why));
     check_modifier(parameter, raw)?;
     let any = raw.values.iter().map(test).collect::<Result<Vec<Option<Test>>, Finding>>()?;
     let any: Vec<Test> = any.into_iter().flatten().collect();
@@ -227,7 +241,13 @@ fn check_modifier(parameter: &Parameter<Attribute>, raw: &Raw) -> Result<(), Fin
 }
 
 /// One alternative; none if it is sound but no object can meet it.
-fn test(parameter: &Parameter<Attribute>, raw: &Raw, value: &str, ask: &Ask) -> Result<Option<Test>, String> {
+fn test(
+    parameter: &Parameter<Attribute>,
+    raw: &Raw,
+    value: &str,
+    ask: &Ask,
+    zone: &TimeZone,
+) -> Result<Option<Test>, String> {
     match (parameter.asks, parameter.kind) {
         (Attribute::AvailabilityStatus, _) => status(value, ask).map(|status| status.map(Test::Status)),
         (Attribute::Id, _) => {
@@ -238,7 +258,7 @@ fn test(parameter: &Parameter<Attribute>, raw: &Raw, value: &str, ask: &Ask) -> 
                 Err("it is not an id".to_owned())
             }
         }
-        (_, Kind::Date) => date(value).map(|moment| Some(Test::Moment(moment))),
+        (_, Kind::Date) => date(value, zone).map(|moment| Some(Test::Moment(moment))),
         (_, Kind::String) => {
             let text = unescape(value);
             Ok(Some(match raw.modifier.as_deref() {
@@ -290,10 +310,13 @@ fn status(value: &str, ask: &Ask) -> Result<Option<Availability>, String> {
 
 /// Refuses a search that nothing narrows: one patient, an identifier or an id must be named, or only the number asked for.
 pub fn narrow(filter: &Filter, result: &ResultParameters) -> Result<(), Finding> {
-    let named = filter
-        .all
-        .iter()
-        .any(|clause| !clause.negated && matches!(clause.attribute, Attribute::Identifier | Attribute::Id));
+    // A name space alone (`system|`) is that of most documents there are.
+    let whole = |test: &Test| !matches!(test, Test::Token(Token { code: None, .. }));
+    let named = filter.all.iter().any(|clause| {
+        !clause.negated
+            && matches!(clause.attribute, Attribute::Identifier | Attribute::Id)
+            && clause.any.iter().all(whole)
+    });
     if named || !filter.patients.is_empty() || result.only_count {
         return Ok(());
     }

@@ -48,7 +48,30 @@ pub fn fold(text: &str) -> String {
     if text.is_ascii() {
         return text.to_ascii_lowercase();
     }
-    text.nfkd().filter(|c| !is_combining_mark(*c)).flat_map(char::to_lowercase).collect()
+    let bare = text.nfkd().filter(|c| !is_combining_mark(*c)).flat_map(char::to_lowercase);
+    let mut folded = String::with_capacity(text.len());
+    bare.for_each(|letter| match plain(letter) {
+        Some(plain) => folded.push_str(plain),
+        None => folded.push(letter),
+    });
+    folded
+}
+
+/// Letters of names whose stroke or ligature is no accent to Unicode, as they are written where a keyboard lacks them.
+fn plain(letter: char) -> Option<&'static str> {
+    Some(match letter {
+        'ł' => "l",
+        'ø' => "o",
+        'đ' | 'ð' => "d",
+        'ħ' => "h",
+        'ŧ' => "t",
+        'ı' => "i",
+        'ß' => "ss",
+        'æ' => "ae",
+        'œ' => "oe",
+        'þ' => "th",
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
@@ -86,6 +109,9 @@ mod tests {
     fn names_fold_case_and_accents() {
         assert_eq!(fold("Müller"), "muller");
         assert_eq!(fold("ÅNGSTRÖM"), "angstrom");
+        assert_eq!(fold("Łukasz Øre-Đorđević"), "lukasz ore-dordevic");
+        assert_eq!(fold("Weiß"), fold("WEISS"));
+        assert_eq!(fold("Æsa Þór IŞIK Işık"), "aesa thor isik isik");
         assert_eq!(fold("O'Neil"), "o'neil");
         assert_eq!(fold("%_"), "%_");
     }
