@@ -73,6 +73,11 @@ impl Patients {
         }
     }
 
+    /// Bases under which a patient is one of this domain: as callers know it, and as it is reached from here.
+    pub(crate) fn own(&self) -> [&str; 2] {
+        [self.public.as_str(), self.peer.url()]
+    }
+
     /// Who the patient of a submission is. `trace` is the trace of the transaction that asks.
     pub(crate) async fn resolve(&self, provided: &Provided, trace: &str) -> Result<Resolved, Nobody> {
         let at = subject_of(provided);
@@ -109,9 +114,7 @@ impl Patients {
         if relative || entry == Some(reference) {
             return Named::Entry;
         }
-        let ours = [self.public.as_str(), self.peer.url()]
-            .into_iter()
-            .find_map(|base| reference.strip_prefix(base)?.strip_prefix('/'));
+        let ours = self.own().into_iter().find_map(|base| reference.strip_prefix(base)?.strip_prefix('/'));
         if let Some(literal) = ours.unwrap_or(reference).strip_prefix("Patient/") {
             return id(literal).map_or(Named::Not, Named::Id);
         }

@@ -51,7 +51,7 @@ pub(crate) struct Accepted {
 pub(crate) struct Provide {
     pub(crate) records: Records,
     registrar: Registrar,
-    patients: Patients,
+    pub(crate) patients: Patients,
     keys: Keys,
     settings: SubmissionSettings,
 }

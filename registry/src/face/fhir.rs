@@ -158,21 +158,21 @@ fn metadata<'a>(registry: &'a Registry, request: &'a mut Request) -> LocalBoxFut
 
 fn register<'a>(registry: &'a Registry, request: &'a mut Request) -> LocalBoxFuture<'a, Answer> {
     Box::pin(async move {
-        let codec = Changing::new(&registry.limits);
+        let codec = Changing::new(&registry.limits, &registry.desk.identity);
         registry.corridor.walk(&registry.register, &codec, request).await
     })
 }
 
 fn feed<'a>(registry: &'a Registry, request: &'a mut Request) -> LocalBoxFuture<'a, Answer> {
     Box::pin(async move {
-        let codec = Changing::new(&registry.limits);
+        let codec = Changing::new(&registry.limits, &registry.desk.identity);
         registry.corridor.walk(&registry.feed, &codec, request).await
     })
 }
 
 fn settle<'a>(registry: &'a Registry, request: &'a mut Request) -> LocalBoxFuture<'a, Answer> {
     Box::pin(async move {
-        let codec = Changing::new(&registry.limits);
+        let codec = Changing::new(&registry.limits, &registry.desk.identity);
         registry.corridor.walk(&registry.settle, &codec, request).await
     })
 }

@@ -27,12 +27,14 @@ const MAX_SETTLE_BYTES: u64 = 8 << 10;
 /// One request that changes something, with what its answer has to look like.
 pub(super) struct Changing<'a> {
     limits: &'a Limits,
+    /// Public base of the identity source.
+    identity: &'a str,
     format: Cell<Format>,
 }
 
 impl<'a> Changing<'a> {
-    pub(super) fn new(limits: &'a Limits) -> Changing<'a> {
-        Changing { limits, format: Cell::default() }
+    pub(super) fn new(limits: &'a Limits, identity: &'a str) -> Changing<'a> {
+        Changing { limits, identity, format: Cell::default() }
     }
 
     /// Checks what can be checked before the body, then reads it as strict JSON.
@@ -89,7 +91,8 @@ fn said(headers: &HeaderMap) -> Result<Option<Said>, Fault<Findings>> {
 impl Codec<Register> for Changing<'_> {
     async fn read(&self, request: &mut Request, _: &Context) -> Result<Registration, Fault<Findings>> {
         let said = said(&request.headers)?;
-        let bundle = self.body(request, self.limits.max_body_bytes, "server.limits.max_body_bytes").await?;
+        let mut bundle =
+            self.body(request, self.limits.max_body_bytes, "server.limits.max_body_bytes").await?;
         let entries = bundle.get("entry").and_then(Value::as_array).map_or(0, Vec::len) as u64;
         if entries > self.limits.max_entries {
             let limit = self.limits.max_entries;
@@ -102,6 +105,7 @@ impl Codec<Register> for Changing<'_> {
                 text,
             )]));
         }
+        iti65::local_subjects(&mut bundle, &[self.identity]);
         let provided = iti65::read_request(bundle, &[], Door::Registry).map_err(Fault::Refused)?;
         Ok(Registration { provided, said })
     }

@@ -1,7 +1,7 @@
 //! Provide Document Bundle [ITI-65] on the wire: the body streams through the reader, its documents into the store.
 
 use actor::{Codec, Context, Fault};
-use fhir::iti65::{Door, Event, Limits, Measured, Provided, Reader, Role, read_request};
+use fhir::iti65::{Door, Event, Limits, Measured, Provided, Reader, Role, local_subjects, read_request};
 use fhir::negotiate::{self, Format};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use store::Store;
@@ -16,7 +16,9 @@ use crate::provide::{Accepted, Provide, Received};
 /// Answers one submission.
 pub(crate) async fn serve(repository: &Repository, request: &mut Request) -> Answer {
     let format = face::format(request);
-    let codec = Bundle { store: &repository.house.corridor.store, limits: &repository.house.limits, format };
+    let own = repository.provide.patients.own();
+    let codec =
+        Bundle { store: &repository.house.corridor.store, limits: &repository.house.limits, format, own };
     repository.house.corridor.walk(&repository.provide, &codec, request).await
 }
 
@@ -24,6 +26,8 @@ struct Bundle<'a> {
     store: &'a Store,
     limits: &'a web::Limits,
     format: Result<Format, String>,
+    /// Bases under which a patient is one of this domain.
+    own: [&'a str; 2],
 }
 
 impl Codec<Provide> for Bundle<'_> {
@@ -43,7 +47,8 @@ impl Codec<Provide> for Bundle<'_> {
                 documents.take(event).await?;
             }
         }
-        let bundle = reader.finish().map_err(Fault::Refused)?;
+        let mut bundle = reader.finish().map_err(Fault::Refused)?;
+        local_subjects(&mut bundle, &self.own);
         let provided = read_request(bundle, &documents.measured, Door::Repository).map_err(Fault::Refused)?;
         check(&provided)?;
         documents.take_fhir_documents(&provided).await?;

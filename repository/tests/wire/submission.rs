@@ -319,6 +319,22 @@ async fn a_patient_is_found_by_condition_by_identifier_and_by_a_foreign_url() {
     assert_eq!(unknown.json()["issue"][0]["details"]["coding"][0]["code"], "XDSUnknownPatientId");
 }
 
+/// Who reads a folder and sends it back with a new document has the absolute reference in the one, and may have the
+/// relative one in the other.
+#[tokio::test]
+async fn our_patient_is_one_patient_by_relative_and_absolute_reference() {
+    let world = World::new().await;
+    let mut bundle = Provide::new(&world.patient()).bundle();
+    let entries = bundle["entry"].as_array_mut().unwrap();
+    entries[0]["resource"]["subject"]["reference"] = "Patient/p1".into();
+    assert_eq!(entries[1]["resource"]["subject"]["reference"], world.patient());
+    let reply = world.provide(&bundle).await;
+    assert_eq!(reply.status, 200, "{reply:?}");
+    bundle["entry"][0]["resource"]["subject"]["reference"] =
+        "http://elsewhere.example/fhir/Patient/p1".into();
+    assert_eq!(world.provide(&bundle).await.status, 400, "the same id on another server is another patient");
+}
+
 #[tokio::test]
 async fn a_patient_that_comes_along_is_fed_once() {
     let world = World::new().await;

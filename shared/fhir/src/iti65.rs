@@ -12,4 +12,4 @@ mod request;
 pub use answer::{EntryReceipt, read_response, write_response};
 pub use provided::{Measured, Provided, Role, resolve, write_registration};
 pub use reader::{Event, Limits, Reader};
-pub use request::{Door, read_request};
+pub use request::{Door, local_subjects, read_request};

@@ -64,6 +64,23 @@ pub fn read_request(bundle: Value, measured: &[Measured], door: Door) -> Result<
     }
 }
 
+/// Writes subjects that name a patient of ours in full (under one of these bases) as `Patient/[id]`: one patient is then
+/// named in one way, also by an object that was read here and sent back beside new ones.
+pub fn local_subjects(bundle: &mut Value, own: &[&str]) {
+    let entries = bundle.get_mut("entry").and_then(Value::as_array_mut);
+    for entry in entries.into_iter().flatten() {
+        let Some(Value::String(reference)) = entry.pointer_mut("/resource/subject/reference") else {
+            continue;
+        };
+        let below = |base: &&str| reference.strip_prefix(base.trim_end_matches('/'))?.strip_prefix('/');
+        if let Some(local) = own.iter().filter(|base| !base.is_empty()).find_map(below)
+            && local.starts_with("Patient/")
+        {
+            *reference = local.to_owned();
+        }
+    }
+}
+
 /// What an entry is, before its references are followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
