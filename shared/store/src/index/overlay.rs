@@ -18,6 +18,9 @@ pub(crate) type Changes = BTreeMap<Vec<u8>, Option<Bytes>>;
 /// A run merges with the one before it unless that one is more than this many times as long.
 const GROWTH: usize = 4;
 
+/// Values up to this many bytes share the memory of their group.
+const SHORT: usize = 256;
+
 /// Sorted keys with their values; `None` hides what is below.
 #[derive(Debug, Default)]
 pub(crate) struct Run {
@@ -27,25 +30,26 @@ pub(crate) struct Run {
 }
 
 impl Run {
-    /// Keys and values move into one piece of memory: a commit has dozens of short ones, and a piece for each would take
-    /// half as much again.
+    /// Keys and short values move into one piece of memory: a commit has dozens of them, and a piece for each would take half
+    /// as much again. Long values stay by themselves, so that one that is superseded is let go.
     pub(crate) fn new(changes: Changes) -> Run {
-        let length = changes.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Bytes::len));
-        let mut bytes = Vec::with_capacity(length.sum());
-        let places: Vec<_> = changes
-            .iter()
-            .map(|(key, value)| {
-                let start = bytes.len();
-                bytes.extend_from_slice(key);
-                let middle = bytes.len();
-                bytes.extend_from_slice(value.as_deref().unwrap_or_default());
-                (start..middle, value.as_ref().map(|_| middle..bytes.len()))
-            })
-            .collect();
-        let bytes = Bytes::from(bytes);
-        let entries: Vec<_> = places
+        let length = changes.iter().map(|(key, value)| key.len() + short(value).len()).sum();
+        let mut bytes = Vec::with_capacity(length);
+        for (key, value) in &changes {
+            bytes.extend_from_slice(key);
+            bytes.extend_from_slice(short(value));
+        }
+        let mut rest = Bytes::from(bytes);
+        let entries: Vec<_> = changes
             .into_iter()
-            .map(|(key, value)| (bytes.slice(key), value.map(|value| bytes.slice(value))))
+            .map(|(key, value)| {
+                let key = rest.split_to(key.len());
+                let value = value.map(|value| match value.len() {
+                    0..=SHORT => rest.split_to(value.len()),
+                    _ => value,
+                });
+                (key, value)
+            })
             .collect();
         Run { weight: entries.iter().map(weigh).sum(), entries }
     }
@@ -84,6 +88,11 @@ impl Run {
     pub(crate) fn entries(&self) -> &[(Bytes, Option<Bytes>)] {
         &self.entries
     }
+}
+
+/// The bytes of a short value; none of any other.
+fn short(value: &Option<Bytes>) -> &[u8] {
+    value.as_deref().filter(|value| value.len() <= SHORT).unwrap_or_default()
 }
 
 fn weigh(entry: &(Bytes, Option<Bytes>)) -> usize {
