@@ -130,6 +130,11 @@ fn theirs<'a>(slots: &[Slot], receipts: &'a [EntryReceipt]) -> Vec<Option<&'a En
     slots.iter().map(&mut receipt).collect()
 }
 
+/// How many receipts the registry owes.
+pub(crate) fn receipts_due(slots: &[Slot]) -> usize {
+    slots.iter().filter(|slot| matches!(slot, Slot::Object { .. } | Slot::Patch { .. })).count()
+}
+
 fn ours(location: String, attempt: &Attempt) -> EntryReceipt {
     EntryReceipt {
         status: "201 Created".to_owned(),

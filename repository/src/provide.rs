@@ -188,6 +188,7 @@ impl Provide {
             attempt: number,
             digest: submission.digest,
             body: write_registration(&submission.provided).into(),
+            receipts: answer::receipts_due(&attempt.slots),
             trace: context.trace.clone(),
             request: context.request.clone(),
         };

@@ -59,6 +59,8 @@ pub(crate) struct Order {
     pub(crate) attempt: u64,
     pub(crate) digest: String,
     pub(crate) body: Bytes,
+    /// How many receipts are due: one for each entry of the body that the registry writes.
+    pub(crate) receipts: usize,
     /// `traceparent` and request id of the transaction that caused it.
     pub(crate) trace: String,
     pub(crate) request: String,
@@ -117,7 +119,7 @@ impl Registrar {
             ("x-request-id", order.request.clone()),
         ];
         match self.peer.send(Method::POST, "", &headers, order.body.clone()).await {
-            Ok(answer) => registration(&answer, order.attempt),
+            Ok(answer) => registration(&answer, order),
             Err(Error::NotReached { .. }) => Registration::NotReached,
             Err(_) => Registration::Unknown,
         }
@@ -146,13 +148,14 @@ impl Registrar {
     }
 }
 
-fn registration(answer: &PeerAnswer, attempt: u64) -> Registration {
+fn registration(answer: &PeerAnswer, order: &Order) -> Registration {
     match answer.status {
         200 | 201 => match read_response(&answer.body) {
-            Ok(receipts) => {
-                Registration::Committed { attempt: committed(answer).unwrap_or(attempt), receipts }
+            Ok(receipts) if receipts.len() == order.receipts => {
+                Registration::Committed { attempt: committed(answer).unwrap_or(order.attempt), receipts }
             }
-            Err(_) => Registration::Unknown,
+            // Whatever this is an answer to, it is none to what was sent.
+            Ok(_) | Err(_) => Registration::Unknown,
         },
         400 | 409 | 412 | 413 | 422 => Registration::Refused(
             fhir::outcome::read(&answer.body).filter(|findings| !findings.is_empty()).unwrap_or_else(|| {

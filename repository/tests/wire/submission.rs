@@ -240,6 +240,19 @@ async fn an_attempt_of_somebody_else_with_the_same_number_does_not_stand_for_our
 }
 
 #[tokio::test]
+async fn an_answer_that_answers_something_else_is_no_success() {
+    let world = World::with(store::Store::memory(), |settings| settings.registry.tries = 1).await;
+    let empty = json!({ "resourceType": "Bundle", "type": "transaction-response" });
+    world.registry.then(&[Step::Refuse(200, empty)]);
+    let bundle = Provide::new(&world.patient()).bundle();
+    let unknown = world.provide(&bundle).await;
+    assert_eq!(unknown.status, 503, "{unknown:?}");
+    assert_eq!(world.registry.state.lock().unwrap().committed.len(), 0);
+    let again = world.provide(&bundle).await;
+    assert_eq!((again.status, again.replayed()), (200, false), "{again:?}");
+}
+
+#[tokio::test]
 async fn a_key_the_registry_cannot_settle_does_not_keep_the_others_in_doubt() {
     let world = World::with(store::Store::memory(), |settings| settings.registry.tries = 1).await;
     world.registry.then(&[Step::Lose, Step::Lose, Step::Lose]);
