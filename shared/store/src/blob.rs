@@ -17,7 +17,8 @@ pub(crate) fn checks(content: &[u8]) -> impl Iterator<Item = u64> {
     content.chunks(CHUNK).map(xxhash_rust::xxh3::xxh3_64)
 }
 
-/// A document that is being received. Up to 1 MiB stays in memory; beyond, a file under `staging/` takes it.
+/// A document that is being received. Up to 1 MiB stays in memory, or 64 KiB while many others do; beyond, a file under
+/// `staging/` takes it.
 /// Dropped without `finish`, it leaves nothing behind.
 pub trait Sink: Send {
     /// Takes the next bytes, counting and hashing them. Fails when the limit is passed.
@@ -36,6 +37,8 @@ pub struct Staged {
     /// xxh3-64 of each chunk, of a document that is written with its commit.
     pub(crate) checks: Vec<u64>,
     pub(crate) content: Content,
+    /// Leave to be in memory, given back with this value.
+    pub(crate) _held: Option<tokio::sync::OwnedSemaphorePermit>,
 }
 
 /// Where a staged document is.

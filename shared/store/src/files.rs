@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use xxhash_rust::xxh3::xxh3_64;
 
 use crate::blob::{CHUNK, checks};
@@ -24,12 +25,17 @@ const MAGIC: &[u8; 8] = b"docblob\n";
 const FORMAT: u32 = 1;
 const HEADER: usize = 96;
 
+/// So many documents of up to 1 MiB may be in memory at once.
+const HELD: usize = 32;
+
 /// The directories of large documents.
 #[derive(Debug)]
 pub(crate) struct Files {
     root: PathBuf,
     sync: bool,
     halt: Arc<Halt>,
+    /// Each is the leave of one document to be in memory beyond its first chunk until its commit.
+    held: Arc<Semaphore>,
     /// Directories below `blobs/` whose own names are known to be synced.
     named: Mutex<HashSet<PathBuf>>,
 }
@@ -72,11 +78,22 @@ impl Drop for Incoming {
 
 impl Files {
     pub(crate) fn open(root: &Path, sync: bool, halt: Arc<Halt>) -> Result<Files, Error> {
-        let files = Files { root: root.to_owned(), sync, halt, named: Mutex::default() };
+        let files = Files {
+            root: root.to_owned(),
+            sync,
+            halt,
+            held: Arc::new(Semaphore::new(HELD)),
+            named: Mutex::default(),
+        };
         for name in ["staging", "blobs", "trash"] {
             make_directory(&root.join(name))?;
         }
         Ok(files)
+    }
+
+    /// Leave to keep a document in memory until its commit, if there is any.
+    pub(crate) fn leave_to_hold(&self) -> Option<OwnedSemaphorePermit> {
+        self.held.clone().try_acquire_owned().ok()
     }
 
     fn staging_path(&self, id: &str) -> PathBuf {

@@ -1,4 +1,5 @@
-//! Receiving a document: counted and hashed as it comes, in memory up to 1 MiB, beyond in a file.
+//! Receiving a document: counted and hashed as it comes, in memory up to 1 MiB, beyond in a file. However many come at
+//! once, only so many of them wait for their commit in memory; the others go to files sooner.
 
 use std::sync::Arc;
 
@@ -7,6 +8,7 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use sha1::Sha1;
 use sha2::{Digest, Sha256};
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::blob::{CHUNK, Content, INLINE, Sink, Staged, checks};
 use crate::error::Error;
@@ -24,6 +26,8 @@ pub(crate) struct Receiver {
     sha256: Sha256,
     buffer: Vec<u8>,
     large: Large,
+    /// Leave to keep more than a chunk in memory.
+    held: Option<OwnedSemaphorePermit>,
 }
 
 /// What happens beyond 1 MiB.
@@ -49,6 +53,7 @@ impl Receiver {
             sha256: Sha256::new(),
             buffer: Vec::new(),
             large: files.map_or(Large::Memory, Large::Possible),
+            held: None,
         }
     }
 
@@ -63,17 +68,28 @@ impl Receiver {
         while !rest.is_empty() {
             let most = match self.large {
                 Large::Memory => usize::MAX,
-                Large::Possible(_) => INLINE,
+                Large::Possible(_) if self.held.is_some() => INLINE,
+                Large::Possible(_) => CHUNK,
                 Large::File(_) | Large::Failed => PIECE,
             };
             let (now, later) = rest.split_at(rest.len().min(most.saturating_sub(self.buffer.len())));
             self.buffer.extend_from_slice(now);
             rest = later;
-            if !rest.is_empty() {
+            if !rest.is_empty() && !self.may_hold_more() {
                 self.spill().await?;
             }
         }
         Ok(())
+    }
+
+    /// Asks for leave to keep more than a chunk in memory, once.
+    fn may_hold_more(&mut self) -> bool {
+        let Large::Possible(files) = &self.large else { return false };
+        if self.held.is_none() {
+            self.held = files.leave_to_hold();
+            return self.held.is_some();
+        }
+        false
     }
 
     /// Moves the buffer, a multiple of a chunk, to the file.
@@ -97,6 +113,7 @@ impl Receiver {
         buffer.shrink_to(PIECE);
         self.buffer = buffer;
         self.large = Large::File(file);
+        self.held = None;
         Ok(())
     }
 
@@ -119,7 +136,8 @@ impl Receiver {
             }
             Large::Failed => return Err(Error::Stopped("a document was not written".into())),
         };
-        Ok(Staged { id: self.id, size: self.size, sha1, sha256, checks: inline_checks, content })
+        let held = self.held;
+        Ok(Staged { id: self.id, size: self.size, sha1, sha256, checks: inline_checks, content, _held: held })
     }
 }
 

@@ -39,6 +39,32 @@ pub(crate) fn files_under(path: &std::path::Path) -> usize {
     entries.map(|path| if path.is_dir() { files_under(&path) } else { 1 }).sum()
 }
 
+/// However many documents wait for their commit, a bounded part of them is in memory.
+pub(crate) async fn many_documents_at_once_do_not_all_wait_in_memory(home: Home) {
+    let document = |number: u64| content(700 * KIB, number + 1);
+    let mut blobs = Vec::new();
+    for number in 0..40 {
+        blobs.push(staged(&home.store, &document(number)).await);
+    }
+    let ids: Vec<_> = blobs.iter().map(|blob| blob.id().to_owned()).collect();
+    if home.engine != Engine::Memory {
+        assert_eq!(files_under(&home.directory.path().join("data/blobs")), 8, "the others are in memory");
+    }
+    home.store.apply(Batch { blobs, ..Batch::default() }).await.unwrap();
+    let blob = staged(&home.store, &document(40)).await;
+    if home.engine != Engine::Memory {
+        assert_eq!(
+            files_under(&home.directory.path().join("data/blobs")),
+            8,
+            "there is room in memory again"
+        );
+    }
+    drop(blob);
+    for (number, id) in (0..).zip(&ids) {
+        assert!(read(&home.store, id, 0..u64::MAX).await.unwrap() == document(number));
+    }
+}
+
 pub(crate) async fn any_range_of_a_document_is_exact(home: Home) {
     for length in [200 * KIB + 7, 1500 * KIB + 7] {
         let bytes = content(length, 3);

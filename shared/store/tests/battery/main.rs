@@ -75,6 +75,7 @@ promises! {
     documents {
         a_document_is_read_as_it_was_given,
         a_document_is_not_there_before_its_commit,
+        many_documents_at_once_do_not_all_wait_in_memory,
         any_range_of_a_document_is_exact,
         a_document_over_the_limit_is_refused,
         a_document_in_the_trash_is_not_there,
