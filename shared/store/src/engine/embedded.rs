@@ -322,6 +322,26 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_document_that_cannot_be_moved_to_the_trash_stops_nothing_and_is_moved_later() {
+        let directory = tempfile::tempdir().unwrap();
+        let engine = open(&Options::new(directory.path())).unwrap();
+        let mut sink = engine.stage(u64::MAX);
+        sink.write(&vec![7; 1_500_000]).await.unwrap();
+        let blob = sink.finish().await.unwrap();
+        let id = blob.id().to_owned();
+        engine.apply(Batch { blobs: vec![blob], ..Batch::default() }).await.unwrap();
+        let trash = directory.path().join("trash");
+        std::fs::remove_dir(&trash).unwrap();
+        std::fs::write(&trash, "in the way").unwrap();
+        engine.apply(Batch { trash: vec![id.clone()], ..Batch::default() }).await.unwrap();
+        assert_eq!(engine.blob(&id).unwrap(), None);
+        std::fs::remove_file(&trash).unwrap();
+        std::fs::create_dir(&trash).unwrap();
+        engine.apply(Batch::default()).await.unwrap();
+        assert!(trash.join(&id).exists());
+    }
+
+    #[tokio::test]
     async fn the_index_is_not_written_to_a_full_volume_and_catches_up_without_a_restart() {
         let directory = tempfile::tempdir().unwrap();
         let options = Options { news_bytes: 0, ..Options::new(directory.path()) };

@@ -55,6 +55,8 @@ pub(crate) struct Committer {
     /// When notes were written that are not synced.
     notes_since: Option<Moment>,
     notes_unmarked: u64,
+    /// Documents that could not be moved to the trash yet.
+    untrashed: Vec<String>,
 }
 
 type Answer<T> = oneshot::Sender<Result<T, Error>>;
@@ -91,6 +93,7 @@ impl Committer {
             seen: SeenFacts::default(),
             notes_since: None,
             notes_unmarked: 0,
+            untrashed: Vec::new(),
         }
     }
 
@@ -276,7 +279,8 @@ impl Committer {
         }
         self.sync()?;
         self.publish(std::mem::take(&mut group.working.group));
-        self.file_away(group)
+        self.file_away(group);
+        Ok(())
     }
 
     fn note(&mut self, audit: &[Bytes], instant: Instant) -> Result<(), Error> {
@@ -327,19 +331,21 @@ impl Committer {
         Ok(())
     }
 
-    /// Large documents get out of `staging/`, or into the trash. What a crash leaves undone the next start does.
-    fn file_away(&self, group: &Group) -> Result<(), Error> {
+    /// Large documents get out of `staging/`, or into the trash. What a crash leaves undone the next start does; what the
+    /// file system refuses (a full disk may have no room for a name) is tried again with the next group.
+    fn file_away(&mut self, group: &Group) {
         for (prepared, _, _) in &group.accepted {
             for staged in &prepared.blobs {
                 if matches!(staged.content, crate::blob::Content::File(_)) {
                     self.shared.files.unstage(&staged.id);
                 }
             }
-            for id in &prepared.trash {
-                self.shared.files.trash(id)?;
-            }
+            self.untrashed.extend(prepared.trash.iter().cloned());
         }
-        Ok(())
+        let files = &self.shared.files;
+        self.untrashed.retain(|id| {
+            files.trash(id).inspect_err(|error| tracing::warn!(%error, "a document stays for now")).is_err()
+        });
     }
 }
 
