@@ -84,6 +84,7 @@ impl Transaction for Register {
     ) -> Result<Audited<Registered>, Failure> {
         let submission = &registration.provided.submission;
         refuse_if_any(xds::rules::check(submission))?;
+        self.one_patient(&registration.provided)?;
         self.settle_patient(&mut registration.provided)?;
         registration.provided.set_zone(&self.time_zone);
         let said = registration.said.take();
@@ -158,6 +159,32 @@ impl Register {
             }
             Err((_, error)) => Err(error.into()),
         }
+    }
+
+    /// Refuses a subject whose reference and identifier are those of two patients: nobody can say which is meant.
+    fn one_patient(&self, provided: &Provided) -> Result<(), Failure> {
+        let submission = &provided.submission;
+        for patient in named_patients(submission) {
+            let (Some(_), Some(identifier)) = (&patient.reference, &patient.identifier) else { continue };
+            let named = |patient: &xds::Patient| {
+                patients::resolve(&self.store, &self.identity, patient, provided.patient.as_ref())
+            };
+            let by_identifier =
+                xds::Patient { reference: None, id: None, identifier: Some(identifier.clone()) };
+            if let (PatientState::Active(one), PatientState::Active(other)) =
+                (named(patient)?, named(&by_identifier)?)
+                && one != other
+            {
+                let set = &submission.submission_set.symbol;
+                let path = submission.places.iter().find(|(symbol, _)| symbol == set);
+                let place = Place::at(path.map_or("Bundle", |(_, path)| path.as_str()))
+                    .member("subject")
+                    .of("SubmissionSet.patientId");
+                let text = "subject names one patient by its reference and another one by its identifier";
+                return Err(Fault::Refused(vec![Finding::error(Rule::PatientIdDoesNotMatch, place, text)]));
+            }
+        }
+        Ok(())
     }
 
     /// Says who the patient is, in every object, if all name the same one; the plan refuses everything else.

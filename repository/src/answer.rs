@@ -81,7 +81,14 @@ pub(crate) fn compose(
                 warnings: Vec::new(),
             },
             (Slot::Patient { reference }, None) => {
-                EntryReceipt { status: "200 OK".to_owned(), ..ours(reference.clone(), attempt) }
+                // Which version the identity source has of it is not ours to say.
+                EntryReceipt {
+                    status: "200 OK".to_owned(),
+                    location: reference.clone(),
+                    etag: None,
+                    last_modified: None,
+                    warnings: Vec::new(),
+                }
             }
             (Slot::Object { .. }, None) => ours(registry.to_owned(), attempt),
         })

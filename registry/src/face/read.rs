@@ -97,8 +97,8 @@ impl Codec<Read> for Reading {
         self.format.set(negotiate::answer(&request.query, accept).map_err(Fault::NotAcceptable)?);
         *self.unless.borrow_mut() = Unless::of(&request.headers);
         let id = request.params.get("id").unwrap_or_default().to_owned();
-        // An operation that is not there, and no resource with a strange name.
-        if id.starts_with('$') {
+        // An operation or a history that is not there, and no resource with a strange name.
+        if id.starts_with(['$', '_']) {
             return Err(Fault::NotFound);
         }
         Ok(Wanted { kind: self.kind, id, which: (self.which)(request) })

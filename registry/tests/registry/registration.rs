@@ -205,6 +205,22 @@ async fn what_was_appended_to_a_document_is_superseded_with_it() {
 }
 
 /// An entry that puts a folder List: with this id in its address, or by its uniqueId alone.
+#[tokio::test]
+async fn a_subject_that_names_two_patients_is_refused() {
+    let world = World::new().await;
+    let subject = |mrn: &str| serde_json::json!({ "reference": "Patient/p1", "identifier": { "system": MRN, "value": mrn } });
+    for (mrn, status) in [("two", 400), ("one", 200), ("of another domain", 200)] {
+        let mut bundle = provide("p1", document("x")).bundle();
+        for entry in bundle["entry"].as_array_mut().expect("entries") {
+            entry["resource"]["subject"] = subject(mrn);
+        }
+        let reply = world.post(&bundle).await.expect(status);
+        if status == 400 {
+            assert_eq!(reply.codes(), ["XDSPatientIdDoesNotMatch", "patient-does-not-match"]);
+        }
+    }
+}
+
 fn folder_entry(folder: &Folder, address: &str) -> serde_json::Value {
     let subject = serde_json::json!({ "reference": format!("{IDENTITY}/Patient/p1") });
     serde_json::json!({

@@ -361,6 +361,8 @@ async fn a_patient_that_comes_along_is_fed_once() {
     let reply = world.provide(&provide.bundle()).await;
     assert_eq!(reply.status, 200, "{reply:?}");
     assert_eq!(reply.locations().len(), 4);
+    let told = &reply.json()["entry"][3]["response"];
+    assert_eq!((&told["status"], &told["etag"]), (&json!("200 OK"), &json!(null)), "{told}");
     let again = world.provide(&Provide { unique_id: Some(testkit::urn_oid()), ..provide }.bundle()).await;
     // The second submission cites the same masterIdentifier; that is for the registry to judge, and this one takes it.
     assert_eq!(again.status, 200, "{again:?}");
