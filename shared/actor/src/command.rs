@@ -34,10 +34,10 @@ const DIRECTORY: &str = "/etc/docshare";
 #[derive(Parser)]
 #[command(version, subcommand_required = false)]
 struct Arguments {
-    /// A configuration file over all others; may be given several times.
+    /// A configuration file over all others, under the environment; may be given several times.
     #[arg(long, value_name = "FILE", global = true)]
     config: Vec<PathBuf>,
-    /// One value over all files, e.g. log.level=debug; may be given several times.
+    /// One value over all files and the environment, e.g. log.level=debug; may be given several times.
     #[arg(long, value_name = "KEY=VALUE", global = true)]
     set: Vec<String>,
     #[command(subcommand)]
@@ -91,8 +91,8 @@ pub fn main<A: Actor>() -> ExitCode {
         verb @ (Verb::Serve | Verb::Config { .. }) => {
             let sources = Sources {
                 directory: Some(PathBuf::from(DIRECTORY)),
-                environment: std::env::vars().collect(),
                 files: arguments.config,
+                environment: environment(),
                 set: arguments.set,
             };
             let loaded = match shape.load(A::NAME, &sources) {
@@ -110,6 +110,12 @@ pub fn main<A: Actor>() -> ExitCode {
         }
     }
     ExitCode::SUCCESS
+}
+
+/// The variables of the environment; what is no text in one of them matters only if the variable is ours, and is then no value.
+fn environment() -> Vec<(String, String)> {
+    let text = |part: std::ffi::OsString| part.to_string_lossy().into_owned();
+    std::env::vars_os().map(|(variable, value)| (text(variable), text(value))).collect()
 }
 
 fn arguments(name: &str) -> Result<Arguments, clap::Error> {

@@ -38,10 +38,10 @@ pub(crate) struct Loaded<S> {
 pub(crate) struct Sources {
     /// Directory with `common.toml`, `<actor>.toml` and `conf.d/`.
     pub(crate) directory: Option<PathBuf>,
+    /// `--config FILE`, in order: over the files of the directory, but files still.
+    pub(crate) files: Vec<PathBuf>,
     /// Variables of the environment.
     pub(crate) environment: Vec<(String, String)>,
-    /// `--config FILE`, in order.
-    pub(crate) files: Vec<PathBuf>,
     /// `--set key=value`, in order.
     pub(crate) set: Vec<String>,
 }
@@ -88,7 +88,8 @@ impl<S: DeserializeOwned + Serialize + Default + Clone> Shape<S> {
     pub(crate) fn load(&self, name: &str, sources: &Sources) -> Result<Loaded<S>, Vec<Flaw>> {
         let mut flaws = Vec::new();
         let mut leaves = Vec::new();
-        let files = standard_files(name, sources.directory.as_deref());
+        let mut files = standard_files(name, sources.directory.as_deref(), &mut flaws);
+        files.extend_from_slice(&sources.files);
         for path in files {
             self.read_file(&path, &mut leaves, &mut flaws);
         }
@@ -97,9 +98,6 @@ impl<S: DeserializeOwned + Serialize + Default + Clone> Shape<S> {
                 let key = rest.to_ascii_lowercase().replace("__", ".");
                 leaves.push(self.words(key, value, format!("environment, {variable}")));
             }
-        }
-        for path in &sources.files {
-            self.read_file(path, &mut leaves, &mut flaws);
         }
         for setting in &sources.set {
             match setting.split_once('=') {
@@ -296,16 +294,24 @@ fn json(value: &DeValue<'_>) -> Value {
     }
 }
 
-fn standard_files(name: &str, directory: Option<&Path>) -> Vec<PathBuf> {
+/// The files of the directory. One that is not there is not missed; one that may not be looked at is a fault.
+fn standard_files(name: &str, directory: Option<&Path>, flaws: &mut Vec<Flaw>) -> Vec<PathBuf> {
     let Some(directory) = directory else { return Vec::new() };
     let mut files: Vec<PathBuf> = ["common", name]
         .iter()
         .map(|name| directory.join(format!("{name}.toml")))
-        .filter(|path| path.exists())
+        // An error is told when the file is read.
+        .filter(|path| path.try_exists().unwrap_or(true))
         .collect();
-    let mut parts: Vec<PathBuf> = std::fs::read_dir(directory.join("conf.d"))
-        .map(|list| list.flatten().map(|entry| entry.path()).collect())
-        .unwrap_or_default();
+    let parts = directory.join("conf.d");
+    let list = std::fs::read_dir(&parts).and_then(|list| list.map(|entry| Ok(entry?.path())).collect());
+    let mut parts: Vec<PathBuf> = list.unwrap_or_else(|error: std::io::Error| {
+        if error.kind() != std::io::ErrorKind::NotFound {
+            let origin = parts.display().to_string();
+            flaws.push(Flaw { origin, words: format!("cannot be read: {error}") });
+        }
+        Vec::new()
+    });
     parts.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
     parts.sort();
     files.extend(parts);

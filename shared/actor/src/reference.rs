@@ -16,8 +16,8 @@ pub(crate) fn page<S: DeserializeOwned + Serialize + Default + Clone>(
     let mut out = format!(
         "# Configuration of docshare-{name}\n\n\
          TOML, laid one over the other: the defaults, `/etc/docshare/common.toml`, `/etc/docshare/{name}.toml`,\n\
-         `/etc/docshare/conf.d/*.toml` in the order of their names, variables of the environment\n\
-         (`DOCSHARE__SECTION__KEY`), and flags in this order: `--config FILE`, `--set section.key=value`.\n\
+         `/etc/docshare/conf.d/*.toml` in the order of their names, files named by `--config FILE`, variables of the\n\
+         environment (`DOCSHARE__SECTION__KEY`), and last `--set section.key=value`.\n\
          An unknown or mistyped key is refused, with its file, its line and the nearest key there is.\n\
          Sizes are written like `\"64MiB\"`, spans of time like `\"30s\"`.\n"
     );

@@ -154,3 +154,16 @@ fn the_verbs_answer_without_serving() {
     let help = text(&["--help"]);
     assert!(help.contains("docshare-bare") && !help.contains("backup"), "{help}");
 }
+
+#[test]
+fn a_variable_that_is_no_text_is_a_fault_only_if_it_is_ours() {
+    use std::os::unix::ffi::OsStrExt;
+    let odd = std::ffi::OsStr::from_bytes(b"\xff");
+    let check = |variable: &str| {
+        command().args(["config", "check"]).env(variable, odd).output().expect("the example is built")
+    };
+    assert_eq!(check("SOMEBODY_ELSES").status.code(), Some(0));
+    let ours = check("DOCSHARE__LOG__LEVEL");
+    assert_eq!(ours.status.code(), Some(78));
+    assert!(String::from_utf8_lossy(&ours.stderr).contains("DOCSHARE__LOG__LEVEL"), "{ours:?}");
+}

@@ -60,16 +60,23 @@ fn each_source_lies_over_the_one_before() {
     write("common.toml", "[log]\nlevel = \"error\"\nformat = \"text\"\n[storage]\nindex = \"sled\"\n");
     std::fs::create_dir(directory.path().join("conf.d")).unwrap();
     write("conf.d/10.toml", "[server.limits]\nmax_document_bytes = \"1MiB\"\nkeep_alive = \"5min\"\n");
-    write("extra.toml", "[registry]\ntimeout = \"2s\"\n");
+    write(
+        "extra.toml",
+        "[registry]\nurl = \"http://127.0.0.1:1/fhir\"\ntries = 7\ntimeout = \"2s\"\nconnect_timeout = \"2s\"\n",
+    );
     sources.environment = vec![
         ("DOCSHARE__LOG__LEVEL".into(), "debug".into()),
         ("DOCSHARE__REGISTRY__TIMEOUT".into(), "1s".into()),
+        ("DOCSHARE__REGISTRY__CONNECT_TIMEOUT".into(), "4s".into()),
         ("DOCSHARE__SEARCH__CODES".into(), "a, b".into()),
         ("DOCSHARE_COMMIT".into(), "not ours".into()),
     ];
     sources.files = vec![directory.path().join("extra.toml")];
-    sources.set =
-        vec!["search.require_patient=true".into(), "server.trusted_proxies=[\"10.0.0.0/8\"]".into()];
+    sources.set = vec![
+        "search.require_patient=true".into(),
+        "server.trusted_proxies=[\"10.0.0.0/8\"]".into(),
+        "registry.connect_timeout=3s".into(),
+    ];
     let loaded = shape().load("registry", &sources).unwrap();
     assert_eq!(loaded.house.log.level, Level::Debug);
     assert_eq!(loaded.house.log.format, crate::settings::LogFormat::Text);
@@ -77,7 +84,17 @@ fn each_source_lies_over_the_one_before() {
     assert_eq!(loaded.house.server.limits.max_document_bytes, 1 << 20);
     assert_eq!(loaded.house.server.limits.keep_alive_seconds, 300);
     assert_eq!(loaded.house.server.trusted_proxies.len(), 1);
-    assert_eq!((loaded.own.registry.tries, loaded.own.registry.timeout_ms), (5, 2_000));
+    let registry = &loaded.own.registry;
+    assert_eq!(
+        (registry.url.as_str(), registry.tries),
+        ("http://127.0.0.1:1/fhir", 7),
+        "a file named by a flag lies over the usual ones"
+    );
+    assert_eq!(
+        registry.timeout_ms, 1_000,
+        "a file named by a flag is still a file: the environment lies over it"
+    );
+    assert_eq!(registry.connect_timeout_ms, 3_000, "a value given as a flag lies over all");
     assert_eq!(loaded.own.search.codes, ["a", "b"]);
     assert!(loaded.own.search.require_patient);
 }
@@ -119,6 +136,15 @@ fn a_file_that_is_not_toml_is_told_with_its_line() {
     assert!(flaws[0].origin.ends_with("registry.toml:2"), "{flaws:?}");
     let missing = Sources { files: vec!["/nowhere/at/all.toml".into()], ..Sources::default() };
     assert!(shape().load("registry", &missing).unwrap_err()[0].words.contains("cannot be read"));
+}
+
+#[test]
+fn files_that_may_not_be_looked_at_are_not_taken_for_absent() {
+    let (directory, sources) = file("version = 1\n");
+    // Below a file nothing can be looked at, whoever asks.
+    let below = Sources { directory: Some(directory.path().join("registry.toml")), ..Sources::default() };
+    assert!(shape().load("registry", &below).is_err());
+    assert!(shape().load("registry", &sources).is_ok());
 }
 
 #[test]
