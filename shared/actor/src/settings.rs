@@ -221,6 +221,14 @@ pub(crate) const KEYS: &[(&str, &str)] = &[
         "Time in which the caller must take a further byte of the answer. Beyond: the connection ends.",
     ),
     (
+        "server.limits.read_deadline",
+        "Time in which the answer to a question (`GET`, `_search`) must begin. Beyond: 503.",
+    ),
+    (
+        "server.limits.submission_deadline",
+        "Time in which the answer to what changes something must begin, and a second more for each MiB of its body, 15 minutes at most. Beyond: 503; what is under way is still finished.",
+    ),
+    (
         "server.limits.min_body_rate",
         "Bytes a second of a body, on average, once ten seconds have passed. Below: 408.",
     ),

@@ -50,6 +50,12 @@ pub struct Limits {
     /// Seconds a caller may take none of the answer.
     #[serde(rename = "write_stall", with = "crate::units::seconds")]
     pub write_stall_seconds: u64,
+    /// Seconds until the answer to a question must begin.
+    #[serde(rename = "read_deadline", with = "crate::units::seconds")]
+    pub read_deadline_seconds: u64,
+    /// Seconds until the answer to what changes something must begin; one more for each MiB of its body.
+    #[serde(rename = "submission_deadline", with = "crate::units::seconds")]
+    pub submission_deadline_seconds: u64,
     /// Bytes a second of a body, at least, after its first ten seconds.
     #[serde(with = "crate::units::size")]
     pub min_body_rate: u64,
@@ -85,6 +91,8 @@ impl Default for Limits {
             keep_alive_seconds: 60,
             body_stall_seconds: 20,
             write_stall_seconds: 30,
+            read_deadline_seconds: 30,
+            submission_deadline_seconds: 60,
             min_body_rate: 1 << 10,
             max_compression_ratio: 100,
             max_search_parameters: 64,

@@ -1,8 +1,8 @@
-//! Requests that are refused below the faces, because their head cannot be trusted or would cost too much.
+//! Requests that are refused below the faces, because their head cannot be trusted, or they would cost too much or take too long.
 
 use http::StatusCode;
 
-/// Why a request was not even routed. The connection closes after the answer.
+/// Why a request was not even routed, or not waited for. The connection closes after the answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
     /// The head breaks HTTP; how.
@@ -30,6 +30,10 @@ pub enum Refusal {
     Version,
     /// A method that no server of this kind knows.
     Method,
+    /// A question that was not answered within `server.limits.read_deadline`.
+    TooLong,
+    /// A change that was not answered within `server.limits.submission_deadline`; it goes on.
+    Unfinished,
     /// More connections than `server.limits.max_connections` or `…max_connections_per_address`.
     TooManyConnections,
 }
@@ -46,7 +50,9 @@ impl Refusal {
             Refusal::TooSlow => StatusCode::REQUEST_TIMEOUT,
             Refusal::Version => StatusCode::HTTP_VERSION_NOT_SUPPORTED,
             Refusal::Method => StatusCode::NOT_IMPLEMENTED,
-            Refusal::TooManyConnections => StatusCode::SERVICE_UNAVAILABLE,
+            Refusal::TooLong | Refusal::Unfinished | Refusal::TooManyConnections => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
         }
     }
 
@@ -81,6 +87,17 @@ impl Refusal {
                 ("not-supported", "http-version", "This server speaks HTTP/1.1 and HTTP/1.0.".to_owned())
             }
             Refusal::Method => ("not-supported", "method-unknown", "The method is not known here.".to_owned()),
+            Refusal::TooLong => (
+                "timeout",
+                "deadline",
+                "The answer took too long (server.limits.read_deadline); ask for less, or again later.".to_owned(),
+            ),
+            Refusal::Unfinished => (
+                "timeout",
+                "deadline",
+                "The request was not done in time (server.limits.submission_deadline), and whether it will be is not known; send it again, under the same identifiers."
+                    .to_owned(),
+            ),
             Refusal::TooManyConnections => (
                 "throttled",
                 "too-many-connections",

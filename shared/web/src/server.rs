@@ -12,11 +12,14 @@ use actix_http::{HttpService, KeepAlive};
 use actix_service::{ServiceFactoryExt, fn_service};
 use actix_web::dev::ServerHandle;
 use actix_web::rt::net::TcpStream;
+use http::HeaderValue;
+use http::header::RETRY_AFTER;
 use tokio::io::AsyncWriteExt;
 
 use crate::answer::Answer;
 use crate::connections::Connections;
 use crate::guard::{Connection, Guard};
+use crate::head::{Framing, Head};
 use crate::limits::Limits;
 use crate::refusal::Refusal;
 use crate::request::Request;
@@ -198,6 +201,44 @@ async fn to_the_end<S: Service>(service: Arc<S>, mut request: Request) -> Answer
     })
 }
 
+/// The longest anything may take until its answer begins.
+const LONGEST: Duration = Duration::from_secs(15 * 60);
+
+/// How long a request may take until its answer begins, and what is told when it does not.
+fn deadline(head: &Head, limits: &Limits) -> (Duration, Refusal) {
+    let question = matches!(head.method, http::Method::GET | http::Method::HEAD);
+    if question || head.path.ends_with("/_search") {
+        return (Duration::from_secs(limits.read_deadline_seconds), Refusal::TooLong);
+    }
+    // A body that does not say its length may be the longest.
+    let most = match head.framing {
+        Framing::None => Duration::ZERO,
+        Framing::Length(length) => Duration::from_secs(length >> 20),
+        Framing::Chunked => LONGEST,
+    };
+    (LONGEST.min(most + Duration::from_secs(limits.submission_deadline_seconds)), Refusal::Unfinished)
+}
+
+/// Serves a request within its time. A question is given up then; a change goes on, but its caller waits no longer.
+async fn in_time<S: Service>(
+    service: Arc<S>,
+    mut request: Request,
+    (time, refusal): (Duration, Refusal),
+) -> Answer {
+    let id = request.id.clone();
+    let answered = if matches!(request.method, http::Method::GET | http::Method::HEAD) {
+        tokio::time::timeout(time, service.answer(&mut request)).await
+    } else {
+        tokio::time::timeout(time, to_the_end(Arc::clone(&service), request)).await
+    };
+    answered.unwrap_or_else(|_| {
+        let mut answer = service.refused(&refusal, &id);
+        answer.headers.push((RETRY_AFTER, HeaderValue::from_static("2")));
+        answer.close = true;
+        answer
+    })
+}
+
 async fn serve<S: Service>(
     service: Arc<S>,
     site: &Rc<Site>,
@@ -212,13 +253,10 @@ async fn serve<S: Service>(
     match connection.head() {
         Some(Ok(head)) => {
             let headless = head.method == http::Method::HEAD;
-            let mut request = site.request(head, peer, incoming.take_payload(), Rc::clone(&connection));
+            let deadline = deadline(&head, &site.limits);
+            let request = site.request(head, peer, incoming.take_payload(), Rc::clone(&connection));
             let dressing = Dressing::of(&request, headless);
-            let mut answer = if matches!(request.method, http::Method::GET | http::Method::HEAD) {
-                service.answer(&mut request).await
-            } else {
-                to_the_end(service, request).await
-            };
+            let mut answer = in_time(service, request, deadline).await;
             if answer.close || connection.broken() || connection.in_body() {
                 answer.close = true;
                 connection.close();

@@ -179,3 +179,32 @@ fn what_a_caller_began_is_finished_though_the_caller_hangs_up() {
     }
     world.is_well();
 }
+
+#[test]
+fn a_question_that_takes_too_long_is_given_up_and_said_so() {
+    let world = World::with(Limits { read_deadline_seconds: 0, ..Limits::default() });
+    for head in ["GET /slow HTTP/1.1\r\nHost: a\r\n\r\n", "HEAD /slow HTTP/1.1\r\nHost: a\r\n\r\n"] {
+        let answer = world.exchange(head.as_bytes());
+        assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+        assert!(answer.to_ascii_lowercase().contains("\r\nretry-after: "), "{answer}");
+        assert_eq!(answer.contains("server.limits.read_deadline"), head.starts_with("GET"), "{answer}");
+    }
+    std::thread::sleep(Duration::from_millis(600));
+    assert_eq!(world.probe.finished.load(Ordering::SeqCst), 0, "nobody waits for the answer any more");
+}
+
+#[test]
+fn a_change_that_takes_too_long_is_finished_though_its_caller_is_told_to_come_again() {
+    let world = World::with(Limits { submission_deadline_seconds: 0, ..Limits::default() });
+    let answer = world.exchange(&post("/slow", "", b"x"));
+    assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");
+    assert!(answer.contains("server.limits.submission_deadline"), "{answer}");
+    let deadline = Instant::now() + Duration::from_secs(5);
+    while world.probe.finished.load(Ordering::SeqCst) == 0 {
+        assert!(Instant::now() < deadline, "the work was given up with its deadline");
+    }
+    // A MiB more to read is a second more to answer.
+    let large = vec![b'x'; 1 << 20];
+    let answer = world.exchange(&post("/slow", "", &large));
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
