@@ -3,7 +3,8 @@
 //! Lives here: building and starting the actors, sample patients and documents, a first look at what works, and an end that
 //! leaves no process behind.
 //! Does not live here: anything an actor does; this only starts them and speaks to them over the wire.
-//! Doors: none of our crates; the actors are found as programs beside this one.
+//! Doors: none of our crates is called; the actors are found as programs beside this one. They are dependencies all the same,
+//! so that cargo compiles everything at once (see `Cargo.toml`).
 
 mod actor;
 mod arguments;
@@ -52,13 +53,16 @@ type Outcome<T> = Result<T, String>;
 
 async fn run(arguments: Arguments) -> Outcome<()> {
     let steps = Steps::new();
-    compile::run(&steps).await?;
-    let plan = Plan::make(&arguments)?;
     let mut stop = Stop::listen()?;
+    tokio::select! {
+        built = compile::run(&steps) => built?,
+        () = stop.asked() => return stopped_early(&arguments),
+    }
+    let plan = Plan::make(&arguments)?;
     let mut running = Running::default();
     let ended = tokio::select! {
         ended = live(&arguments, &plan, &mut running, &steps) => ended,
-        () = stop.asked() => Ok(()),
+        () = stop.asked() => stopped_early(&arguments),
     };
     let stopped = tokio::select! {
         stopped = running.stop(&steps) => stopped,
@@ -68,6 +72,11 @@ async fn run(arguments: Arguments) -> Outcome<()> {
         }
     };
     ended.and(stopped)
+}
+
+/// To be told to end is how a domain usually ends; `--exit` has promised to do every step before.
+fn stopped_early(arguments: &Arguments) -> Outcome<()> {
+    if arguments.exit { Err("told to end before every step was done".to_owned()) } else { Ok(()) }
 }
 
 /// From the first process to the last look; ends only with `--exit`, or when an actor ends by itself.

@@ -106,6 +106,61 @@ fn a_port_that_is_taken_is_named_before_anything_is_started() {
     assert!(!folder.path().join("logs").exists());
 }
 
+/// A cargo that never ends, with a compiler that never ends; both tell their process ids.
+fn endless_cargo(folder: &Path) -> PathBuf {
+    use std::os::unix::fs::PermissionsExt;
+    let script = folder.join("cargo");
+    let pids = folder.join("pids");
+    let text = format!(
+        "#!/bin/sh\nsleep 60 > /dev/null 2>&1 &\necho $$ $! > {0}.new && mv {0}.new {0}\nwait\n",
+        pids.display()
+    );
+    std::fs::write(&script, text).unwrap();
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+    script
+}
+
+fn within_ten_seconds<T>(what: &str, mut found: impl FnMut() -> Option<T>) -> T {
+    let until = Instant::now() + Duration::from_secs(10);
+    while Instant::now() < until {
+        if let Some(found) = found() {
+            return found;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    panic!("{what} did not happen within ten seconds")
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_polite_signal_during_the_build_ends_the_build() {
+    for (arguments, code) in [(&[][..], 0), (&["--exit"][..], 1)] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut child = Command::new(env!("CARGO_BIN_EXE_docshare-region"))
+            .arg("--dir")
+            .arg(folder.path().join("data"))
+            .args(arguments)
+            .env("CARGO", endless_cargo(folder.path()))
+            .env("CARGO_MANIFEST_DIR", env!("CARGO_MANIFEST_DIR"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let pids =
+            within_ten_seconds("the build", || std::fs::read_to_string(folder.path().join("pids")).ok());
+        signal(&child, "-TERM");
+        let status = within_ten_seconds("the end", || child.try_wait().unwrap());
+        assert_eq!(status.code(), Some(code), "{arguments:?}");
+        for pid in pids.split_whitespace() {
+            let state = format!("/proc/{pid}/stat");
+            // One that has ended may still wait for somebody to take note of it.
+            let ended = || !std::fs::read_to_string(&state).is_ok_and(|text| !text.contains(") Z "));
+            within_ten_seconds("the end of the build", || ended().then_some(()));
+        }
+    }
+}
+
 /// The actors' programs, built as this test was, once.
 fn programs() -> &'static Path {
     static FOLDER: OnceLock<PathBuf> = OnceLock::new();
