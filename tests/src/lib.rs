@@ -9,6 +9,7 @@ pub mod bench;
 pub mod binaries;
 pub mod canary;
 pub mod conformance;
+pub mod corpus;
 pub mod outcome;
 pub mod process;
 pub mod raw;

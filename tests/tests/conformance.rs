@@ -1,14 +1,13 @@
 //! The conformance run over a region of real binaries: the own cases always, the corpus where it lies.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use tests::conformance::{Options, Subject, Verdict, run};
 
 /// `DOCSHARE_CORPUS`, or `shared/data` beside the workspace.
 fn corpus() -> Option<PathBuf> {
-    let beside = || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../shared/data");
-    let folder = std::env::var_os("DOCSHARE_CORPUS").map_or_else(beside, PathBuf::from);
-    folder.is_dir().then_some(folder)
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    tests::corpus::folder(std::env::var_os("DOCSHARE_CORPUS").map(PathBuf::from), &workspace)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -20,12 +20,15 @@ const DOORS: &[(&str, &[&str])] = &[
     ("repository", SERVER),
     ("identity-source", SERVER),
     ("consumer-cli", CLIENT),
-    ("region", CLIENT),
+    ("region", STARTER),
     ("tests", &["testkit"]),
 ];
 
 const SERVER: &[&str] = &["xds", "ebxml", "fhir", "hl7v2", "store", "web", "access", "audit", "actor"];
 const CLIENT: &[&str] = &["xds", "ebxml", "fhir", "hl7v2", "web"];
+/// The launcher is compiled together with what it starts.
+const STARTER: &[&str] =
+    &["xds", "ebxml", "fhir", "hl7v2", "web", "registry", "repository", "identity-source", "consumer-cli"];
 
 /// Lines of the longest file a room may have.
 const LONGEST: usize = 700;
@@ -51,9 +54,23 @@ fn name(manifest: &toml::Table) -> String {
     manifest["package"]["name"].as_str().expect("a package has a name").to_owned()
 }
 
-fn dependencies(manifest: &toml::Table, section: &str) -> BTreeSet<String> {
-    let table = manifest.get(section).and_then(toml::Value::as_table);
-    table.map(|table| table.keys().cloned().collect()).unwrap_or_default()
+/// The packages a crate ships with: its dependencies for building and for running, on whatever platform, under their own
+/// names and not those they are given here.
+fn dependencies(manifest: &toml::Table) -> BTreeSet<String> {
+    let workspace = crate::manifest(&root());
+    let renamed = |entry: &toml::Value| entry.get("package").and_then(toml::Value::as_str).map(str::to_owned);
+    let package = |(key, entry): (&String, &toml::Value)| {
+        let common = workspace["workspace"]["dependencies"].get(key);
+        renamed(entry).or_else(|| renamed(common?)).unwrap_or_else(|| key.clone())
+    };
+    let platforms = manifest.get("target").and_then(toml::Value::as_table).into_iter().flatten();
+    let platforms = platforms.filter_map(|(_, platform)| platform.as_table());
+    std::iter::once(manifest)
+        .chain(platforms)
+        .flat_map(|table| ["dependencies", "build-dependencies"].map(|section| table.get(section)))
+        .filter_map(|section| section.and_then(toml::Value::as_table))
+        .flat_map(|section| section.iter().map(package).collect::<Vec<_>>())
+        .collect()
 }
 
 /// Files of the workspace that are ours, by ending.
@@ -83,7 +100,7 @@ fn every_room_uses_only_its_doors() {
         let name = name(&manifest);
         let allowed = DOORS.iter().find(|(room, _)| *room == name).map(|(_, doors)| *doors);
         let allowed = allowed.unwrap_or_else(|| panic!("{name} is not in the table of doors"));
-        for dependency in dependencies(&manifest, "dependencies") {
+        for dependency in dependencies(&manifest) {
             let ours = rooms.contains(dependency.as_str());
             assert!(!ours || allowed.contains(&dependency.as_str()), "{name} has no door to {dependency}");
         }
@@ -95,16 +112,36 @@ fn no_actor_imports_another() {
     let actors = ["registry", "repository", "identity-source", "consumer-cli"];
     for (_, manifest) in members() {
         let name = name(&manifest);
-        let reached = dependencies(&manifest, "dependencies");
-        let other = actors.iter().find(|actor| **actor != name && reached.contains(**actor));
+        let reached = dependencies(&manifest);
+        // `region` only starts them, and is held to that below.
+        let free = name == "region";
+        let other = actors.iter().find(|actor| !free && **actor != name && reached.contains(**actor));
         assert!(other.is_none(), "{name} imports the actor {other:?}");
     }
 }
 
 #[test]
+fn the_launcher_calls_nothing_of_what_it_starts() {
+    for path in sources(&root().join("deploy").join("src"), &[".rs"]) {
+        let text = fs::read_to_string(&path).expect("a source is text");
+        let actors = ["registry::", "repository::", "identity_source::", "consumer_cli::"];
+        let called = actors.iter().find(|actor| text.contains(**actor));
+        assert!(called.is_none(), "{} reaches into {called:?}", path.display());
+    }
+}
+
+#[test]
+fn a_dependency_is_seen_under_any_name_and_section() {
+    let manifest = "[dependencies]\na.workspace = true\n[build-dependencies]\nb = { path = \"x\", package = \"store\" }\n\
+                    [target.'cfg(unix)'.dependencies]\nring-seal.workspace = true\n[dev-dependencies]\nc = \"1\"\n";
+    let seen = dependencies(&manifest.parse().expect("TOML"));
+    assert_eq!(seen, BTreeSet::from(["a", "aws-lc-rs", "store"].map(str::to_owned)));
+}
+
+#[test]
 fn the_test_kit_is_for_tests_only() {
     for (_, manifest) in members() {
-        let used = dependencies(&manifest, "dependencies").contains("testkit");
+        let used = dependencies(&manifest).contains("testkit");
         assert!(!used || name(&manifest) == "tests", "{} ships the test kit", name(&manifest));
     }
 }
@@ -112,7 +149,7 @@ fn the_test_kit_is_for_tests_only() {
 #[test]
 fn every_room_begins_with_its_charter() {
     for (folder, manifest) in members() {
-        let Ok(front) = fs::read_to_string(folder.join("src/lib.rs")) else { continue };
+        let front = fs::read_to_string(folder.join("src/lib.rs")).expect("a room has a front page");
         for word in ["Lives here", "Does not live here", "Doors"] {
             assert!(front.contains(word), "the front page of {} says {word:?}", name(&manifest));
         }
@@ -175,7 +212,7 @@ fn the_lints_of_the_workspace_hold_everywhere() {
 #[test]
 fn sample_configurations_are_understood() {
     let folder = root().join("deploy").join("config");
-    let Ok(binaries) = tests::binaries::folder() else { return };
+    let binaries = tests::binaries::folder().expect("the actors are built");
     for (file, binary) in [
         ("registry.toml", "docshare-registry"),
         ("repository.toml", "docshare-repository"),
@@ -188,4 +225,22 @@ fn sample_configurations_are_understood() {
             check.args(["config", "check", "--config"]).arg(&sample).output().expect("the binary runs");
         assert!(output.status.success(), "{file}: {}", String::from_utf8_lossy(&output.stderr));
     }
+}
+
+#[test]
+fn the_manual_page_of_the_configuration_is_what_the_actors_print() {
+    let binaries = tests::binaries::folder().expect("the actors are built");
+    let page = |actor: &str| {
+        let mut reference = std::process::Command::new(binaries.join(format!("docshare-{actor}")));
+        let output = reference.args(["config", "reference"]).output().expect("the binary runs");
+        assert!(output.status.success(), "{actor}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("a manual page is text")
+    };
+    let printed = ["registry", "repository", "identity"].map(|actor| page(actor) + "\n").concat();
+    let kept = fs::read_to_string(root().join("docs/configuration.md")).expect("the manual page is there");
+    let differs = printed.lines().zip(kept.lines()).find(|(printed, kept)| printed != kept);
+    assert!(
+        printed == kept,
+        "docs/configuration.md is not what the actors print, first in {differs:?}; deploy/README.md says how to print it again"
+    );
 }

@@ -1,11 +1,12 @@
 //! Judges three actors over the wire; without URLs it starts a region of its own and judges that.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Result, bail};
 use clap::Parser;
 use tests::conformance::{Options, Subject, run};
+use tests::corpus;
 
 /// Runs the conformance cases; the last line counts them.
 #[derive(Debug, Parser)]
@@ -22,7 +23,8 @@ struct Arguments {
     /// Index of the own region: redb or sled.
     #[arg(long, default_value = "redb")]
     index: String,
-    /// Folder with the foreign corpus, the catalogue of bad input and the examples of the guides.
+    /// Folder with the foreign corpus, the catalogue of bad input and the examples of the guides
+    /// [default: ../shared/data, if it is there].
     #[arg(long, env = "DOCSHARE_CORPUS")]
     data: Option<PathBuf>,
     /// Only cases whose name begins like this.
@@ -53,8 +55,11 @@ fn judge(arguments: &Arguments) -> Result<bool> {
         (None, None, None) => Subject::own(&arguments.index)?,
         _ => bail!("give all three of --registry, --repository and --identity, or none"),
     };
-    let options =
-        Options { data: arguments.data.clone(), filter: arguments.filter.clone(), progress: !arguments.json };
+    let data = corpus::folder(arguments.data.clone(), Path::new("."));
+    if data.is_none() {
+        eprintln!("the foreign corpus is not here: only the own cases run");
+    }
+    let options = Options { data, filter: arguments.filter.clone(), progress: !arguments.json };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let report = runtime.block_on(run(subject, &options))?;
     if arguments.json {
