@@ -86,7 +86,8 @@ impl Working {
     }
     /// The batch belongs to the group from now on.
     pub(crate) fn accept(&mut self) {
-        self.group.append(&mut self.batch);
+        // One by one: `append` would build the whole group anew for every batch.
+        self.group.extend(std::mem::take(&mut self.batch));
     }
     /// The batch never was.
     pub(crate) fn drop_batch(&mut self) {
