@@ -68,11 +68,12 @@ pub(crate) fn compose(
         .slots
         .iter()
         .zip(&theirs)
-        .map(|(slot, receipt)| match (slot, receipt) {
+        .enumerate()
+        .map(|(index, (slot, receipt))| match (slot, receipt) {
             (Slot::Bytes { blob, .. }, _) => {
                 ours(format!("{}/Binary/{blob}/_history/1", attempt.base), attempt)
             }
-            (_, Some(receipt)) => absolute(receipt, registry),
+            (_, Some(receipt)) => absolute(receipt, registry, index),
             (Slot::Patch { target }, None) => EntryReceipt {
                 status: "200 OK".to_owned(),
                 location: absolute_url(target, registry),
@@ -96,7 +97,11 @@ pub(crate) fn compose(
     for warning in warnings {
         let about = entry_of(&warning.at.path).filter(|index| *index < entries.len()).unwrap_or(0);
         if let Some(entry) = entries.get_mut(about) {
-            entry.warnings.push(warning.clone());
+            // Both sides read the same Bundle, and have the same reservations about it.
+            let told = |known: &Finding| known.at.path == warning.at.path && known.text == warning.text;
+            if !entry.warnings.iter().any(told) {
+                entry.warnings.push(warning.clone());
+            }
         }
     }
     String::from_utf8(write_response(&entries)).expect("JSON is UTF-8")
@@ -152,8 +157,17 @@ fn ours(location: String, attempt: &Attempt) -> EntryReceipt {
     }
 }
 
-fn absolute(receipt: &EntryReceipt, registry: &str) -> EntryReceipt {
-    EntryReceipt { location: absolute_url(&receipt.location, registry), ..receipt.clone() }
+/// A receipt of the registry as the source understands it: its location in full, and its reservations about the entry with
+/// this index of the source's Bundle. The registry counts without the Binaries.
+fn absolute(receipt: &EntryReceipt, registry: &str, index: usize) -> EntryReceipt {
+    let mut receipt = EntryReceipt { location: absolute_url(&receipt.location, registry), ..receipt.clone() };
+    for warning in &mut receipt.warnings {
+        let inside = warning.at.path.strip_prefix("Bundle.entry[").and_then(|rest| rest.split_once(']'));
+        if let Some((_, inside)) = inside {
+            warning.at.path = format!("Bundle.entry[{index}]{inside}");
+        }
+    }
+    receipt
 }
 
 fn absolute_url(location: &str, registry: &str) -> String {
@@ -227,6 +241,23 @@ mod tests {
         );
         let warned: Vec<usize> = told.iter().map(|receipt| receipt.warnings.len()).collect();
         assert_eq!(warned, [0, 0, 0, 1]);
+    }
+
+    #[test]
+    fn a_reservation_of_the_registry_is_about_an_entry_of_the_source_and_told_once() {
+        let mut receipts = receipts();
+        let about = |index: usize| {
+            let path = format!("Bundle.entry[{index}].resource.title");
+            Finding::warning(Rule::MetadataInvalid, Place::at(path), "the title differs")
+        };
+        receipts[2].warnings.push(about(2));
+        let answer = compose(&attempt(), &receipts, "http://registry/fhir", &[about(3), about(1)]);
+        let told = fhir::iti65::read_response(answer.as_bytes()).expect("it is a transaction-response");
+        let paths = |entry: usize| -> Vec<&str> {
+            told[entry].warnings.iter().map(|warning| warning.at.path.as_str()).collect()
+        };
+        assert_eq!(paths(3), ["Bundle.entry[3].resource.title"]);
+        assert_eq!(paths(1), ["Bundle.entry[1].resource.title"]);
     }
 
     #[test]

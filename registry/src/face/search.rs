@@ -114,6 +114,15 @@ impl<'a> Searching<'a> {
         })
     }
 
+    /// The question that a token carries on, if it was asked about this type.
+    fn asked_of<'t>(&self, token: &'t PageToken) -> Result<&'t str, Fault<Findings>> {
+        let of = token.query.split_once('?').filter(|(resource, _)| *resource == self.resource());
+        of.map(|(_, query)| query).ok_or_else(|| {
+            let text = format!("this is not a page of a search of {}", self.resource());
+            Fault::Refused(vec![Finding::error(Rule::PageInvalid, Place::at("_page"), text)])
+        })
+    }
+
     pub(super) async fn question(
         &self,
         request: &mut Request,
@@ -129,7 +138,7 @@ impl<'a> Searching<'a> {
             None => (self.parse(&request.query, form.as_deref(), prefer.as_deref(), base)?, None),
             Some(text) => {
                 let token = self.page(&text)?;
-                let search = self.parse(&token.query, None, None, base)?;
+                let search = self.parse(self.asked_of(&token)?, None, None, base)?;
                 let cursor = Some(Cursor(token.cursor.clone())).filter(|cursor| !cursor.0.is_empty());
                 let from = From { cursor, as_of: token.as_of, total: token.total };
                 self.asked.borrow_mut().page = Some((text, token));
@@ -236,7 +245,7 @@ impl<'a> Searching<'a> {
             back.remove(0);
         }
         PageToken {
-            query: asked.honoured.clone(),
+            query: format!("{}?{}", self.resource(), asked.honoured),
             cursor: next.0.clone(),
             as_of: found.as_of,
             made: found.now,

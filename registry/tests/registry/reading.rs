@@ -216,6 +216,19 @@ async fn an_unknown_parameter_is_left_out_or_refused() {
 }
 
 #[tokio::test]
+async fn a_page_of_one_type_is_none_of_another() {
+    let world = World::new().await;
+    for _ in 0..2 {
+        world.register(&provide("p1", document("x"))).await.expect(200);
+    }
+    let page = world.get("/fhir/DocumentReference?patient=p1&_count=1").await.expect(200);
+    let next = page.link("next").expect("there are two");
+    world.get(&next).await.expect(200);
+    let reply = world.get(&next.replace("/DocumentReference?", "/List?")).await.expect(400);
+    assert_eq!(reply.codes(), ["page-invalid"]);
+}
+
+#[tokio::test]
 async fn a_name_space_without_a_value_is_too_broad() {
     let world = World::new().await;
     let reply = world.get("/fhir/DocumentReference?identifier=urn:ietf:rfc:3986%7C").await.expect(400);
