@@ -150,7 +150,9 @@ pub(crate) fn resource_url(base: &str, kind: &str, name: &str) -> Result<String,
     if is_id(id) {
         Ok(format!("{base}/{kind}/{id}"))
     } else {
-        Err(Failure::usage(format!("{name:?} is no id")))
+        let failure = Failure::usage(format!("{name:?} is no id"));
+        Err(failure
+            .next(format!("the verbs find and list take an identifier and show the id of each {kind}")))
     }
 }
 

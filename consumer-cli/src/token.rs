@@ -43,6 +43,37 @@ fn system_of(text: &str) -> String {
     if oid { format!("urn:oid:{text}") } else { text.to_owned() }
 }
 
+/// An OID as a URI; a bare one gets its prefix.
+pub(crate) fn oid(text: &str) -> Result<String, String> {
+    let digits = text.strip_prefix("urn:oid:").unwrap_or(text);
+    let arc = |arc: &str| {
+        !arc.is_empty() && arc.bytes().all(|b| b.is_ascii_digit()) && (arc == "0" || !arc.starts_with('0'))
+    };
+    let sound = digits.len() <= 64 && digits.contains('.') && digits.split('.').all(arc);
+    if sound {
+        Ok(format!("urn:oid:{digits}"))
+    } else {
+        Err(format!("an OID is written urn:oid:1.2.3, 64 digits and dots at most; this is {text:?}"))
+    }
+}
+
+/// A URI that names one thing for ever: an OID, or another with its scheme.
+pub(crate) fn uri(text: &str) -> Result<String, String> {
+    let other = || match text.split_once(':') {
+        Some((scheme, rest)) => {
+            let named = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+                && scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b));
+            named && !rest.is_empty() && !text.contains(|c: char| c.is_whitespace() || c.is_control())
+        }
+        None => false,
+    };
+    match oid(text) {
+        Err(_) if !text.starts_with("urn:oid:") && other() => Ok(text.to_owned()),
+        Err(_) => Err(format!("a unique id is written urn:oid:1.2.3 or urn:uuid:…; this is {text:?}")),
+        oid => oid,
+    }
+}
+
 /// Escapes a value of a search parameter (FHIR R4 3.1.1.4.1.1).
 pub(crate) fn escape(value: &str) -> String {
     value.replace('\\', "\\\\").replace(',', "\\,").replace('$', "\\$").replace('|', "\\|")
@@ -155,6 +186,19 @@ mod tests {
         assert_eq!(identifier, Identifier { system: "urn:oid:1.2.3".into(), value: "47|11".into() });
         assert_eq!(identifier.token(), "urn:oid:1.2.3|47\\|11");
         assert!("4711".parse::<Identifier>().is_err() && "a|".parse::<Identifier>().is_err());
+    }
+
+    #[test]
+    fn a_unique_id_is_a_uri_and_a_bare_oid_gets_its_prefix() {
+        for (given, taken) in [("1.2.30", "urn:oid:1.2.30"), ("urn:oid:2.25.7", "urn:oid:2.25.7")] {
+            assert_eq!((uri(given), oid(given)), (Ok(taken.to_owned()), Ok(taken.to_owned())));
+        }
+        let uuid = "urn:uuid:0d6a7e2c-0d0f-4b7e-9f0e-3c1f5f3f9a11";
+        assert_eq!(uri(uuid), Ok(uuid.to_owned()));
+        for wrong in ["nonsense", "", "12", "1..2", "1.02", "urn:oid:", "urn:oid:x", "a b:c", ":x", "urn:"] {
+            assert!(uri(wrong).is_err() && oid(wrong).is_err(), "{wrong:?}");
+        }
+        assert!(oid(uuid).is_err());
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::client::{Answer, Body, Call, FHIR};
 use crate::exit::{self, Exit, Failure};
 use crate::output::{Column, Row, hidden, shown};
 use crate::patient::resource_url;
-use crate::token::{Code, PatientName};
+use crate::token::{self, Code, PatientName};
 use crate::{Context, clock, output};
 
 #[derive(Debug, Args)]
@@ -59,10 +59,10 @@ struct How {
     #[arg(long, visible_alias = "profile-minimal")]
     minimal: bool,
     /// Unique id of the document [default: a new OID]
-    #[arg(long, value_name = "urn:oid:…")]
+    #[arg(long, value_name = "urn:oid:…", value_parser = token::uri)]
     unique_id: Option<String>,
     /// Unique id of the submission [default: a new OID]
-    #[arg(long, value_name = "urn:oid:…")]
+    #[arg(long, value_name = "urn:oid:…", value_parser = token::oid)]
     submission_id: Option<String>,
     /// Seconds to go on trying while the outcome is unknown
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]

@@ -87,6 +87,23 @@ fn files_are_submitted_as_one_bundle_with_their_measures_and_bytes() {
 }
 
 #[test]
+fn an_id_that_names_nothing_for_ever_is_refused_before_it_is_sent() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("a.txt"), "hello").unwrap();
+    let server = Server::start(|_: &Request, _, host| Some(Reply::json(200, receipt(host, 1))));
+    for (flag, wrong) in [("--unique-id", "letter 7"), ("--submission-id", "urn:uuid:7")] {
+        let run = docshare(folder.path(), &server.host, &submit(&["a.txt", flag, wrong]));
+        assert_eq!(code(&run), 2, "{}", err(&run));
+        assert!(err(&run).contains("urn:oid:"), "{}", err(&run));
+    }
+    assert!(server.requests().is_empty());
+    let run = docshare(folder.path(), &server.host, &submit(&["a.txt", "--submission-id", "1.2.3"]));
+    assert_eq!(code(&run), 0, "{}", err(&run));
+    let bundle: Value = serde_json::from_slice(&server.requests()[0].body).unwrap();
+    assert_eq!(bundle["entry"][0]["resource"]["identifier"][0]["value"], "urn:oid:1.2.3");
+}
+
+#[test]
 fn a_comprehensive_submission_without_its_codes_is_refused_before_it_is_sent() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::write(folder.path().join("a.txt"), "hello").unwrap();
