@@ -130,6 +130,11 @@ impl Drop for Embedded {
 }
 
 impl Embedded {
+    #[cfg(test)]
+    pub(crate) fn shared(&self) -> Arc<Shared> {
+        self.shared.clone()
+    }
+
     fn reader(&self) -> Result<Reader<'_>, Error> {
         let view = self.shared.layers.view();
         // Asked after the view was taken: one taken while the store closes is empty, and must not be answered from.

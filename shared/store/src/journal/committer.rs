@@ -106,16 +106,20 @@ impl Committer {
                 Work::Nothing => {}
                 Work::End => break,
             }
-            if self.notes_since.is_some_and(|since| since.elapsed() >= NOTE_SYNC)
-                && let Err(error) = self.sync_notes()
-            {
-                self.shared.stop(&error);
+            if self.notes_since.is_some_and(|since| since.elapsed() >= NOTE_SYNC) {
+                self.end_notes();
             }
         }
-        if self.shared.stopped().is_ok()
-            && let Err(error) = self.sync_notes()
-        {
+        self.end_notes();
+    }
+
+    /// Syncs the notes, unless the store has stopped: then they are left as they are, and a failed sync is not repeated.
+    fn end_notes(&mut self) {
+        if self.shared.stopped().is_err() {
+            self.notes_since = None;
+        } else if let Err(error) = self.sync_notes() {
             self.shared.stop(&error);
+            self.notes_since = None;
         }
     }
 
@@ -404,5 +408,34 @@ fn refuse(request: Request, error: &Error) {
     match request {
         Request::Commit { answer, .. } => drop(answer.send(Err(stopped))),
         Request::Note { answer, .. } => drop(answer.send(Err(stopped))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::open::Options;
+
+    /// A segment that takes every write and cannot be synced.
+    fn unsyncable() -> End {
+        let file = std::fs::OpenOptions::new().write(true).open("/dev/null").unwrap();
+        End { segment: Segment { number: 1, file: Arc::new(file), size: 1 << 20 }, offset: FIRST }
+    }
+
+    #[test]
+    fn a_failed_sync_of_notes_stops_the_store_and_is_not_repeated() {
+        let directory = tempfile::tempdir().unwrap();
+        let engine = crate::engine::embedded::open(&Options::new(directory.path())).unwrap();
+        let shared = engine.shared();
+        let (_give, supply) = std::sync::mpsc::sync_channel(0);
+        let mut committer = Committer::new(shared.clone(), supply, State::default(), unsyncable());
+        committer.note(&[Bytes::from_static(b"read")], 1).unwrap();
+        committer.end_notes();
+        assert!(matches!(shared.stopped(), Err(Error::Stopped(why)) if why.contains("syncing the journal")));
+        assert_eq!(committer.notes_since, None, "nothing is left that could be tried again");
+        assert_eq!(committer.durable, 0);
+        committer.notes_since = Some(Moment::now());
+        committer.end_notes();
+        assert_eq!(committer.notes_since, None);
     }
 }
