@@ -327,6 +327,26 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_index_that_opens_and_cannot_say_how_far_it_is_is_built_again() {
+        use crate::index::{keys, overlay::Run};
+        for kind in [crate::open::IndexKind::Redb, crate::open::IndexKind::Sled] {
+            let directory = tempfile::tempdir().unwrap();
+            let options = Options { index: kind, ..Options::new(directory.path()) };
+            let engine = open(&options).unwrap();
+            engine.apply(commit([put(1, 1, 10)])).await.unwrap();
+            engine.close().await.unwrap();
+            drop(engine);
+            let index = directory.path().join("index");
+            let mut library = crate::journal::index::open(kind, &index, 1 << 20).unwrap();
+            let damage = [(keys::state(), Some(Bytes::from_static(b"half")))];
+            library.write(&Run::new(damage.into_iter().collect())).unwrap();
+            library.close().unwrap();
+            let engine = open(&options).expect("the journal holds everything");
+            assert_eq!(engine.get(Kind("note"), "1").unwrap().unwrap().version, 1);
+        }
+    }
+
+    #[tokio::test]
     async fn a_document_that_cannot_be_moved_to_the_trash_stops_nothing_and_is_moved_later() {
         let directory = tempfile::tempdir().unwrap();
         let engine = open(&Options::new(directory.path())).unwrap();

@@ -7,7 +7,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::error::Error;
+use crate::index::keys;
 use crate::index::overlay::Run;
+use crate::index::values::State;
 use crate::index::view::Base;
 use crate::open::IndexKind;
 
@@ -41,6 +43,14 @@ pub(crate) fn open(kind: IndexKind, directory: &Path, cache_bytes: u64) -> Resul
     }
 }
 
+/// How far the library is.
+pub(crate) fn held_by(library: &dyn Library) -> Result<State, Error> {
+    match library.base()?.get(&keys::state())? {
+        Some(bytes) => State::from_bytes(&bytes),
+        None => Ok(State::default()),
+    }
+}
+
 /// A library may panic over damaged files instead of saying so.
 fn open_at(kind: IndexKind, path: &Path, cache_bytes: u64) -> Result<Box<dyn Library>, Error> {
     crate::files::make_directory(path)?;
@@ -49,6 +59,12 @@ fn open_at(kind: IndexKind, path: &Path, cache_bytes: u64) -> Result<Box<dyn Lib
             IndexKind::Redb => Ok(Box::new(redb::Redb::open(path, cache_bytes)?)),
             IndexKind::Sled => Ok(Box::new(sled::Sled::open(path, cache_bytes)?)),
         }
+    };
+    let open = || {
+        let library = open()?;
+        // One that opens and cannot say how far it is does not count as open.
+        held_by(&*library)?;
+        Ok(library)
     };
     std::panic::catch_unwind(open)
         .unwrap_or_else(|_| Err(Error::Damaged("opening the index panicked".into())))

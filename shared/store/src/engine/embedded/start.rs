@@ -46,7 +46,7 @@ pub(crate) fn open(options: &Options) -> Result<Embedded, Error> {
     let journal = options.directory.join("journal");
     let (segments, mut numbers) = Segments::open(&journal, options.sync, halt.clone())?;
     let mut library = index::open(options.index, &options.directory.join("index"), options.cache_bytes)?;
-    let state = held_by(&*library)?;
+    let state = index::held_by(&*library)?;
     if numbers.is_empty() {
         if state.entry > 0 {
             return Err(Error::Unusable("there is an index, but the journal is gone".into()));
@@ -115,14 +115,6 @@ fn sync_tail(segments: &Segments, numbers: &[u32]) -> Result<(), Error> {
         segments.file(*number)?.sync_data().map_err(Error::io("syncing the tail of the journal"))?;
     }
     Ok(())
-}
-
-/// How far the library is.
-fn held_by(library: &dyn Library) -> Result<State, Error> {
-    match library.base()?.get(&keys::state())? {
-        Some(bytes) => State::from_bytes(&bytes),
-        None => Ok(State::default()),
-    }
 }
 
 /// Replays what the library does not hold yet.
