@@ -2,7 +2,7 @@
 //!
 //! Lives here: a region of real binaries, the conformance run, storms of kills, the bench, the tidiness of the house.
 //! Does not live here: tests of one room or one actor (they live with it); anything a running actor needs.
-//! Doors: `testkit` and, for the bare work the bench measures, `fhir` and `xds`; never an actor.
+//! Doors: `testkit`; never an actor.
 
 pub mod answer;
 pub mod bench;

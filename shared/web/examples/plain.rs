@@ -3,8 +3,11 @@
 use actix_web::web::{self, Bytes};
 use actix_web::{App, HttpResponse, HttpServer};
 
-#[actix_web::main]
-async fn main() -> std::io::Result<()> {
+fn main() -> std::io::Result<()> {
+    actix_web::rt::System::new().block_on(serve())
+}
+
+async fn serve() -> std::io::Result<()> {
     let mut arguments = std::env::args().skip(1);
     let address = arguments.next().unwrap_or_else(|| "127.0.0.1:0".to_owned());
     let workers = arguments.next().and_then(|n| n.parse().ok()).unwrap_or(1);
