@@ -182,9 +182,10 @@ impl<'a> Check<'a> {
             }
             Kind::Code(codes) => match value.as_str() {
                 Some(code) if codes.iter().any(|known| known == code) => {}
-                Some(_) => {
-                    self.say(Rule::Value, path, || format!("Accepted codes are {}.", codes.join(", ")))
-                }
+                Some(given) => self.say(Rule::Value, path, || {
+                    let given = crate::search::shortened(given);
+                    format!("\"{given}\" is not a code for this; accepted are {}.", codes.join(", "))
+                }),
                 None => {
                     self.say(Rule::Structure, path, || "A code, a JSON string, is expected here.".to_owned())
                 }
