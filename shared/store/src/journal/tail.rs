@@ -109,7 +109,13 @@ fn wipe(segment: &Segment, from: u64) -> Result<(), Error> {
     segment.file.sync_data().map_err(attempt())
 }
 
-/// Visits the rest of a segment in windows that overlap by a head, until the visitor has enough.
+/// Whether there is nothing in these bytes. Looks at all of them, which is quicker than to stop early: nearly all of what
+/// is behind the last entry is room that nothing was written to.
+fn is_zero(bytes: &[u8]) -> bool {
+    bytes.iter().fold(0, |seen, byte| seen | byte) == 0
+}
+
+/// Visits what is not zero of the rest of a segment in windows that overlap by a head, until the visitor has enough.
 fn windows(segment: &Segment, from: u64, mut visit: impl FnMut(u64, &[u8]) -> bool) -> Result<(), Error> {
     let mut window = Vec::new();
     let mut at = from;
@@ -117,7 +123,7 @@ fn windows(segment: &Segment, from: u64, mut visit: impl FnMut(u64, &[u8]) -> bo
         let length = (segment.size - at).min((WINDOW + HEADER) as u64) as usize;
         window.resize(length, 0);
         read_at(segment, &mut window, at)?;
-        if !visit(at, &window) {
+        if !is_zero(&window) && !visit(at, &window) {
             break;
         }
         at += WINDOW as u64;
