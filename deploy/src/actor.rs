@@ -113,7 +113,14 @@ fn spawn(plan: &Plan, actor: &Actor) -> Outcome<Process> {
     let log = plan.log(actor);
     let open = || OpenOptions::new().create(true).append(true).open(&log);
     let failed = |error: std::io::Error| format!("starting the {}: {error}", actor.name);
-    let child = Command::new(compile::own()?)
+    let mut command = Command::new(compile::own()?);
+    // What this program decides stands in the file it wrote; the environment would lie over that, the same for all actors.
+    for (variable, _) in std::env::vars_os() {
+        if variable.to_str().is_some_and(decided) {
+            command.env_remove(variable);
+        }
+    }
+    let child = command
         .args(["guard", &std::process::id().to_string()])
         .arg(&actor.program)
         .args(["serve", "--config"])
@@ -127,6 +134,21 @@ fn spawn(plan: &Plan, actor: &Actor) -> Outcome<Process> {
         .spawn()
         .map_err(failed)?;
     Ok(Process { name: actor.name, child, log })
+}
+
+/// Whether a variable of the environment would set a key the launcher decides.
+fn decided(variable: &str) -> bool {
+    let ours = [
+        "SERVER__LISTEN",
+        "SERVER__PUBLIC_URL",
+        "ADMIN__LISTEN",
+        "STORAGE__DIRECTORY",
+        "STORAGE__INDEX",
+        "REGISTRY__URL",
+        "IDENTITY__URL",
+    ];
+    let key = variable.strip_prefix("DOCSHARE__");
+    key.is_some_and(|key| ours.iter().any(|ours| ours.eq_ignore_ascii_case(key)))
 }
 
 impl Process {

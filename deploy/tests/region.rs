@@ -77,6 +77,20 @@ fn every_step_holds_and_a_second_start_finds_everything_and_adds_nothing() {
 }
 
 #[test]
+fn the_environment_changes_what_actors_do_but_not_where_they_are() {
+    let (folder, base) = (tempfile::tempdir().unwrap(), base_port());
+    let output = region(folder.path(), base, &["--exit", "--no-samples"])
+        .env("DOCSHARE__SERVER__LISTEN", "127.0.0.1:1")
+        .env("DOCSHARE__STORAGE__directory", "/proc/nowhere")
+        .env("DOCSHARE__LOG__LEVEL", "error")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", told(&output));
+    let log = std::fs::read_to_string(folder.path().join("logs/registry.log")).unwrap();
+    assert!(!log.contains("\"level\":\"info\""), "{log}");
+}
+
+#[test]
 fn a_polite_signal_ends_everything_and_counts_as_success() {
     let (folder, base) = (tempfile::tempdir().unwrap(), base_port());
     let mut child = up(folder.path(), base);
