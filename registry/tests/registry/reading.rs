@@ -177,9 +177,9 @@ async fn a_page_link_that_was_changed_is_refused() {
     }
     let page = world.get("/fhir/DocumentReference?patient=p1&_count=1").await.expect(200);
     let next = page.link("next").expect("a second page");
-    let last = if next.ends_with('A') { 'B' } else { 'A' };
     let middle = next.len() - 12;
-    let changed = format!("{}{last}{}", &next[..middle], &next[middle + 1..]);
+    let other = if next[middle..].starts_with('A') { 'B' } else { 'A' };
+    let changed = format!("{}{other}{}", &next[..middle], &next[middle + 1..]);
     assert!(changed != next);
     world.get(&changed).await.expect(400);
 }
