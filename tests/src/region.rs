@@ -63,13 +63,15 @@ pub struct Plan {
     pub index: String,
     /// `log.level`.
     pub log_level: String,
+    /// Whether commits are synced: a comparison may do without.
+    pub sync: bool,
     /// Further configuration, put behind each actor's own: TOML with whole tables.
     pub extra: String,
 }
 
 impl Default for Plan {
     fn default() -> Plan {
-        Plan { index: "redb".into(), log_level: "info".into(), extra: String::new() }
+        Plan { index: "redb".into(), log_level: "info".into(), sync: true, extra: String::new() }
     }
 }
 
@@ -222,14 +224,16 @@ impl Region {
     }
 
     fn config(&self, actor: Actor, plan: &Plan) -> String {
+        let env = if plan.sync { "production" } else { "development" };
         let mut text = format!(
-            "version = 1\n\n[server]\nlisten = \"127.0.0.1:{}\"\npublic_url = \"{}\"\n\n[admin]\nlisten = \"127.0.0.1:{}\"\n\n\
-             [storage]\ndirectory = \"{}\"\nindex = \"{}\"\n\n[log]\nlevel = \"{}\"\n\n",
+            "version = 1\nenv = \"{env}\"\n\n[server]\nlisten = \"127.0.0.1:{}\"\npublic_url = \"{}\"\n\n[admin]\nlisten = \"127.0.0.1:{}\"\n\n\
+             [storage]\ndirectory = \"{}\"\nindex = \"{}\"\nsync = {}\n\n[log]\nlevel = \"{}\"\n\n",
             self.ports[actor.index()],
             self.base(actor),
             self.ports[3 + actor.index()],
             self.data(actor).display(),
             plan.index,
+            plan.sync,
             plan.log_level,
         );
         let peers: &[Actor] = match actor {

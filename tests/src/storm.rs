@@ -79,7 +79,7 @@ impl Dice {
 /// Runs a storm and looks for loss, doubling and damage.
 pub fn run(storm: &Storm) -> Result<Weather> {
     let mut region =
-        Region::start(&Plan { index: storm.index.clone(), log_level: "warn".into(), extra: String::new() })?;
+        Region::start(&Plan { index: storm.index.clone(), log_level: "warn".into(), ..Plan::default() })?;
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let bases = Bases::of(&region);
     let patient = runtime.block_on(feed(&bases)).context("feeding the patient")?;

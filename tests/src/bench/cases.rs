@@ -31,7 +31,7 @@ pub struct Plan {
 /// Runs the bench; the table in Markdown.
 pub fn run(plan: &Plan) -> Result<String> {
     let region_plan =
-        RegionPlan { index: plan.index.clone(), log_level: "warn".into(), extra: String::new() };
+        RegionPlan { index: plan.index.clone(), log_level: "warn".into(), ..RegionPlan::default() };
     let mut region = Region::start(&region_plan)?;
     let mut table = Table::default();
     std::thread::sleep(Duration::from_millis(500));
@@ -50,6 +50,7 @@ pub fn run(plan: &Plan) -> Result<String> {
     }
     memory(&region, &loaded, &mut table)?;
     restart(&mut region, &loaded, &mut table)?;
+    durability(&region, plan, &loaded, submitted, &mut table)?;
     table.notes.push(format!("Index {}, {CLIENTS} clients, journal limit {journal:.0}/s.", plan.index));
     Ok(table.markdown())
 }
@@ -238,22 +239,85 @@ fn memory(region: &Region, loaded: &Loaded, table: &mut Table) -> Result<()> {
     Ok(())
 }
 
-/// Ends all actors in order and starts them again: once after a good end, once after a kill.
+/// How an actor ended before a start that is measured.
+#[derive(Clone, Copy, PartialEq)]
+enum End {
+    /// SIGTERM, and everything in the index.
+    Good,
+    /// SIGKILL.
+    Kill,
+    /// SIGKILL, and the index is gone: it is built again from the journal, as `sled` is after every power cut.
+    IndexLost,
+}
+
+/// Ends all actors and starts them again, once in each way.
 fn restart(region: &mut Region, loaded: &Loaded, table: &mut Table) -> Result<()> {
-    for killed in [false, true] {
+    let whole = if loaded.documents > 20_000 { 30.0 } else { 2.0 };
+    for (end, words, most) in [
+        (End::Good, "good end", 1.0),
+        (End::Kill, "kill", 1.0),
+        (End::IndexLost, "kill and the index lost", whole),
+    ] {
         for actor in Actor::ALL {
-            if killed {
-                region.kill(actor)?;
-            } else {
-                region.terminate(actor)?;
+            match end {
+                End::Good => drop(region.terminate(actor)?),
+                End::Kill | End::IndexLost => region.kill(actor)?,
+            }
+            if end == End::IndexLost {
+                std::fs::remove_dir_all(region.data(actor).join("index")).context("removing an index")?;
             }
             region.launch(actor)?;
             let took = region.wait_ready(actor)?;
-            let how = if killed { "kill" } else { "good end" };
-            let name = format!("{} ready after start ({how}), {} documents", actor.name(), loaded.documents);
-            table.bar(&name, took.as_secs_f64(), "s", 1.0);
+            let name =
+                format!("{} ready after start ({words}), {} documents", actor.name(), loaded.documents);
+            table.bar(&name, took.as_secs_f64(), "s", most);
         }
     }
+    Ok(())
+}
+
+/// Rounds of the comparison with and without syncs, one after the other so that both see the same machine.
+const ROUNDS: u32 = 4;
+
+/// What durability costs: submissions of 64 KiB beside those of a region of the same build that syncs nothing.
+fn durability(
+    durable: &Region,
+    plan: &Plan,
+    loaded: &Loaded,
+    submitted: u64,
+    table: &mut Table,
+) -> Result<()> {
+    let hasty_plan = RegionPlan {
+        index: plan.index.clone(),
+        log_level: "warn".into(),
+        sync: false,
+        ..RegionPlan::default()
+    };
+    let hasty = Region::start(&hasty_plan)?;
+    let mut fed = Loaded::default();
+    region::feed(&hasty, &mut fed, plan.patients)?;
+    region::submit(&hasty, &mut fed, loaded.documents.min(10_000))?;
+    let mut sides = [
+        (durable, Provides::new(durable, &loaded.patients, submitted)?, 0.0),
+        (&hasty, Provides::new(&hasty, &fed.patients, submitted)?, 0.0),
+    ];
+    let mut last = None;
+    for _ in 0..ROUNDS {
+        for (region, provides, rate) in &mut sides {
+            let authority = region::authority(region, Actor::Repository)?;
+            load::drive(&authority, CLIENTS, provides, Some(plan.time / 4)).context("warming up")?;
+            let measured = load::drive(&authority, CLIENTS, provides, Some(plan.time))
+                .context("submissions with and without syncs")?;
+            *rate += measured.rate() / f64::from(ROUNDS);
+            if std::ptr::eq(*region, durable) {
+                last = Some(measured);
+            }
+        }
+    }
+    let measured = last.context("it has been measured")?;
+    let mut row = Row::of("ITI-65, 64 KiB, durable beside all syncs off", loaded.documents, &measured, None);
+    row.rate = sides[0].2;
+    table.add(row.beside("syncs off", Some(sides[1].2), Goal::AtLeast(0.7)));
     Ok(())
 }
 

@@ -51,6 +51,7 @@ impl Subject {
             index: index.to_owned(),
             log_level: "info".into(),
             extra: "[server.limits]\nheader_timeout = \"2s\"\n".into(),
+            ..Plan::default()
         };
         let region = Region::start(&plan)?;
         let mut subject = Subject::elsewhere(
