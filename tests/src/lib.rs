@@ -10,6 +10,7 @@ pub mod binaries;
 pub mod canary;
 pub mod conformance;
 pub mod corpus;
+pub mod faults;
 pub mod outcome;
 pub mod process;
 pub mod raw;

@@ -1,0 +1,3 @@
+//! Faults on purpose, and the proof that nothing was lost: what clients were told is written down, and judged afterwards.
+
+pub mod history;
