@@ -20,7 +20,7 @@ use actor::{Actor, Check, Corridor, House, Route};
 use fhir::page::Sealer;
 use futures_util::future::LocalBoxFuture;
 use tokio::sync::watch;
-use web::{Answer, Limits, Peer, Request};
+use web::{Answer, Limits, Request};
 
 pub use config::{Domain, SearchSettings, Settings};
 
@@ -54,10 +54,10 @@ impl Actor for IdentitySource {
     type Settings = Settings;
 
     async fn build(house: House<Settings>) -> Result<IdentitySource, String> {
+        let is_told = !house.settings.registry.url.is_empty();
+        let peer = is_told.then(|| house.peer(REGISTRY, house.settings.registry.clone()));
         let House { settings, corridor, clock, .. } = house;
         let records = Records::new(corridor.store.clone(), &settings.domain.authorities);
-        let is_told = !settings.registry.url.is_empty();
-        let peer = is_told.then(|| Peer::new(REGISTRY, settings.registry));
         let delivery = Arc::new(Delivery::new(corridor.store.clone(), clock.clone(), peer));
         Ok(IdentitySource {
             corridor,

@@ -65,6 +65,7 @@ async fn main() {
         time_zone: jiff::tz::TimeZone::UTC,
         secret: [7; 32],
         stopping,
+        carrier: None,
     };
     let registry = Registry::build(house).await.expect("the registry builds");
     load(&registry, patients).await;

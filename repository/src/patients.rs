@@ -60,9 +60,10 @@ pub(crate) struct Patients {
 }
 
 impl Patients {
-    pub(crate) fn new(settings: &IdentitySettings, entries: PatientEntries) -> Patients {
+    /// The identity source as this peer.
+    pub(crate) fn new(peer: Peer, settings: &IdentitySettings, entries: PatientEntries) -> Patients {
         Patients {
-            peer: Peer::new("identity", settings.peer()),
+            peer,
             public: settings.public(),
             tries: settings.tries.max(1),
             entries,
@@ -360,7 +361,7 @@ mod tests {
             public_url: "https://identity.example/fhir".to_owned(),
             ..IdentitySettings::default()
         };
-        Patients::new(&settings, PatientEntries::Feed)
+        Patients::new(Peer::new("identity", settings.peer()), &settings, PatientEntries::Feed)
     }
 
     fn named(reference: &str) -> Named {

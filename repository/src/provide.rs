@@ -72,7 +72,11 @@ impl Provide {
             records: settler.records,
             registrar: settler.registrar,
             keys: settler.keys,
-            patients: Patients::new(&house.settings.identity, settings.patient_entries),
+            patients: Patients::new(
+                house.peer("identity", house.settings.identity.peer()),
+                &house.settings.identity,
+                settings.patient_entries,
+            ),
             settings,
         }
     }

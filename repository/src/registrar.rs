@@ -10,8 +10,6 @@ use serde_json::Value;
 use web::{Error, Peer, PeerAnswer};
 use xds::{Finding, Findings, Place, Rule};
 
-use crate::config::RegistrySettings;
-
 const KEY: &str = "docshare-submission-key";
 const ATTEMPT: &str = "docshare-attempt";
 const DIGEST: &str = "docshare-digest";
@@ -74,8 +72,9 @@ pub(crate) struct Registrar {
 }
 
 impl Registrar {
-    pub(crate) fn new(settings: &RegistrySettings) -> Registrar {
-        Registrar { peer: Peer::new("registry", settings.peer()), tries: settings.tries.max(1) }
+    /// The registry as this peer.
+    pub(crate) fn new(peer: Peer) -> Registrar {
+        Registrar { tries: peer.settings().tries.max(1), peer }
     }
 
     /// Registers, and tries again with the same attempt while the outcome is unknown and time is left.

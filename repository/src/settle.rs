@@ -43,7 +43,7 @@ impl Settler {
         let registry = &house.settings.registry;
         Settler {
             records: Records::new(house.corridor.store.clone(), house.clock.clone(), registry.public()),
-            registrar: Registrar::new(registry),
+            registrar: Registrar::new(house.peer("registry", registry.peer())),
             keys: Keys::default(),
             doubtful: Arc::new(AtomicU64::new(0)),
         }

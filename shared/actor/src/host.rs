@@ -72,6 +72,7 @@ pub(crate) fn launch<A: Actor>(plan: Plan<A::Settings>) -> Result<Launched, Stri
         time_zone: plan.time_zone,
         secret: plan.secret,
         stopping: stopping.clone(),
+        carrier: None,
     };
     let (actor, life) = live::<A>(house, store, stopping)?;
     let probe = Probe::new(Arc::clone(&actor), plan.store, Arc::clone(&ready), plan.shown);

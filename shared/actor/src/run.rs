@@ -7,7 +7,7 @@ use std::time::Duration;
 use access::Policy;
 use futures_util::future::LocalBoxFuture;
 use store::Store;
-use web::{Answer, Limits, Request};
+use web::{Answer, Carrier, Limits, Peer, PeerSettings, Request};
 
 use crate::clock::Clock;
 use crate::corridor::Corridor;
@@ -32,6 +32,15 @@ pub struct House<S> {
     pub secret: [u8; 32],
     /// Becomes true when the actor shall stop: background tasks watch it.
     pub stopping: tokio::sync::watch::Receiver<bool>,
+    /// What carries requests to peers where it is not the network: a simulation.
+    pub carrier: Option<Arc<dyn Carrier>>,
+}
+
+impl<S> House<S> {
+    /// A peer of this actor, under its name in the configuration.
+    pub fn peer(&self, name: &'static str, settings: PeerSettings) -> Peer {
+        Peer::new(name, settings).carried_by(self.carrier.clone())
+    }
 }
 
 /// One thing `/readyz?verbose` tells.

@@ -10,6 +10,7 @@ use crate::batch::{Applied, AuditLine, Batch, Pending};
 use crate::blob::{Blob, Chunks, Sink};
 use crate::engine::Engine;
 use crate::error::Error;
+use crate::interference::{Interference, Write};
 use crate::open::Options;
 use crate::record::{Instant, Kind, Row, Sequence, Version};
 
@@ -17,6 +18,7 @@ use crate::record::{Instant, Kind, Row, Sequence, Version};
 #[derive(Clone)]
 pub struct Store {
     engine: Arc<dyn Engine>,
+    interference: Option<Arc<dyn Interference>>,
 }
 
 /// How the store is.
@@ -39,23 +41,35 @@ pub struct Health {
 impl Store {
     /// A store that forgets everything at the end. For tests.
     pub fn memory() -> Store {
-        Store { engine: Arc::new(crate::engine::memory::Memory::default()) }
+        Store { engine: Arc::new(crate::engine::memory::Memory::default()), interference: None }
     }
 
     /// Opens (or makes) the data directory: takes the lock, replays the journal's tail into the index.
     pub fn open(options: &Options) -> Result<Store, Error> {
-        Ok(Store { engine: crate::open::open(options)? })
+        Ok(Store { engine: crate::open::open(options)?, interference: None })
+    }
+
+    /// The same store, reached through an interference. For simulations.
+    pub fn through(&self, interference: Arc<dyn Interference>) -> Store {
+        Store { engine: Arc::clone(&self.engine), interference: Some(interference) }
     }
 
     /// Commits a batch: durable and visible when this answers. Staged documents of a batch that is refused are gone.
     pub async fn apply(&self, batch: Batch) -> Result<Applied, Error> {
-        self.engine.apply(batch).await
+        let Some(interference) = &self.interference else { return self.engine.apply(batch).await };
+        interference.before(Write::Commit).await?;
+        let applied = self.engine.apply(batch).await?;
+        interference.after(Write::Commit).await?;
+        Ok(applied)
     }
 
     /// Appends audit records without waiting for the sync: written (a killed process keeps them) when this answers,
     /// synced within 100 ms.
     pub async fn note(&self, instant: Instant, audit: Vec<Bytes>) -> Result<(), Error> {
-        self.engine.note(instant, audit).await
+        let Some(interference) = &self.interference else { return self.engine.note(instant, audit).await };
+        interference.before(Write::Note).await?;
+        self.engine.note(instant, audit).await?;
+        interference.after(Write::Note).await
     }
 
     /// Audit records of commits and notes behind an entry, in order, verified against the chain. At most `limit`, but

@@ -8,6 +8,7 @@
 
 mod answer;
 mod breaker;
+mod carrier;
 mod chunks;
 mod coding;
 mod connections;
@@ -29,6 +30,7 @@ mod trace;
 pub mod units;
 
 pub use answer::{Answer, AnswerBody};
+pub use carrier::{Carrier, Letter};
 pub use disposition::content_disposition;
 pub use error::Error;
 pub use limits::Limits;

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::breaker::Breaker;
+use crate::carrier::{Carrier, Letter};
 use crate::error::Error;
 
 /// The largest answer of a peer.
@@ -57,6 +58,8 @@ pub struct Peer {
     name: &'static str,
     settings: Arc<PeerSettings>,
     breaker: Arc<Breaker>,
+    /// What carries requests instead of the network.
+    carrier: Option<Arc<dyn Carrier>>,
 }
 
 thread_local! {
@@ -68,7 +71,13 @@ thread_local! {
 impl Peer {
     /// A peer under its name in the configuration.
     pub fn new(name: &'static str, settings: PeerSettings) -> Peer {
-        Peer { name, settings: Arc::new(settings), breaker: Arc::new(Breaker::new(Instant::now())) }
+        let breaker = Arc::new(Breaker::new(Instant::now()));
+        Peer { name, settings: Arc::new(settings), breaker, carrier: None }
+    }
+
+    /// The same peer, reached by this carrier instead of the network; deadlines and breaker stay.
+    pub fn carried_by(self, carrier: Option<Arc<dyn Carrier>>) -> Peer {
+        Peer { carrier, ..self }
     }
 
     /// Its name in the configuration.
@@ -131,17 +140,18 @@ impl Peer {
         if !self.breaker.lets_pass(Instant::now()) {
             return Err(self.not_reached("it did not answer lately"));
         }
-        let client =
-            client(self.settings.connect_timeout_ms).map_err(|e| self.not_reached(&e.to_string()))?;
-        let mut request = client.request(method, url);
-        for (name, value) in headers {
-            request = request.header(*name, value);
-        }
-        if !body.is_empty() {
-            request = request.body(body);
-        }
         let deadline = Duration::from_millis(self.settings.timeout_ms);
-        let result = tokio::time::timeout(deadline, self.exchange(request)).await.unwrap_or_else(|_| {
+        let carried = async {
+            match &self.carrier {
+                None => self.exchange(self.request(method, url, headers, body)?).await,
+                Some(carrier) => {
+                    let url = url.to_owned();
+                    let letter = Letter { peer: self.name, method, url, headers: headers.to_vec(), body };
+                    carrier.carry(letter).await
+                }
+            }
+        };
+        let result = tokio::time::timeout(deadline, carried).await.unwrap_or_else(|_| {
             Err(Error::Unknown {
                 peer: self.name.to_owned(),
                 reason: format!("no answer within {deadline:?}"),
@@ -153,6 +163,22 @@ impl Peer {
         }
         count(self.name, &result);
         result
+    }
+
+    fn request(
+        &self,
+        method: http::Method,
+        url: &str,
+        headers: &[(&'static str, String)],
+        body: Bytes,
+    ) -> Result<reqwest::RequestBuilder, Error> {
+        let client =
+            client(self.settings.connect_timeout_ms).map_err(|e| self.not_reached(&e.to_string()))?;
+        let mut request = client.request(method, url);
+        for (name, value) in headers {
+            request = request.header(*name, value);
+        }
+        Ok(if body.is_empty() { request } else { request.body(body) })
     }
 
     async fn exchange(&self, request: reqwest::RequestBuilder) -> Result<PeerAnswer, Error> {

@@ -178,6 +178,7 @@ async fn build(store: &Store, settings: &Settings) -> Arc<Repository> {
         time_zone: jiff::tz::TimeZone::UTC,
         secret: [7; 32],
         stopping,
+        carrier: None,
     };
     Arc::new(Repository::build(house).await.unwrap())
 }

@@ -2,11 +2,14 @@
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
 use http::Method;
-use web::{Error, Peer, PeerSettings};
+use web::{Carrier, Error, Letter, Peer, PeerAnswer, PeerSettings};
 
 use crate::server::World;
 
@@ -90,4 +93,31 @@ async fn a_redirect_is_an_answer_and_is_not_followed() {
     let answer = peer(url, 2_000).send(Method::GET, "/", &[], Bytes::new()).await.expect("an answer");
     assert_eq!(answer.status, 302);
     sender.join().expect("no panic");
+}
+
+/// Brings an answer to what is asked at `/answered`, and nothing to anything else.
+struct Pigeon;
+
+impl Carrier for Pigeon {
+    fn carry(&self, letter: Letter) -> BoxFuture<'static, Result<PeerAnswer, Error>> {
+        if letter.url != "http://registry.example/fhir/answered" {
+            return std::future::pending().boxed();
+        }
+        let answer = PeerAnswer { status: 200, headers: http::HeaderMap::new(), body: letter.body };
+        std::future::ready(Ok(answer)).boxed()
+    }
+}
+
+#[tokio::test]
+async fn a_carrier_takes_the_place_of_the_network_under_the_same_deadline_and_breaker() {
+    let peer = peer("http://registry.example/fhir".to_owned(), 20).carried_by(Some(Arc::new(Pigeon)));
+    let answer = peer.send(Method::POST, "/answered", &[], Bytes::from("x")).await.expect("it answers");
+    assert_eq!((answer.status, &answer.body[..]), (200, &b"x"[..]));
+    for _ in 0..5 {
+        let error = peer.send(Method::POST, "/lost", &[], Bytes::new()).await.expect_err("it is lost");
+        assert!(matches!(error, Error::Unknown { .. }), "{error}");
+    }
+    let error =
+        peer.send(Method::POST, "/answered", &[], Bytes::new()).await.expect_err("the breaker is open");
+    assert!(matches!(error, Error::NotReached { .. }), "{error}");
 }
