@@ -1,5 +1,7 @@
 //! A region of our own: the three actors as processes, in a folder that goes away with it.
 
+use std::collections::HashMap;
+use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -67,18 +69,36 @@ pub struct Plan {
     pub sync: bool,
     /// Further configuration, put behind each actor's own: TOML with whole tables.
     pub extra: String,
+    /// Where the actors' binaries are; none: see [`binaries::folder`].
+    pub binaries: Option<PathBuf>,
+    /// The folder in which each actor has its data directory; none: the region's own.
+    pub data: Option<PathBuf>,
+    /// Values of an actor's configuration, laid over everything else: `--set key=value`.
+    pub set: Vec<(Actor, String)>,
 }
 
 impl Default for Plan {
     fn default() -> Plan {
-        Plan { index: "redb".into(), log_level: "info".into(), sync: true, extra: String::new() }
+        Plan {
+            index: "redb".into(),
+            log_level: "info".into(),
+            sync: true,
+            extra: String::new(),
+            binaries: None,
+            data: None,
+            set: Vec::new(),
+        }
     }
 }
 
 /// Three running actors.
 pub struct Region {
     folder: TempDir,
+    data: PathBuf,
     binaries: PathBuf,
+    plan: Plan,
+    routes: HashMap<(Actor, Actor), String>,
+    environment: HashMap<Actor, Vec<(OsString, OsString)>>,
     ports: [u16; 6],
     children: [Option<Child>; 3],
 }
@@ -86,17 +106,54 @@ pub struct Region {
 impl Region {
     /// Writes the configurations, starts the actors and waits until they are ready.
     pub fn start(plan: &Plan) -> Result<Region> {
-        let folder = tempfile::Builder::new().prefix("docshare-").tempdir().context("making a folder")?;
-        let binaries = binaries::folder()?;
-        let mut region = Region { folder, binaries, ports: free_ports()?, children: [None, None, None] };
-        region.configure(plan)?;
-        for actor in Actor::ALL {
-            region.launch(actor)?;
-        }
-        for actor in Actor::ALL {
-            region.wait_ready(actor)?;
-        }
+        let mut region = Region::prepare(plan)?;
+        region.start_all()?;
         Ok(region)
+    }
+
+    /// Finds folder, binaries and ports, and starts nothing yet.
+    pub fn prepare(plan: &Plan) -> Result<Region> {
+        let folder = tempfile::Builder::new().prefix("docshare-").tempdir().context("making a folder")?;
+        let binaries = match &plan.binaries {
+            Some(folder) => folder.clone(),
+            None => binaries::folder()?,
+        };
+        let data = plan.data.clone().unwrap_or_else(|| folder.path().to_path_buf());
+        for actor in Actor::ALL {
+            fs::create_dir_all(data.join(actor.name())).context("making a data folder")?;
+        }
+        Ok(Region {
+            folder,
+            data,
+            binaries,
+            plan: plan.clone(),
+            routes: HashMap::new(),
+            environment: HashMap::new(),
+            ports: free_ports()?,
+            children: [None, None, None],
+        })
+    }
+
+    /// Starts every actor and waits until all are ready.
+    pub fn start_all(&mut self) -> Result<()> {
+        for actor in Actor::ALL {
+            self.launch(actor)?;
+        }
+        for actor in Actor::ALL {
+            self.wait_ready(actor)?;
+        }
+        Ok(())
+    }
+
+    /// From its next start on, one actor reaches another one through this `http://host:port`, which is known to nobody else.
+    pub fn route(&mut self, from: Actor, to: Actor, host: &str) {
+        self.routes.insert((from, to), format!("{host}/fhir"));
+    }
+
+    /// Variables an actor gets with its next start, instead of those it had.
+    pub fn environment<V: AsRef<OsStr>>(&mut self, actor: Actor, variables: &[(&str, V)]) {
+        let owned = variables.iter().map(|(name, value)| ((*name).into(), value.as_ref().into())).collect();
+        self.environment.insert(actor, owned);
     }
 
     /// Where everything of the region lies.
@@ -106,7 +163,12 @@ impl Region {
 
     /// Where an actor keeps its data.
     pub fn data(&self, actor: Actor) -> PathBuf {
-        self.folder().join(actor.name())
+        self.data.join(actor.name())
+    }
+
+    /// An actor's binary.
+    pub fn binary(&self, actor: Actor) -> PathBuf {
+        self.binaries.join(actor.binary())
     }
 
     /// `http://127.0.0.1:port` of an actor.
@@ -137,16 +199,20 @@ impl Region {
 
     /// Starts an actor (again) without waiting.
     pub fn launch(&mut self, actor: Actor) -> Result<()> {
+        self.configure(actor)?;
         let log = OpenOptions::new()
             .create(true)
             .append(true)
             .open(self.log_path(actor))
             .context("opening a log")?;
         let errors: File = log.try_clone().context("sharing a log")?;
-        let child = Command::new(self.binaries.join(actor.binary()))
+        let environment = self.environment.get(&actor).into_iter().flatten();
+        let child = Command::new(self.binary(actor))
             .arg("serve")
             .arg("--config")
             .arg(self.config_path(actor))
+            .args(self.set(actor))
+            .envs(environment.map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(log)
             .stderr(errors)
@@ -214,17 +280,17 @@ impl Region {
         }
     }
 
-    fn configure(&self, plan: &Plan) -> Result<()> {
-        for actor in Actor::ALL {
-            fs::create_dir_all(self.data(actor)).context("making a data folder")?;
-            fs::write(self.config_path(actor), self.config(actor, plan))
-                .context("writing a configuration")?;
-        }
-        Ok(())
+    fn configure(&self, actor: Actor) -> Result<()> {
+        fs::write(self.config_path(actor), self.config(actor)).context("writing a configuration")
     }
 
-    fn config(&self, actor: Actor, plan: &Plan) -> String {
-        let env = if plan.sync { "production" } else { "development" };
+    fn set(&self, actor: Actor) -> impl Iterator<Item = String> {
+        let ours = self.plan.set.iter().filter(move |(whose, _)| *whose == actor);
+        ours.flat_map(|(_, value)| ["--set".to_owned(), value.clone()])
+    }
+
+    fn config(&self, actor: Actor) -> String {
+        let env = if self.plan.sync { "production" } else { "development" };
         let mut text = format!(
             "version = 1\nenv = \"{env}\"\n\n[server]\nlisten = \"127.0.0.1:{}\"\npublic_url = \"{}\"\n\n[admin]\nlisten = \"127.0.0.1:{}\"\n\n\
              [storage]\ndirectory = \"{}\"\nindex = \"{}\"\nsync = {}\n\n[log]\nlevel = \"{}\"\n\n",
@@ -232,9 +298,9 @@ impl Region {
             self.base(actor),
             self.ports[3 + actor.index()],
             self.data(actor).display(),
-            plan.index,
-            plan.sync,
-            plan.log_level,
+            self.plan.index,
+            self.plan.sync,
+            self.plan.log_level,
         );
         let peers: &[Actor] = match actor {
             Actor::Registry => &[Actor::Identity],
@@ -242,9 +308,19 @@ impl Region {
             Actor::Identity => &[Actor::Registry],
         };
         for peer in peers {
-            text += &format!("[{}]\nurl = \"{}\"\n\n", peer.name(), self.base(*peer));
+            let public = self.base(*peer);
+            text += &match self.routes.get(&(actor, *peer)) {
+                Some(route) if actor == Actor::Repository => {
+                    format!("[{}]\nurl = \"{route}\"\npublic_url = \"{public}\"\n\n", peer.name())
+                }
+                Some(route) if actor == Actor::Identity => {
+                    format!("[{}]\nurl = \"{route}\"\n\n", peer.name())
+                }
+                // The registry never calls the identity source: it only knows its name.
+                Some(_) | None => format!("[{}]\nurl = \"{public}\"\n\n", peer.name()),
+            };
         }
-        text + &plan.extra
+        text + &self.plan.extra
     }
 
     fn config_path(&self, actor: Actor) -> PathBuf {

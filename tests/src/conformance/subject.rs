@@ -49,7 +49,6 @@ impl Subject {
     pub fn own(index: &str) -> Result<Subject> {
         let plan = Plan {
             index: index.to_owned(),
-            log_level: "info".into(),
             extra: "[server.limits]\nheader_timeout = \"2s\"\n".into(),
             ..Plan::default()
         };
