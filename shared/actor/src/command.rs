@@ -188,6 +188,7 @@ fn storage(house: &Settings) -> Result<(Store, [u8; 32]), Stop> {
         Engine::Memory => Ok((Store::memory(), fresh_secret())),
         Engine::Embedded => {
             let options = Options {
+                mark: Some(store::mark_beside(&house.storage.directory)),
                 index: match house.storage.index {
                     Index::Redb => IndexKind::Redb,
                     Index::Sled => IndexKind::Sled,

@@ -12,6 +12,7 @@ use crate::ask::{Ask, Page};
 use crate::batch::{Applied, AuditLine, Batch, Pending};
 use crate::blob::{Blob, Chunks, Sink};
 use crate::error::Error;
+use crate::incarnation::Incarnation;
 use crate::record::{Instant, Kind, Row, Sequence, Version};
 use crate::store::Health;
 
@@ -33,6 +34,7 @@ pub(crate) trait Engine: Send + Sync {
     fn read(&self, blob: &Blob, range: Range<u64>) -> BoxFuture<'_, Result<Chunks, Error>>;
     fn sequence(&self) -> Sequence;
     fn last_instant(&self) -> Instant;
+    fn incarnation(&self) -> Incarnation;
     fn health(&self) -> Health;
     fn close(&self) -> BoxFuture<'_, Result<(), Error>>;
 }

@@ -53,6 +53,7 @@
 //! `journal/index/` that implements `Library`. Questions are answered by `find`, commits are turned into changes of
 //! the index by `index::derive`; neither knows which engine it works for.
 
+mod aside;
 pub mod ask;
 pub mod batch;
 pub mod blob;
@@ -63,6 +64,7 @@ mod error;
 mod files;
 mod find;
 mod halt;
+mod incarnation;
 mod index;
 mod interference;
 mod journal;
@@ -78,6 +80,7 @@ mod store;
 pub use ask::{AnyOf, Ask, Cursor, Order, Page, Scope, Span, Test};
 pub use batch::{Applied, AuditLine, Batch, Claim, Outgoing, Pending, Put};
 pub use error::{Error, Lost};
+pub use incarnation::{Incarnation, mark_beside};
 pub use interference::{Interference, Write};
 pub use open::{IndexKind, Options};
 pub use record::{Edge, Fact, Instant, Kind, Reach, Row, Sequence, Version};

@@ -20,6 +20,9 @@ pub enum IndexKind {
 pub struct Options {
     /// The data directory; made if it is not there.
     pub directory: PathBuf,
+    /// Where the incarnation mark beside the directory lies, usually [`crate::mark_beside`]; without one a directory that
+    /// is missing is made anew.
+    pub mark: Option<PathBuf>,
     /// The library of the index.
     pub index: IndexKind,
     /// Bytes of memory the index may use as its cache.
@@ -37,6 +40,7 @@ impl Options {
     pub fn new(directory: impl Into<PathBuf>) -> Options {
         Options {
             directory: directory.into(),
+            mark: None,
             index: IndexKind::Redb,
             cache_bytes: 64 << 20,
             segment_bytes: 64 << 20,

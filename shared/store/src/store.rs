@@ -10,6 +10,7 @@ use crate::batch::{Applied, AuditLine, Batch, Pending};
 use crate::blob::{Blob, Chunks, Sink};
 use crate::engine::Engine;
 use crate::error::Error;
+use crate::incarnation::Incarnation;
 use crate::interference::{Interference, Write};
 use crate::open::Options;
 use crate::record::{Instant, Kind, Row, Sequence, Version};
@@ -144,6 +145,11 @@ impl Store {
     /// Instant of the last commit; a caller's clock starts no earlier.
     pub fn last_instant(&self) -> Instant {
         self.engine.last_instant()
+    }
+
+    /// Which life of the data directory this is.
+    pub fn incarnation(&self) -> Incarnation {
+        self.engine.incarnation()
     }
 
     /// How the store is.

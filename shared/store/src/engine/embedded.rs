@@ -23,6 +23,7 @@ use crate::error::Error;
 use crate::files::Files;
 use crate::find::find;
 use crate::halt::Halt;
+use crate::incarnation::Incarnation;
 use crate::index::layers::Layers;
 use crate::index::values::{Location, Place};
 use crate::journal::audit;
@@ -85,6 +86,7 @@ impl Archive for Segments {
 /// The engine.
 pub(crate) struct Embedded {
     shared: Arc<Shared>,
+    incarnation: Incarnation,
     threads: Arc<Mutex<Option<Threads>>>,
 }
 
@@ -233,6 +235,9 @@ impl Engine for Embedded {
     }
     fn last_instant(&self) -> Instant {
         self.shared.layers.view().state.instant
+    }
+    fn incarnation(&self) -> Incarnation {
+        self.incarnation.clone()
     }
     fn health(&self) -> Health {
         let state = self.shared.layers.view().state;

@@ -15,6 +15,7 @@ use crate::commit::{Commit, Prepared};
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::find::find;
+use crate::incarnation::Incarnation;
 use crate::index::derive::{Derive, SeenFacts};
 use crate::index::keys;
 use crate::index::layers::Layers;
@@ -196,6 +197,9 @@ impl Engine for Memory {
     }
     fn last_instant(&self) -> Instant {
         self.layers.view().state.instant
+    }
+    fn incarnation(&self) -> Incarnation {
+        Incarnation::of_memory()
     }
     fn health(&self) -> Health {
         let state = self.layers.view().state;

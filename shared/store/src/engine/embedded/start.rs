@@ -15,6 +15,7 @@ use crate::engine::embedded::{Embedded, Shared, Threads};
 use crate::error::Error;
 use crate::files::{self, Files};
 use crate::halt::Halt;
+use crate::incarnation;
 use crate::index::derive::{Derive, SeenFacts};
 use crate::index::keys;
 use crate::index::layers::Layers;
@@ -39,6 +40,7 @@ const NEWS: usize = 32 << 20;
 
 /// Opens or makes a data directory.
 pub(crate) fn open(options: &Options) -> Result<Embedded, Error> {
+    incarnation::judge(&options.directory, options.mark.as_deref())?;
     files::make_directory(&options.directory)?;
     let lock = lock(&options.directory)?;
     let halt = Arc::new(Halt::default());
@@ -51,6 +53,9 @@ pub(crate) fn open(options: &Options) -> Result<Embedded, Error> {
         if state.entry > 0 {
             return Err(Error::Unusable("there is an index, but the journal is gone".into()));
         }
+        if options.directory.join(incarnation::NAME).exists() {
+            return Err(Error::Unusable("there is an incarnation mark, but the journal is gone; put it back, or restore a backup into an empty directory".into()));
+        }
         segments.make(1, options.segment_bytes)?;
         numbers.push(1);
     }
@@ -58,6 +63,7 @@ pub(crate) fn open(options: &Options) -> Result<Embedded, Error> {
         sync_names(&options.directory, &halt)?;
         sync_tail(&segments, &numbers)?;
     }
+    let incarnation = incarnation::settle(&options.directory, options.mark.as_deref())?;
     let layers = Layers::new(Some(library.base()?), state);
     let (state, end) = catch_up(&segments, &numbers, &layers, &mut library, &files)?;
     let view = layers.view();
@@ -74,7 +80,7 @@ pub(crate) fn open(options: &Options) -> Result<Embedded, Error> {
         halt,
     });
     let threads = set_going(&shared, library, state, end, options.segment_bytes, lock)?;
-    Ok(Embedded { shared, threads: Arc::new(Mutex::new(Some(threads))) })
+    Ok(Embedded { shared, incarnation, threads: Arc::new(Mutex::new(Some(threads))) })
 }
 
 /// The lock of the directory, held as long as the file is open.
