@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::Grant;
-use actor::{Audited, Clock, Fault, Subject, Trail, Transaction};
+use actor::{Audited, Clock, Fault, Subject, Trail, Transaction, failpoint};
 use audit::Action;
 use bytes::Bytes;
 use fhir::document_reference::Stamp;
@@ -91,9 +91,12 @@ impl Transaction for FeedPatient {
                 sequence.set(applied.sequence);
                 fed
             });
+            failpoint!(async "id.feed.pre_commit");
             match committed.await {
                 Ok(audited) => {
+                    failpoint!(async "id.feed.post_commit");
                     self.delivery.attempt(sequence.get()).await;
+                    failpoint!(async "id.feed.pre_ack");
                     return Ok(audited);
                 }
                 Err((back, store::Error::Lost(_))) => trail = *back,

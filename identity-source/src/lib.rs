@@ -10,6 +10,8 @@ mod crossreference;
 mod deliver;
 mod face;
 mod feed;
+#[cfg(feature = "failpoints")]
+mod points;
 mod query;
 mod read;
 mod records;
@@ -99,5 +101,10 @@ impl Actor for IdentitySource {
 
     fn checks(&self) -> Vec<Check> {
         vec![self.delivery.check()]
+    }
+
+    #[cfg(feature = "failpoints")]
+    fn points() -> &'static [store::point::Point] {
+        points::POINTS
     }
 }

@@ -14,6 +14,8 @@ mod face;
 mod feed;
 mod gate;
 mod patients;
+#[cfg(feature = "failpoints")]
+mod points;
 mod query;
 mod read;
 mod records;
@@ -95,5 +97,10 @@ impl Actor for Registry {
 
     fn keys() -> &'static [(&'static str, &'static str)] {
         config::KEYS
+    }
+
+    #[cfg(feature = "failpoints")]
+    fn points() -> &'static [store::point::Point] {
+        points::POINTS
     }
 }

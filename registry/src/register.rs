@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use access::Grant;
-use actor::{Audited, Clock, Fault, Subject, Trail, Transaction};
+use actor::{Audited, Clock, Fault, Subject, Trail, Transaction, failpoint};
 use audit::Action;
 use bytes::Bytes;
 use fhir::iti65::Provided;
@@ -82,6 +82,7 @@ impl Transaction for Register {
         trail: Trail,
         mut registration: Registration,
     ) -> Result<Audited<Registered>, Failure> {
+        failpoint!(async "reg.parsed");
         let submission = &registration.provided.submission;
         refuse_if_any(xds::rules::check(submission))?;
         self.one_patient(&registration.provided)?;
@@ -91,6 +92,7 @@ impl Transaction for Register {
         let said = said.unwrap_or_else(|| derived(&mut registration.provided, &grant.caller().name));
         let answered = self.decide(trail, said, &mut registration.provided).await;
         count(&answered);
+        failpoint!(async "reg.answer.pre");
         answered
     }
 }
@@ -142,6 +144,7 @@ impl Register {
         before: Option<(Row, SubmissionRecord)>,
         provided: &Provided,
     ) -> Result<Attempted, Failure> {
+        failpoint!(async "reg.tx.begin");
         let submission = &provided.submission;
         let loaded = known::load(self, provided)?;
         let mut ids = std::iter::repeat_with(Uuid::new_v4);
@@ -151,8 +154,12 @@ impl Register {
         let answer = decided.answer;
         let attempt = said.attempt;
         let response = move |_: Applied| Registered { answer, replayed: false, attempt };
+        failpoint!(async "reg.tx.pre_commit");
         match trail.commit(&self.store, decided.batch, decided.subject, response).await {
-            Ok(audited) => Ok(Attempted::Done(audited)),
+            Ok(audited) => {
+                failpoint!(async "reg.tx.post_commit");
+                Ok(Attempted::Done(audited))
+            }
             Err((back, store::Error::Lost(lost))) => {
                 tracing::debug!(%lost, "a submission lost a race and is planned again");
                 Ok(Attempted::Lost(back))

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use access::Grant;
-use actor::{Audited, Clock, Fault, Subject, Trail, Transaction};
+use actor::{Audited, Clock, Fault, Subject, Trail, Transaction, failpoint};
 use audit::Action;
 use bytes::Bytes;
 use serde::Deserialize;
@@ -85,8 +85,12 @@ impl Transaction for Settle {
             record.fence = asked.attempt;
             let puts = vec![submission_put(&asked.key, version + 1, &record, Bytes::new())];
             let batch = Batch { instant: now, puts, ..Batch::default() };
+            failpoint!(async "reg.fence.pre_commit");
             match trail.commit(&self.store, batch, subject, |_| Settled::Absent).await {
-                Ok(audited) => return Ok(audited),
+                Ok(audited) => {
+                    failpoint!(async "reg.fence.post_commit");
+                    return Ok(audited);
+                }
                 Err((back, store::Error::Lost(_))) => trail = *back,
                 Err((_, error)) => return Err(error.into()),
             }

@@ -14,6 +14,8 @@ mod face;
 mod keys;
 mod naming;
 mod patients;
+#[cfg(feature = "failpoints")]
+mod points;
 mod provide;
 mod records;
 mod registrar;
@@ -93,5 +95,10 @@ impl Actor for Repository {
 
     fn checks(&self) -> Vec<Check> {
         vec![self.settler.check()]
+    }
+
+    #[cfg(feature = "failpoints")]
+    fn points() -> &'static [store::point::Point] {
+        points::POINTS
     }
 }

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use access::Grant;
-use actor::{Audited, Fault, House, Subject, Trail, Transaction, meter};
+use actor::{Audited, Fault, House, Subject, Trail, Transaction, failpoint, meter};
 use audit::Action;
 use bytes::Bytes;
 use fhir::iti65::{EntryReceipt, Measured, Provided, Role, write_registration};
@@ -96,6 +96,7 @@ impl Transaction for Provide {
         request: Received,
     ) -> Result<Audited<Accepted>, Fault<Findings>> {
         let result = self.provide(grant, trail, request).await;
+        failpoint!(async "repo.answer.pre");
         meter::count("docshare_submissions_total", &[("result", word(&result))], 1);
         result
     }

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 
-use actor::Clock;
+use actor::{Clock, failpoint};
 use bytes::Bytes;
 use fhir::iti65::EntryReceipt;
 use serde::{Deserialize, Serialize};
@@ -196,7 +196,10 @@ impl Records {
             batch.puts.push(document_row(staged.id(), 1, &document));
             batch.blobs.push(staged);
         }
-        self.store.apply(batch).await.map(|_| ())
+        failpoint!(async "repo.intent.pre_commit");
+        self.store.apply(batch).await?;
+        failpoint!(async "repo.intent.post_commit");
+        Ok(())
     }
 
     /// Closes a key: the registry has committed the attempt that won. Its documents are bound, those of other attempts
@@ -218,8 +221,12 @@ impl Records {
             let Some((batch, answer)) = self.closing(key, (version, intent), won, answer)? else {
                 return Ok(None);
             };
+            failpoint!(async "repo.bind.pre_commit");
             match self.store.apply(batch).await {
-                Ok(_) => return Ok(Some(answer)),
+                Ok(_) => {
+                    failpoint!(async "repo.bind.post_commit");
+                    return Ok(Some(answer));
+                }
                 Err(Error::Lost(_)) => {}
                 Err(error) => return Err(error),
             }

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use actor::failpoint;
 use bytes::Bytes;
 use fhir::iti65::{EntryReceipt, read_response};
 use http::Method;
@@ -117,7 +118,11 @@ impl Registrar {
             ("traceparent", order.trace.clone()),
             ("x-request-id", order.request.clone()),
         ];
-        match self.peer.send(Method::POST, "", &headers, order.body.clone()).await {
+        failpoint!(peer "repo.reg.pre_send", _failed => return Registration::NotReached);
+        let asking = self.peer.send(Method::POST, "", &headers, order.body.clone());
+        let answer = failpoint!(during "repo.reg.sent", asking, _failed => return Registration::Unknown);
+        failpoint!(peer "repo.reg.received", _failed => return Registration::Unknown);
+        match answer {
             Ok(answer) => registration(&answer, order),
             Err(Error::NotReached { .. }) => Registration::NotReached,
             Err(_) => Registration::Unknown,
@@ -128,8 +133,11 @@ impl Registrar {
     pub(crate) async fn settle(&self, key: &str, attempt: u64) -> Result<Settled, Error> {
         let body = serde_json::json!({ "key": key, "attempt": attempt }).to_string();
         let headers = [("content-type", "application/json".to_owned())];
-        let answer = self.peer.send_beside(Method::POST, "/settle", &headers, body.into()).await?;
         let unknown = |reason: String| Error::Unknown { peer: "registry".to_owned(), reason };
+        let asking = self.peer.send_beside(Method::POST, "/settle", &headers, body.into());
+        let answer =
+            failpoint!(during "repo.settle.asked", asking, error => return Err(unknown(error.to_string())))?;
+        failpoint!(peer "repo.settle.answered", error => return Err(unknown(error.to_string())));
         if answer.status != 200 {
             return Err(unknown(format!("settle was answered with status {}", answer.status)));
         }

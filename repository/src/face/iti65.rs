@@ -1,6 +1,6 @@
 //! Provide Document Bundle [ITI-65] on the wire: the body streams through the reader, its documents into the store.
 
-use actor::{Codec, Context, Fault};
+use actor::{Codec, Context, Fault, failpoint};
 use fhir::iti65::{Door, Event, Limits, Measured, Provided, Reader, Role, local_subjects, read_request};
 use fhir::negotiate::{self, Format};
 use http::{HeaderName, HeaderValue, StatusCode, header};
@@ -42,6 +42,7 @@ impl Codec<Provide> for Bundle<'_> {
         let mut reader = Reader::new(self.reader_limits());
         let mut events = Vec::new();
         while let Some(chunk) = request.body.next().await.transpose()? {
+            failpoint!(async "repo.body.chunk");
             reader.feed(&chunk, &mut events).map_err(Fault::Refused)?;
             for event in events.drain(..) {
                 documents.take(event).await?;
@@ -58,6 +59,8 @@ impl Codec<Provide> for Bundle<'_> {
     fn write(&self, response: Accepted, _: &Context) -> Answer {
         let format = self.format.clone().unwrap_or_default();
         let answer = face::json(StatusCode::OK, response.bundle, format);
+        #[cfg(feature = "failpoints")]
+        let answer = actor::points::in_the_middle("repo.answer.mid", answer);
         if response.replayed {
             let replayed = HeaderName::from_static("idempotency-replayed");
             return answer.with(replayed, HeaderValue::from_static("true"));

@@ -81,9 +81,14 @@ pub fn main<A: Actor>() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { USAGE } else { 0 });
         }
     };
+    #[cfg(feature = "failpoints")]
+    if let Err(words) = crate::points::arm(A::points()) {
+        eprintln!("docshare-{}: {words}", A::NAME);
+        return ExitCode::from(CONFIG);
+    }
     let shape = Shape::<A::Settings>::new(A::NAME, A::PORT, A::keys());
     match arguments.verb.unwrap_or(Verb::Serve) {
-        Verb::Version { json: true } => println!("{}", process::version(A::NAME)),
+        Verb::Version { json: true } => println!("{}", version::<A>()),
         Verb::Version { json: false } => {
             println!("docshare-{} {} ({})", A::NAME, env!("CARGO_PKG_VERSION"), process::COMMIT);
         }
@@ -110,6 +115,19 @@ pub fn main<A: Actor>() -> ExitCode {
         }
     }
     ExitCode::SUCCESS
+}
+
+#[cfg(not(feature = "failpoints"))]
+fn version<A: Actor>() -> serde_json::Value {
+    process::version(A::NAME)
+}
+
+/// The version, and which failpoints this build has.
+#[cfg(feature = "failpoints")]
+fn version<A: Actor>() -> serde_json::Value {
+    let mut version = process::version(A::NAME);
+    version["failpoints"] = crate::points::list(A::points());
+    version
 }
 
 /// The variables of the environment; what is no text in one of them matters only if the variable is ours, and is then no value.

@@ -122,7 +122,13 @@ impl<A: Actor> web::Service for Front<A> {
     async fn answer(&self, request: &mut Request) -> Answer {
         let started = Instant::now();
         let _under_way = UnderWay::new(&self.in_flight);
+        #[cfg(not(feature = "failpoints"))]
         let (transaction, route, answer) = self.route(request).await;
+        #[cfg(feature = "failpoints")]
+        let (transaction, route, answer) = {
+            let ((transaction, route, answer), wanted) = store::point::with_caller(self.route(request)).await;
+            (transaction, route, crate::points::instead(answer, wanted))
+        };
         let answer = if wants_pretty(&request.query) { pretty_refusal(answer) } else { answer };
         let method = method_label(&request.method);
         let status = answer.status.as_u16();

@@ -15,6 +15,8 @@ mod front;
 mod host;
 mod log;
 pub mod meter;
+#[cfg(feature = "failpoints")]
+pub mod points;
 mod process;
 mod reference;
 mod run;
@@ -25,6 +27,8 @@ pub use clock::Clock;
 pub use command::main;
 pub use corridor::{Codec, Context, Corridor, Transaction};
 pub use fault::{Fault, Told};
+pub use store::failpoint;
+
 pub use run::{Actor, Check, House, Route, Running, Setup, start, start_with};
 pub use trail::{Audited, Subject, Trail};
 

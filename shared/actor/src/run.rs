@@ -91,6 +91,11 @@ pub trait Actor: Sized + Send + Sync + 'static {
     fn checks(&self) -> Vec<Check> {
         Vec::new()
     }
+    /// The actor's own failpoints.
+    #[cfg(feature = "failpoints")]
+    fn points() -> &'static [store::point::Point] {
+        &[]
+    }
 }
 
 /// An actor running inside this process, for tests.

@@ -19,6 +19,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use crate::blob::{CHUNK, checks};
 use crate::encode::{Put, Take};
 use crate::error::Error;
+use crate::failpoint;
 use crate::halt::Halt;
 
 const MAGIC: &[u8; 8] = b"docblob\n";
@@ -142,7 +143,11 @@ impl Files {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
                 Err(Error::io("moving a document to the trash")(error))
             }
-            _ => Ok(()),
+            Err(_) => Ok(()),
+            Ok(()) => {
+                failpoint!("trash.moved");
+                Ok(())
+            }
         }
     }
 
@@ -168,7 +173,10 @@ impl Files {
             self.make_named(directory)?;
         }
         std::fs::hard_link(self.staging_path(id), &path).map_err(Error::io("naming a document's file"))?;
-        self.sync_directory(leaf)
+        failpoint!("blob.post_rename");
+        self.sync_directory(leaf)?;
+        failpoint!("blob.post_dirsync");
+        Ok(())
     }
 
     /// A directory that is there may have been made by somebody who has not synced its name yet, be it another thread or a
@@ -249,9 +257,12 @@ impl Incoming {
         }
         self.file.write_all_at(&table, HEADER as u64 + self.written).map_err(attempt())?;
         self.file.write_all_at(&header(&self.id, self.written, sha256), 0).map_err(attempt())?;
+        let syncing = "syncing a document's file";
+        failpoint!("blob.pre_sync", error => self.files.halt.synced(Err(error), syncing)?);
         if self.files.sync {
-            self.files.halt.synced(self.file.sync_all(), "syncing a document's file")?;
+            self.files.halt.synced(self.file.sync_all(), syncing)?;
         }
+        failpoint!("blob.post_sync");
         self.files.name(&self.id)?;
         self.finished = true;
         Ok(StagedFile { files: self.files.clone(), id: self.id.clone(), kept: false })

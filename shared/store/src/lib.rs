@@ -61,6 +61,7 @@ mod commit;
 mod encode;
 mod engine;
 mod error;
+mod failpoint;
 mod files;
 mod find;
 mod halt;
@@ -69,6 +70,8 @@ mod index;
 mod interference;
 mod journal;
 mod open;
+#[cfg(feature = "failpoints")]
+pub mod point;
 mod read;
 mod receive;
 pub mod record;

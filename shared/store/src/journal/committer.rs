@@ -15,6 +15,7 @@ use crate::batch::Applied;
 use crate::commit::Prepared;
 use crate::engine::embedded::Shared;
 use crate::error::Error;
+use crate::failpoint;
 use crate::index::derive::{Derive, EntryPlace, SeenFacts};
 use crate::index::keys;
 use crate::index::overlay::{Changes, Run};
@@ -281,6 +282,7 @@ impl Committer {
         if group.accepted.is_empty() {
             return Ok(());
         }
+        failpoint!("commit.mid");
         self.sync()?;
         self.publish(std::mem::take(&mut group.working.group));
         self.file_away(group);
@@ -326,7 +328,9 @@ impl Committer {
 
     fn sync_notes(&mut self) -> Result<(), Error> {
         if self.notes_since.is_some() {
+            failpoint!("audit.pre_sync");
             self.sync()?;
+            failpoint!("audit.post_sync");
         }
         let closing = self.shared.queue.is_closed() && self.notes_unmarked > 0;
         if self.notes_unmarked > NOTES_UNMARKED || closing {
