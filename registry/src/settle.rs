@@ -57,6 +57,7 @@ impl Transaction for Settle {
     type Findings = Findings;
     const NUMBER: &'static str = "settle";
     const ACTION: Action = Action::Update;
+    const CONCLUDES: bool = true;
 
     async fn run(
         &self,
@@ -84,7 +85,7 @@ impl Transaction for Settle {
             };
             record.fence = asked.attempt;
             let puts = vec![submission_put(&asked.key, version + 1, &record, Bytes::new())];
-            let batch = Batch { instant: now, puts, ..Batch::default() };
+            let batch = Batch { instant: now, puts, concluding: true, ..Batch::default() };
             failpoint!(async "reg.fence.pre_commit");
             match trail.commit(&self.store, batch, subject, |_| Settled::Absent).await {
                 Ok(audited) => {

@@ -241,7 +241,7 @@ impl Records {
         won: Won<'_>,
         answer: Option<&Bytes>,
     ) -> Result<Option<(Batch, Bytes)>, Error> {
-        let mut batch = Batch { instant: self.clock.now(), ..Batch::default() };
+        let mut batch = Batch { instant: self.clock.now(), concluding: true, ..Batch::default() };
         let open = std::mem::take(&mut intent.open);
         for gone in open.iter().filter(|open| !won.is(open.attempt, &open.digest)) {
             self.discard(gone, &mut batch)?;
@@ -288,7 +288,7 @@ impl Records {
             if gone.is_empty() {
                 return Ok(());
             }
-            let mut batch = Batch { instant: self.clock.now(), ..Batch::default() };
+            let mut batch = Batch { instant: self.clock.now(), concluding: true, ..Batch::default() };
             for attempt in &gone {
                 self.discard(attempt, &mut batch)?;
             }

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use http::{HeaderValue, Method, StatusCode};
 use serde_json::json;
-use store::Store;
+use store::{Mark, Store};
 use web::{Answer, Refusal, Request};
 
 use crate::meter;
@@ -53,6 +53,10 @@ impl Probe {
         meter::set("docshare_documents_stored", &[("actor", self.name)], health.documents);
         meter::set("docshare_document_bytes_stored", &[("actor", self.name)], health.document_bytes);
         meter::set("docshare_storage_free_bytes", &[("volume", "data")], health.free_bytes);
+        let below = |mark| u64::from(health.mark >= mark);
+        meter::set("docshare_storage_below_mark", &[("mark", "soft")], below(Mark::Soft));
+        meter::set("docshare_storage_below_mark", &[("mark", "hard")], below(Mark::Hard));
+        meter::set("docshare_storage_reserve_held", &[], u64::from(health.keeps_back));
         let build =
             [("actor", self.name), ("version", env!("CARGO_PKG_VERSION")), ("commit", process::COMMIT)];
         meter::set("docshare_build_info", &build, 1);

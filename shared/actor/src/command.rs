@@ -213,6 +213,7 @@ fn storage(house: &Settings) -> Result<(Store, [u8; 32]), Stop> {
                 },
                 cache_bytes: house.storage.cache,
                 segment_bytes: house.storage.segment,
+                reserve_bytes: house.storage.reserve,
                 sync: house.storage.sync,
                 ..Options::new(&house.storage.directory)
             };
@@ -317,5 +318,5 @@ fn until_stopped(launched: Launched, store: Store) -> Result<(), Stop> {
 
 fn stopped(store: &Store) -> Option<String> {
     let health = store.health();
-    health.reason.filter(|reason| !health.writable && reason.contains("stopped"))
+    health.reason.filter(|_| health.stopped)
 }

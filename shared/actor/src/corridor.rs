@@ -34,6 +34,8 @@ pub trait Transaction: Sized {
     const NUMBER: &'static str;
     /// What an auditor calls it.
     const ACTION: Action;
+    /// Whether it only concludes what was begun: then it is served though the volume has no room for anything new.
+    const CONCLUDES: bool = false;
 
     /// Does it. The trail must be spent for the answer to exist.
     fn run(
@@ -107,6 +109,10 @@ impl Corridor {
     ) -> Result<Audited<T::Response>, Fault<T::Findings>> {
         let attempt =
             Attempt { transaction: T::NUMBER, writes: !matches!(T::ACTION, Action::Read | Action::Execute) };
+        if attempt.writes && !T::CONCLUDES {
+            // Told before the body is read: it would be read for nothing.
+            self.store.room()?;
+        }
         let read = codec.read(request, context).await?;
         let grant = self.policy.allow::<T>(context.caller.clone(), attempt).map_err(|_| Fault::Forbidden)?;
         transaction.run(grant, Trail::new(context.clone(), T::NUMBER, T::ACTION), read).await
@@ -119,7 +125,9 @@ impl Corridor {
         context: Context,
     ) -> Answer {
         let outcome = match &fault {
-            Fault::Internal(_) | Fault::Damaged | Fault::NoRoom(_) => Outcome::SeriousFailure,
+            Fault::Internal(_) | Fault::Damaged | Fault::NoRoom(_) | Fault::Unwritable(_) => {
+                Outcome::SeriousFailure
+            }
             _ => Outcome::MinorFailure,
         };
         let reason = codec.reason(&fault);
@@ -235,6 +243,6 @@ mod tests {
     async fn without_its_audit_record_nothing_is_answered() {
         let store = Store::memory();
         store.close().await.expect("it was open");
-        assert_eq!(walk(store, "127.0.0.1:5", "hello").await, (500, true));
+        assert_eq!(walk(store, "127.0.0.1:5", "hello").await, (503, true));
     }
 }

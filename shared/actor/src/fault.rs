@@ -48,6 +48,8 @@ pub enum Fault<F> {
     },
     /// The store has no room.
     NoRoom(String),
+    /// The store cannot be written at present; nothing was.
+    Unwritable(String),
     /// Stored bytes are damaged; the alarm has been raised.
     Damaged,
     /// Our own defect. The cause goes to the log under the request id, never to the caller.
@@ -58,15 +60,17 @@ impl<F> From<store::Error> for Fault<F> {
     fn from(error: store::Error) -> Fault<F> {
         match error {
             store::Error::NoRoom(why) => Fault::NoRoom(why),
+            store::Error::Unwritable(why) => Fault::Unwritable(why),
+            // What was being written when it stopped may be on storage or not: only the next start can tell.
+            store::Error::Stopped(_) => Fault::Unknown { retry: Duration::from_secs(5) },
             store::Error::Damaged(_) => Fault::Damaged,
             store::Error::TooLarge { limit } => {
                 Fault::TooLarge { limit, key: "server.limits.max_document_bytes" }
             }
             store::Error::Lost(_) => Fault::Busy(Duration::from_secs(1)),
-            store::Error::BadCursor
-            | store::Error::Stopped(_)
-            | store::Error::Unusable(_)
-            | store::Error::Io { .. } => Fault::Internal(error.to_string()),
+            store::Error::BadCursor | store::Error::Unusable(_) | store::Error::Io { .. } => {
+                Fault::Internal(error.to_string())
+            }
         }
     }
 }
@@ -218,6 +222,13 @@ impl<F> Fault<F> {
                 "The server has no room to store this. Nothing was stored; reading goes on.",
             )
             .retry(Duration::from_secs(60)),
+            Fault::Unwritable(_) => Told::new(
+                503,
+                "no-store",
+                "not-writable",
+                "The server cannot write to its storage. Nothing was stored; the operator has been told.",
+            )
+            .retry(Duration::from_secs(60)),
             Fault::Damaged => Told::new(
                 503,
                 "exception",
@@ -257,6 +268,7 @@ mod tests {
             (Fault::Unavailable { peer: "registry".into(), retry: second }, 503),
             (Fault::Unknown { retry: second }, 503),
             (Fault::NoRoom("disk".into()), 503),
+            (Fault::Unwritable("gone".into()), 503),
             (Fault::Damaged, 503),
             (Fault::Internal("cause".into()), 500),
         ];

@@ -35,6 +35,12 @@ pub const METRICS: &[(&str, Sort, &str)] = &[
     ("docshare_documents_stored", Sort::Gauge, "Documents kept."),
     ("docshare_document_bytes_stored", Sort::Gauge, "Bytes of all documents kept."),
     ("docshare_storage_free_bytes", Sort::Gauge, "Free bytes on the volume of the data directory."),
+    (
+        "docshare_storage_below_mark",
+        Sort::Gauge,
+        "Whether the free room is below its soft mark (a tenth) or its hard mark (nothing new is accepted).",
+    ),
+    ("docshare_storage_reserve_held", Sort::Gauge, "Whether room is kept back for a full volume."),
     ("docshare_peer_requests_total", Sort::Counter, "Requests to peers by result."),
     ("docshare_outbox_pending", Sort::Gauge, "Messages not yet delivered to a peer."),
     ("docshare_outbox_oldest_seconds", Sort::Gauge, "Age of the oldest of them."),

@@ -82,6 +82,8 @@ pub(crate) struct Storage {
     pub(crate) cache: u64,
     #[serde(with = "web::units::size")]
     pub(crate) segment: u64,
+    #[serde(with = "web::units::size")]
+    pub(crate) reserve: u64,
     pub(crate) sync: bool,
 }
 
@@ -173,6 +175,7 @@ impl Settings {
                 index: Index::Redb,
                 cache: 64 << 20,
                 segment: 64 << 20,
+                reserve: 256 << 20,
                 sync: true,
             },
             security: Security { policy: Policy::LocalDevelopment },
@@ -245,7 +248,11 @@ pub(crate) const KEYS: &[(&str, &str)] = &[
     ),
     ("storage.index", "The library of the journal's index: `redb` or `sled`."),
     ("storage.cache", "Memory the index may use as its cache."),
-    ("storage.segment", "Size of a segment of the journal."),
+    ("storage.segment", "Size of a segment of the journal; smaller on a small or full volume."),
+    (
+        "storage.reserve",
+        "Room kept back on the volume, so that audit records, settling and clearing away go on when it is full; at most a sixteenth of the volume.",
+    ),
     (
         "storage.sync",
         "Whether a commit is synced before it is answered. `false` loses acknowledged submissions at a power cut; for measurements only, refused in production.",

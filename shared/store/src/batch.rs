@@ -26,6 +26,9 @@ pub struct Batch {
     pub trash: Vec<String>,
     /// Audit records, opaque here.
     pub audit: Vec<Bytes>,
+    /// Whether the batch only concludes what was begun, though it brings new records (the fence of an attempt, say): then
+    /// it is taken as long as there is any room, that which is kept back included.
+    pub concluding: bool,
 }
 
 /// A new version of a record. Its version must be one more than the current one (1 for a new record):

@@ -28,8 +28,10 @@ pub(crate) struct Prepared {
     pub(crate) blobs: Vec<Staged>,
     pub(crate) trash: Vec<String>,
     /// Whether the batch brings anything new. What only concludes something, as settling and clearing away do, may use the
-    /// room that is kept back.
+    /// room below the last mark.
     pub(crate) grows: bool,
+    /// Whether its caller says that it only concludes something.
+    pub(crate) concluding: bool,
 }
 
 impl Prepared {
@@ -66,8 +68,10 @@ impl Prepared {
             conditions,
             meta,
             rows,
-            grows: batch.puts.iter().any(|put| put.version == 1)
-                || !(batch.blobs.is_empty() && batch.outgoing.is_empty()),
+            grows: !batch.concluding
+                && (batch.puts.iter().any(|put| put.version == 1)
+                    || !(batch.blobs.is_empty() && batch.outgoing.is_empty())),
+            concluding: batch.concluding,
             blobs: batch.blobs,
             trash: batch.trash,
         }

@@ -35,6 +35,7 @@ pub(crate) trait Engine: Send + Sync {
     fn sequence(&self) -> Sequence;
     fn last_instant(&self) -> Instant;
     fn incarnation(&self) -> Incarnation;
+    fn room(&self) -> Result<(), Error>;
     fn health(&self) -> Health;
     fn close(&self) -> BoxFuture<'_, Result<(), Error>>;
 }

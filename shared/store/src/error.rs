@@ -11,6 +11,9 @@ pub enum Error {
     /// No room: watermark, full disk, quota.
     #[error("no room to write: {0}")]
     NoRoom(String),
+    /// The data directory cannot be written at present: it is gone, or its volume can only be read. Nothing was written.
+    #[error("the data directory cannot be written: {0}")]
+    Unwritable(String),
     /// A document is larger than the limit given when it was staged (bytes).
     #[error("the document is larger than {limit} bytes")]
     TooLarge {
@@ -74,6 +77,8 @@ impl Error {
                 || source.kind() == std::io::ErrorKind::QuotaExceeded
             {
                 Error::NoRoom(format!("{attempt}: {source}"))
+            } else if source.kind() == std::io::ErrorKind::ReadOnlyFilesystem {
+                Error::Unwritable(format!("{attempt}: {source}"))
             } else {
                 Error::Io { attempt, source }
             }

@@ -21,6 +21,7 @@ use crate::encode::{Put, Take};
 use crate::error::Error;
 use crate::failpoint;
 use crate::halt::Halt;
+use crate::space::Space;
 
 const MAGIC: &[u8; 8] = b"docblob\n";
 const FORMAT: u32 = 1;
@@ -35,6 +36,7 @@ pub(crate) struct Files {
     root: PathBuf,
     sync: bool,
     halt: Arc<Halt>,
+    space: Arc<Space>,
     /// Each is the leave of one document to be in memory beyond its first chunk until its commit.
     held: Arc<Semaphore>,
     /// Directories below `blobs/` whose own names are known to be synced.
@@ -72,17 +74,20 @@ pub(crate) struct Incoming {
 impl Drop for Incoming {
     fn drop(&mut self) {
         if !self.finished {
+            // Its second name goes first: it is found by the one under `staging/` if this is where the process ends.
+            let _ = std::fs::remove_file(self.files.blob_path(&self.id));
             self.files.unstage(&self.id);
         }
     }
 }
 
 impl Files {
-    pub(crate) fn open(root: &Path, sync: bool, halt: Arc<Halt>) -> Result<Files, Error> {
+    pub(crate) fn open(root: &Path, sync: bool, halt: Arc<Halt>, space: Arc<Space>) -> Result<Files, Error> {
         let files = Files {
             root: root.to_owned(),
             sync,
             halt,
+            space,
             held: Arc::new(Semaphore::new(HELD)),
             named: Mutex::default(),
         };
@@ -113,6 +118,7 @@ impl Files {
     }
 
     pub(crate) fn receive(self: &Arc<Files>, id: &str) -> Result<Incoming, Error> {
+        self.space.check()?;
         let path = self.staging_path(id);
         let file = OpenOptions::new()
             .read(true)
@@ -184,7 +190,7 @@ impl Files {
     fn make_named(&self, directory: &Path) -> Result<(), Error> {
         let mut named = self.named.lock();
         if !named.contains(directory) {
-            make_directory(directory)?;
+            make_below(directory)?;
             self.sync_directory(directory.parent().expect("below the data directory"))?;
             named.insert(directory.to_owned());
         }
@@ -240,6 +246,7 @@ impl LargeDocument {
 impl Incoming {
     /// Appends content. All but the last call give a multiple of [`CHUNK`].
     pub(crate) fn append(&mut self, content: &[u8]) -> Result<(), Error> {
+        self.files.space.check()?;
         self.file
             .write_all_at(content, HEADER as u64 + self.written)
             .map_err(Error::io("writing a document"))?;
@@ -292,6 +299,14 @@ pub(crate) fn make_directory(path: &Path) -> Result<(), Error> {
         .map_err(Error::io(format!("making the directory {}", path.display())))
 }
 
+/// The same in a directory that must be there: one that was taken away is not made again.
+fn make_below(path: &Path) -> Result<(), Error> {
+    match DirBuilder::new().mode(0o700).create(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        made => made.map_err(Error::io(format!("making the directory {}", path.display()))),
+    }
+}
+
 /// Syncs the names in a directory.
 pub(crate) fn sync_directory(path: &Path, halt: &Halt) -> Result<(), Error> {
     let attempt = || format!("syncing the directory {}", path.display());
@@ -307,7 +322,9 @@ mod tests {
     fn after_a_failed_sync_of_a_document_the_store_stops() {
         let root = tempfile::tempdir().unwrap();
         let halt = Arc::new(Halt::default());
-        let files = Arc::new(Files::open(root.path(), true, halt.clone()).unwrap());
+        let lock = File::create(root.path().join("lock")).unwrap();
+        let space = Arc::new(Space::new(root.path(), &lock, 0).unwrap());
+        let files = Arc::new(Files::open(root.path(), true, halt.clone(), space).unwrap());
         let mut incoming = files.receive("0123456789abcdef0123456789abcdef").unwrap();
         // It takes every write and cannot be synced.
         incoming.file = OpenOptions::new().write(true).open("/dev/null").unwrap();

@@ -75,10 +75,12 @@ pub mod point;
 mod read;
 mod receive;
 pub mod record;
+mod reserve;
 mod row;
 mod serve;
 mod space;
 mod store;
+mod upkeep;
 
 pub use ask::{AnyOf, Ask, Cursor, Order, Page, Scope, Span, Test};
 pub use batch::{Applied, AuditLine, Batch, Claim, Outgoing, Pending, Put};
@@ -87,4 +89,4 @@ pub use incarnation::{Incarnation, mark_beside};
 pub use interference::{Interference, Write};
 pub use open::{IndexKind, Options};
 pub use record::{Edge, Fact, Instant, Kind, Reach, Row, Sequence, Version};
-pub use store::{Health, Store};
+pub use store::{Health, Mark, Store};

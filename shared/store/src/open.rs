@@ -31,6 +31,8 @@ pub struct Options {
     pub segment_bytes: u64,
     /// Bytes of the newest part of the index that stay in memory before they go to the library.
     pub news_bytes: usize,
+    /// Bytes kept back on the volume, so that what was begun can be concluded when it is full.
+    pub reserve_bytes: u64,
     /// Whether a commit is synced before it is answered. Off only for measurements and tests.
     pub sync: bool,
 }
@@ -45,6 +47,7 @@ impl Options {
             cache_bytes: 64 << 20,
             segment_bytes: 64 << 20,
             news_bytes: 16 << 20,
+            reserve_bytes: 256 << 20,
             sync: true,
         }
     }

@@ -25,18 +25,36 @@ pub struct Store {
 /// How the store is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Health {
-    /// False after a failed sync or a closed door.
+    /// False after a failed sync or a closed door, on a full volume, and when the data directory is gone or read-only.
     pub writable: bool,
+    /// True once the store has stopped for good: only a fresh start can tell what is on storage.
+    pub stopped: bool,
     /// What stands in the way of writing, in words.
     pub reason: Option<String>,
     /// Free bytes on the volume.
     pub free_bytes: u64,
+    /// Which mark they are below.
+    pub mark: Mark,
+    /// Whether room is kept back for what must be concluded on a full volume.
+    pub keeps_back: bool,
     /// Last sequence that is durable.
     pub sequence: Sequence,
     /// Documents and their bytes.
     pub documents: u64,
     /// Bytes of all documents.
     pub document_bytes: u64,
+}
+
+/// The marks of free room.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Mark {
+    /// Above all of them.
+    #[default]
+    Enough,
+    /// Below a tenth of the volume: the operator is warned.
+    Soft,
+    /// Nothing new is accepted.
+    Hard,
 }
 
 impl Store {
@@ -150,6 +168,11 @@ impl Store {
     /// Which life of the data directory this is.
     pub fn incarnation(&self) -> Incarnation {
         self.engine.incarnation()
+    }
+
+    /// Whether something new can be accepted: quick to ask, before anything of it is received.
+    pub fn room(&self) -> Result<(), Error> {
+        self.engine.room()
     }
 
     /// How the store is.

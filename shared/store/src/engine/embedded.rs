@@ -37,6 +37,7 @@ use crate::record::{Instant, Kind, Row, Sequence, Version};
 use crate::serve;
 use crate::space::Space;
 use crate::store::Health;
+use crate::upkeep::Upkeep;
 
 /// What callers, the committer and the checkpoints share.
 pub(crate) struct Shared {
@@ -45,7 +46,8 @@ pub(crate) struct Shared {
     pub(crate) layers: Layers,
     pub(crate) queue: Queue,
     pub(crate) checkpoint: Checkpoint,
-    pub(crate) space: Space,
+    pub(crate) space: Arc<Space>,
+    pub(crate) upkeep: Upkeep,
     /// Whether commits are synced.
     pub(crate) sync: bool,
     halt: Arc<Halt>,
@@ -95,6 +97,7 @@ struct Threads {
     committer: JoinHandle<()>,
     checkpoints: JoinHandle<Box<dyn Library>>,
     segments: JoinHandle<()>,
+    upkeep: JoinHandle<()>,
     lock: std::fs::File,
 }
 
@@ -102,13 +105,15 @@ impl Threads {
     /// Ends everything and lets the data directory go.
     fn end(self, shared: &Shared, ending: Ending) -> Result<(), Error> {
         shared.queue.close();
+        shared.upkeep.end();
         let ended = || Error::Stopped("a thread of the store panicked".into());
         let committed = self.committer.join().map_err(|_| ended());
         // It ends with the committer; nothing may be made here once the lock is given back.
         let made = self.segments.join().map_err(|_| ended());
+        let kept = self.upkeep.join().map_err(|_| ended());
         shared.checkpoint.end(ending);
         let library = self.checkpoints.join().map_err(|_| ended())?;
-        let result = committed.and(made).and_then(|()| shared.stopped());
+        let result = committed.and(made).and(kept).and_then(|()| shared.stopped());
         shared.halt.close();
         shared.layers.detach();
         let closed = match ending {
@@ -239,13 +244,21 @@ impl Engine for Embedded {
     fn incarnation(&self) -> Incarnation {
         self.incarnation.clone()
     }
+    fn room(&self) -> Result<(), Error> {
+        self.shared.stopped()?;
+        self.shared.space.check()
+    }
     fn health(&self) -> Health {
         let state = self.shared.layers.view().state;
-        let stands_in_the_way = self.shared.stopped().and_then(|()| self.shared.space.check()).err();
+        let stands_in_the_way = self.room().err();
+        let space = &self.shared.space;
         Health {
             writable: stands_in_the_way.is_none(),
+            stopped: self.shared.stopped().is_err(),
             reason: stands_in_the_way.map(|error| error.to_string()),
-            free_bytes: self.shared.space.room().map_or(0, |room| room.free),
+            free_bytes: space.room().map_or(0, |room| room.free),
+            mark: space.mark(),
+            keeps_back: space.keeps_back(),
             sequence: state.sequence,
             documents: state.documents,
             document_bytes: state.document_bytes,
@@ -304,8 +317,9 @@ mod tests {
         Batch { puts: puts.into_iter().collect(), ..Batch::default() }
     }
 
-    const FULL: crate::space::Room = crate::space::Room { free: 0, all: 1 << 40 };
-    const EMPTY: crate::space::Room = crate::space::Room { free: 1 << 40, all: 1 << 40 };
+    const EMPTY: crate::space::Room =
+        crate::space::Room { free: 1 << 40, all: 1 << 40, names: (0, 0), read_only: false };
+    const FULL: crate::space::Room = crate::space::Room { free: 0, ..EMPTY };
 
     async fn until_all_is_in_the_library(engine: &Embedded) {
         let arrived = async {
@@ -324,8 +338,14 @@ mod tests {
         let engine = open(&Options::new(directory.path())).unwrap();
         engine.apply(commit([put(1, 1, 10)])).await.unwrap();
         engine.shared.space.pretend(FULL);
+        assert!(matches!(engine.room(), Err(Error::NoRoom(_))));
         assert!(matches!(engine.apply(commit([put(2, 1, 10)])).await, Err(Error::NoRoom(_))));
         engine.apply(commit([put(1, 2, 10)])).await.unwrap();
+        engine.apply(Batch { concluding: true, ..commit([put(3, 1, 10)]) }).await.unwrap();
+        let mut large = engine.stage(u64::MAX);
+        assert!(matches!(large.write(&vec![7; 3 << 20]).await, Err(Error::NoRoom(_))), "nothing is staged");
+        drop(large);
+        assert_eq!(std::fs::read_dir(directory.path().join("staging")).unwrap().count(), 0);
         assert_eq!(engine.get(Kind("note"), "1").unwrap().unwrap().version, 2);
         engine.shared.space.pretend(EMPTY);
         engine.apply(commit([put(2, 1, 10)])).await.unwrap();
@@ -380,8 +400,12 @@ mod tests {
         until_all_is_in_the_library(&engine).await;
         engine.shared.space.pretend(FULL);
         engine.apply(commit((0..12).map(|id| put(id, 2, 1 << 20)))).await.unwrap();
-        // What is new stays in memory, but not without bound.
+        // What is new stays in memory, but not without bound; what is concluded has a bound of its own.
         assert!(matches!(engine.apply(commit([put(1, 3, 10)])).await, Err(Error::NoRoom(_))));
+        let conclude = |id| Batch { concluding: true, ..commit([put(id, 3, 3 << 20)]) };
+        engine.apply(conclude(2)).await.unwrap();
+        engine.apply(conclude(3)).await.unwrap();
+        assert!(matches!(engine.apply(conclude(4)).await, Err(Error::NoRoom(_))));
         engine.note(1, vec![Bytes::from_static(b"read")]).await.unwrap();
         assert_eq!(engine.get(Kind("note"), "1").unwrap().unwrap().version, 2);
         engine.shared.space.pretend(EMPTY);

@@ -25,7 +25,7 @@ use crate::index::view::Working;
 use crate::read::{Archive, Reader};
 use crate::receive::Receiver;
 use crate::record::{Instant, Kind, Row, Sequence, Version};
-use crate::store::Health;
+use crate::store::{Health, Mark};
 
 /// The index without a journal under it.
 pub(crate) struct Memory {
@@ -201,13 +201,19 @@ impl Engine for Memory {
     fn incarnation(&self) -> Incarnation {
         Incarnation::of_memory()
     }
+    fn room(&self) -> Result<(), Error> {
+        self.open()
+    }
     fn health(&self) -> Health {
         let state = self.layers.view().state;
         let closed = self.open().is_err();
         Health {
             writable: !closed,
+            stopped: closed,
             reason: closed.then(|| "it was closed".to_owned()),
             free_bytes: u64::MAX,
+            mark: Mark::Enough,
+            keeps_back: true,
             sequence: state.sequence,
             documents: state.documents,
             document_bytes: state.document_bytes,

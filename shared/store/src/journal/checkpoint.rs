@@ -14,6 +14,17 @@ use crate::journal::index::Library;
 /// What is new waits at most so long.
 const INTERVAL: Duration = Duration::from_secs(5);
 
+/// What may be taken although the library cannot keep up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Headroom {
+    /// Nothing.
+    None,
+    /// What concludes something.
+    Concluding,
+    /// Everything.
+    All,
+}
+
 /// With so many times the news that begin a checkpoint behind one that is not done yet, commits wait for it. This bounds
 /// the memory of the index beside the cache of its library: what is on its way, and as much again that waits.
 const BEHIND: usize = 2;
@@ -82,19 +93,21 @@ impl Checkpoint {
         }
     }
 
-    /// Holds the committer back while the library cannot keep up; answers whether it can take more at all.
-    pub(crate) fn wait_for_room(&self, shared: &Shared) -> bool {
+    /// Holds the committer back while the library cannot keep up; answers what it can take at all.
+    pub(crate) fn wait_for_room(&self, shared: &Shared) -> Headroom {
         let most = self.news.max(LEAST_NEWS) * BEHIND;
         let mut state = self.state.lock();
         while shared.stopped().is_ok() && state.end.is_none() && shared.layers.backlog().0 > most {
             if self.put_off.load(Ordering::Acquire) && !state.wanted {
-                return false;
+                // Concluding brings little; as much again as all the rest bounds the memory all the same.
+                let little = shared.layers.backlog().0 <= 2 * most;
+                return if little { Headroom::Concluding } else { Headroom::None };
             }
             state.wanted = true;
             self.told.notify_one();
             self.done.wait_for(&mut state, Duration::from_millis(50));
         }
-        true
+        Headroom::All
     }
 
     pub(crate) fn end(&self, ending: Ending) {
@@ -137,7 +150,11 @@ fn checkpoint(shared: &Shared, library: &mut Box<dyn Library>) -> Result<(), Err
     if news == 0 {
         return Ok(());
     }
-    let full = !shared.space.has(news as u64 * SPREAD + ROOM);
+    let needed = news as u64 * SPREAD + ROOM;
+    let mut full = !shared.space.has(needed);
+    if full && news > shared.checkpoint.news.max(LEAST_NEWS) && shared.space.give_way() {
+        full = !shared.space.has(needed);
+    }
     if full != shared.checkpoint.put_off.swap(full, Ordering::AcqRel) {
         tracing::warn!(full, "the volume has no room for the index, or has room again");
     }

@@ -21,6 +21,7 @@ use crate::index::keys;
 use crate::index::overlay::{Changes, Run};
 use crate::index::values::State;
 use crate::index::view::Working;
+use crate::journal::checkpoint::Headroom;
 use crate::journal::entry::{self, HEADER, Head, Sort};
 use crate::journal::queue::{Request, Work};
 use crate::journal::replay::End;
@@ -128,6 +129,9 @@ impl Committer {
         if let Err(error) = self.shared.stopped() {
             return requests.into_iter().for_each(|request| refuse(request, &error));
         }
+        if let Err(error) = self.shared.space.ground() {
+            return requests.into_iter().for_each(|request| refuse(request, &error));
+        }
         let room = self.shared.checkpoint.wait_for_room(&self.shared);
         let mut group = Group {
             working: Working::new(self.shared.layers.view()),
@@ -150,14 +154,14 @@ impl Committer {
         }
     }
 
-    fn admit(&mut self, group: &mut Group, request: Request, room: bool) {
+    fn admit(&mut self, group: &mut Group, request: Request, room: Headroom) {
         match request {
             Request::Note { instant, audit, answer } => {
                 group.instant = group.instant.max(instant);
                 group.audit.extend(audit);
                 group.notes.push(answer);
             }
-            Request::Commit { answer, .. } if !room => {
+            Request::Commit { prepared, answer } if room < needed(&prepared) => {
                 let full = Error::NoRoom("the index cannot take what is new".into());
                 group.refused.push((full, answer));
             }
@@ -284,6 +288,8 @@ impl Committer {
         }
         failpoint!("commit.mid");
         self.sync()?;
+        // What was synced in a directory that was taken away meanwhile is acknowledged to nobody.
+        self.shared.space.ground()?;
         self.publish(std::mem::take(&mut group.working.group));
         self.file_away(group);
         Ok(())
@@ -303,7 +309,12 @@ impl Committer {
 
     fn write(&mut self) -> Result<(), Error> {
         for buffers in self.buffers.chunks(BUFFERS) {
-            let length = write_all(&self.segment, buffers, self.buffers_at)?;
+            let write = || write_all(&self.segment, buffers, self.buffers_at);
+            let length = match write() {
+                // Not everywhere a segment has all its room from the beginning.
+                Err(Error::NoRoom(_)) if self.shared.space.give_way() => write()?,
+                written => written?,
+            };
             self.buffers_at += length;
         }
         self.buffers.clear();
@@ -350,9 +361,13 @@ impl Committer {
             }
             self.untrashed.extend(prepared.trash.iter().cloned());
         }
-        let files = &self.shared.files;
+        let Shared { files, space, .. } = &*self.shared;
         self.untrashed.retain(|id| {
-            files.trash(id).inspect_err(|error| tracing::warn!(%error, "a document stays for now")).is_err()
+            let moved = match files.trash(id) {
+                Err(Error::NoRoom(_)) if space.give_way() => files.trash(id),
+                moved => moved,
+            };
+            moved.inspect_err(|error| tracing::warn!(%error, "a document stays for now")).is_err()
         });
     }
 }
@@ -407,11 +422,21 @@ fn fail(group: Group, shared: &Shared) {
     }
 }
 
+/// What there must be room for, to take a commit.
+fn needed(prepared: &Prepared) -> Headroom {
+    if prepared.concluding { Headroom::Concluding } else { Headroom::All }
+}
+
+/// Nothing of the request was written.
 fn refuse(request: Request, error: &Error) {
-    let stopped = Error::Stopped(error.to_string());
+    let error = match error {
+        Error::Unwritable(why) => Error::Unwritable(why.clone()),
+        Error::Stopped(why) => Error::Stopped(why.clone()),
+        other => Error::Stopped(other.to_string()),
+    };
     match request {
-        Request::Commit { answer, .. } => drop(answer.send(Err(stopped))),
-        Request::Note { answer, .. } => drop(answer.send(Err(stopped))),
+        Request::Commit { answer, .. } => drop(answer.send(Err(error))),
+        Request::Note { answer, .. } => drop(answer.send(Err(error))),
     }
 }
 

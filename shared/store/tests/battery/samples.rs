@@ -64,6 +64,7 @@ pub(crate) fn options(engine: Engine, directory: &std::path::Path) -> Option<Opt
         cache_bytes: 4 << 20,
         segment_bytes: 64 << 10,
         news_bytes: 0,
+        reserve_bytes: 0,
         sync: false,
         ..options
     })

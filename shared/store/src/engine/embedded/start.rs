@@ -31,6 +31,7 @@ use crate::journal::replay::{End, Entry, replay};
 use crate::journal::segment::{FIRST, Segment, Segments};
 use crate::open::Options;
 use crate::space::Space;
+use crate::upkeep::{self, Upkeep};
 
 /// So many bytes of journal become visible at once while it is replayed.
 const GROUP: u64 = 4 << 20;
@@ -38,13 +39,24 @@ const GROUP: u64 = 4 << 20;
 /// So many bytes of news go to the library while the journal is replayed.
 const NEWS: usize = 32 << 20;
 
+/// With less room than this the start gives up what is kept back for such a case.
+const START: u64 = 64 << 20;
+
+/// No segment is made smaller for want of room.
+const LEAST_SEGMENT: u64 = 64 << 10;
+
 /// Opens or makes a data directory.
 pub(crate) fn open(options: &Options) -> Result<Embedded, Error> {
     incarnation::judge(&options.directory, options.mark.as_deref())?;
     files::make_directory(&options.directory)?;
     let lock = lock(&options.directory)?;
     let halt = Arc::new(Halt::default());
-    let files = Arc::new(Files::open(&options.directory, options.sync, halt.clone())?);
+    let space = Arc::new(Space::new(&options.directory, &lock, options.reserve_bytes)?);
+    if !space.has(START) {
+        // Opening may have to write before anything can be read.
+        space.give_way();
+    }
+    let files = Arc::new(Files::open(&options.directory, options.sync, halt.clone(), space.clone())?);
     let journal = options.directory.join("journal");
     let (segments, mut numbers) = Segments::open(&journal, options.sync, halt.clone())?;
     let mut library = index::open(options.index, &options.directory.join("index"), options.cache_bytes)?;
@@ -56,7 +68,7 @@ pub(crate) fn open(options: &Options) -> Result<Embedded, Error> {
         if options.directory.join(incarnation::NAME).exists() {
             return Err(Error::Unusable("there is an incarnation mark, but the journal is gone; put it back, or restore a backup into an empty directory".into()));
         }
-        segments.make(1, options.segment_bytes)?;
+        segments.make(1, space.segment(options.segment_bytes).max(FIRST * 2))?;
         numbers.push(1);
     }
     if options.sync {
@@ -75,7 +87,8 @@ pub(crate) fn open(options: &Options) -> Result<Embedded, Error> {
         layers,
         queue: Queue::default(),
         checkpoint: Checkpoint::new(options.news_bytes),
-        space: Space::new(&options.directory),
+        space,
+        upkeep: Upkeep::default(),
         sync: options.sync,
         halt,
     });
@@ -248,7 +261,27 @@ fn set_going(
             checkpoint::run(&for_checkpoints, library)
         })
         .map_err(starting())?;
-    Ok(Threads { committer, checkpoints, segments, lock })
+    let for_upkeep = shared.clone();
+    let upkeep = std::thread::Builder::new()
+        .name("store-upkeep".into())
+        .spawn(move || {
+            let _guard = Guard(for_upkeep.clone());
+            upkeep::run(&for_upkeep);
+        })
+        .map_err(starting())?;
+    Ok(Threads { committer, checkpoints, segments, upkeep, lock })
+}
+
+/// Makes a segment, on a full volume out of the room that was kept back, and a smaller one where there is no room for it.
+fn make_fitting(shared: &Shared, number: u32, size: u64) -> Result<Segment, Error> {
+    let mut size = shared.space.segment(size).max(FIRST * 2);
+    loop {
+        match shared.segments.make(number, size) {
+            Err(Error::NoRoom(_)) if shared.space.give_way() => {}
+            Err(Error::NoRoom(_)) if size / 4 >= LEAST_SEGMENT => size /= 4,
+            made => return made,
+        }
+    }
 }
 
 /// Segments as they are made.
@@ -265,7 +298,7 @@ fn supply(shared: &Arc<Shared>, first: u32, size: u64) -> Result<(Supply, JoinHa
             let made = if shared.segments.exists(number) {
                 shared.segments.segment(number)
             } else {
-                shared.segments.make(number, size)
+                make_fitting(&shared, number, size)
             };
             drop(shared);
             number += u32::from(made.is_ok());
