@@ -10,6 +10,7 @@ use web::{Answer, Refusal, Request};
 
 use crate::meter;
 use crate::process;
+use crate::reconcile::Reconciling;
 use crate::run::{Actor, Check};
 
 /// What the admin listener asks of the actor.
@@ -18,6 +19,7 @@ pub(crate) struct Probe {
     store: Store,
     ready: Arc<AtomicBool>,
     checks: Box<dyn Fn() -> Vec<Check> + Send + Sync>,
+    pub(crate) reconciling: Reconciling,
     config: String,
 }
 
@@ -28,8 +30,9 @@ impl Probe {
         ready: Arc<AtomicBool>,
         config: String,
     ) -> Probe {
+        let reconciling = Reconciling::new(Arc::clone(&actor));
         let checks = Box::new(move || actor.checks());
-        Probe { name: A::NAME, store, ready, checks, config }
+        Probe { name: A::NAME, store, ready, checks, reconciling, config }
     }
 
     fn checks(&self) -> Vec<Check> {
@@ -93,8 +96,11 @@ fn text(status: StatusCode, words: &str) -> Answer {
 
 impl web::Service for Admin {
     async fn answer(&self, request: &mut Request) -> Answer {
+        if request.method == Method::POST && request.path == "/reconcile" {
+            return self.probe.reconciling.begin(&request.query).await;
+        }
         if !matches!(request.method, Method::GET | Method::HEAD) {
-            return text(StatusCode::METHOD_NOT_ALLOWED, "read only\n")
+            return text(StatusCode::METHOD_NOT_ALLOWED, "read only, but for POST /reconcile\n")
                 .with(http::header::ALLOW, HeaderValue::from_static("GET, HEAD"));
         }
         let verbose = request.query.split('&').any(|p| p == "verbose" || p.starts_with("verbose="));
@@ -113,12 +119,14 @@ impl web::Service for Admin {
                 "application/json",
                 format!("{}\n", process::version(self.probe.name)),
             ),
+            "/reconcile" => self.probe.reconciling.last(),
             "/config" => {
                 Answer::bytes(StatusCode::OK, "application/toml; charset=utf-8", self.probe.config.clone())
             }
-            _ => {
-                text(StatusCode::NOT_FOUND, "there are /livez /readyz /startupz /metrics /version /config\n")
-            }
+            _ => text(
+                StatusCode::NOT_FOUND,
+                "there are /livez /readyz /startupz /metrics /version /config /reconcile\n",
+            ),
         }
     }
 

@@ -84,8 +84,7 @@ pub(crate) fn launch<A: Actor>(plan: Plan<A::Settings>) -> Result<Launched, Stri
         drain: plan.drain,
     };
     let in_words = |error: std::io::Error| format!("cannot serve: {error}");
-    let admin = Server::start(plan.admin, Arc::new(Admin::new(probe)), ServerSettings::default())
-        .map_err(in_words)?;
+    let admin = Server::start(plan.admin, Arc::new(Admin::new(probe)), admin_settings()).map_err(in_words)?;
     let server = Server::start(plan.listener, Arc::new(Front::new(actor)?), settings).map_err(in_words)?;
     ready.store(true, Ordering::Release);
     Ok(Launched {
@@ -97,6 +96,12 @@ pub(crate) fn launch<A: Actor>(plan: Plan<A::Settings>) -> Result<Launched, Stri
         stop,
         ready,
     })
+}
+
+/// A comparison with the peers may take its time; what an operator may ask for is otherwise quick.
+fn admin_settings() -> ServerSettings {
+    let limits = Limits { submission_deadline_seconds: 15 * 60, ..Limits::default() };
+    ServerSettings { limits, ..ServerSettings::default() }
 }
 
 /// Builds the actor on a thread of its own, where its background tasks then live until it stops.

@@ -18,7 +18,9 @@ pub mod meter;
 #[cfg(feature = "failpoints")]
 pub mod points;
 mod process;
+mod reconcile;
 mod reference;
+mod report;
 mod run;
 mod settings;
 mod trail;
@@ -27,10 +29,11 @@ pub use clock::Clock;
 pub use command::main;
 pub use corridor::{Codec, Context, Corridor, Transaction};
 pub use fault::{Fault, Told};
-pub use store::failpoint;
-
+pub use report::{Finding, Report};
 pub use run::{Actor, Check, House, Route, Running, Setup, start, start_with};
 pub use trail::{Audited, Subject, Trail};
+
+pub use store::failpoint;
 
 /// The system of our own error codes.
 pub const ERRORS: &str = "https://docshare.example/errors";

@@ -12,6 +12,7 @@ use web::{Answer, Carrier, Limits, Peer, PeerSettings, Request};
 use crate::clock::Clock;
 use crate::corridor::Corridor;
 use crate::host::{Plan, launch};
+use crate::report::Report;
 
 /// What an actor is built with. `S` is the actor's own part of the configuration.
 #[derive(Clone)]
@@ -89,6 +90,15 @@ pub trait Actor: Sized + Send + Sync + 'static {
     }
     /// What else must hold to be ready.
     fn checks(&self) -> Vec<Check> {
+        Vec::new()
+    }
+    /// Compares what it keeps with what its peers know, and with `apply` puts right what can be put right; absent where
+    /// there is nothing to compare. Refuses with words for the operator.
+    fn reconcile(self: Arc<Self>, _apply: bool) -> Option<LocalBoxFuture<'static, Result<Report, String>>> {
+        None
+    }
+    /// The peers it calls, under their names in the configuration: for `doctor`.
+    fn peers(_settings: &Self::Settings) -> Vec<(&'static str, PeerSettings)> {
         Vec::new()
     }
     /// The actor's own failpoints.

@@ -152,7 +152,7 @@ fn the_verbs_answer_without_serving() {
     assert!(text(&["config", "check"]).contains("sound"));
     assert!(text(&["version", "--json"]).contains("\"product\":\"docshare\""));
     let help = text(&["--help"]);
-    assert!(help.contains("docshare-bare") && !help.contains("backup"), "{help}");
+    assert!(help.contains("docshare-bare") && help.contains("reconcile"), "{help}");
 }
 
 #[test]
@@ -166,4 +166,16 @@ fn a_variable_that_is_no_text_is_a_fault_only_if_it_is_ours() {
     let ours = check("DOCSHARE__LOG__LEVEL");
     assert_eq!(ours.status.code(), Some(78));
     assert!(String::from_utf8_lossy(&ours.stderr).contains("DOCSHARE__LOG__LEVEL"), "{ours:?}");
+}
+
+#[test]
+fn an_actor_that_does_not_run_or_has_nothing_to_compare_says_so() {
+    let gone = refused(&["reconcile", "--plan", "--set", "admin.listen=127.0.0.1:1"]);
+    assert_eq!(gone.status.code(), Some(69), "{gone:?}");
+    assert!(String::from_utf8_lossy(&gone.stderr).contains("start it first"), "{gone:?}");
+    assert_eq!(refused(&["reconcile"]).status.code(), Some(64), "it must be told what to do");
+    let process = Process::start();
+    let nothing = refused(&["reconcile", "--apply", "--set", &format!("admin.listen={}", process.admin)]);
+    assert_eq!(nothing.status.code(), Some(64), "{nothing:?}");
+    assert!(String::from_utf8_lossy(&nothing.stderr).contains("nothing to reconcile"), "{nothing:?}");
 }

@@ -1,0 +1,173 @@
+//! Serving: storage, ports, signals, and the story of the end.
+
+use std::io::IsTerminal;
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use store::Store;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::clock::Clock;
+use crate::command::{CONFIG, PORT, STORAGE, Stop, causes, options};
+use crate::config::Loaded;
+use crate::host::{Launched, Plan, launch};
+use crate::log;
+use crate::run::{Actor, fresh_secret};
+use crate::settings::{Engine, LogFormat, Policy, Settings};
+
+/// How often a running actor looks whether its store still writes.
+const WATCH: Duration = Duration::from_secs(1);
+
+/// Runs until a signal.
+pub(crate) fn serve<A: Actor>(loaded: Loaded<A::Settings>) -> ExitCode {
+    let json = match loaded.house.log.format {
+        LogFormat::Json => true,
+        LogFormat::Text => false,
+        LogFormat::Auto => !std::io::stdout().is_terminal(),
+    };
+    log::start(loaded.house.log.level, json, A::NAME);
+    match run::<A>(loaded, json) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Stop { code, words }) => {
+            eprintln!("docshare-{}: {words}", A::NAME);
+            ExitCode::from(code)
+        }
+    }
+}
+
+fn run<A: Actor>(loaded: Loaded<A::Settings>, json: bool) -> Result<(), Stop> {
+    let Loaded { house, own, shown } = loaded;
+    let (store, secret) = storage(&house)?;
+    let plan = Plan {
+        settings: own,
+        clock: Clock::wall(store.last_instant()),
+        store: store.clone(),
+        policy: match house.security.policy {
+            Policy::LocalDevelopment => access::Policy::LocalDevelopment,
+        },
+        secret,
+        limits: house.server.limits.clone(),
+        public_url: Some(house.server.public_url.clone()).filter(|url| !url.is_empty()),
+        time_zone: jiff::tz::TimeZone::get(&house.server.default_timezone)
+            .map_err(|error| Stop { code: CONFIG, words: error.to_string() })?,
+        trusted_proxies: house.server.trusted_proxies.clone(),
+        workers: workers(house.server.workers),
+        drain: Duration::from_secs(house.server.drain_timeout),
+        listener: bind("server.listen", house.server.listen)?,
+        admin: bind("admin.listen", house.admin.listen)?,
+        shown,
+    };
+    let launched = launch::<A>(plan).map_err(|words| Stop { code: CONFIG, words })?;
+    let (host, admin) =
+        (format!("http://{}", launched.address), format!("http://{}", launched.admin_address));
+    if json {
+        println!(
+            "{}",
+            serde_json::json!({"event": "ready", "actor": A::NAME, "listen": host, "admin": admin})
+        );
+    } else {
+        println!("ready {} {host} {admin}", A::NAME);
+    }
+    until_stopped(launched, store)
+}
+
+fn storage(house: &Settings) -> Result<(Store, [u8; 32]), Stop> {
+    let in_words = |words: String| Stop { code: STORAGE, words };
+    match house.storage.engine {
+        Engine::Memory => Ok((Store::memory(), fresh_secret())),
+        Engine::Embedded => {
+            let store = Store::open(&options(house)).map_err(|error| in_words(causes(&error)))?;
+            let secret =
+                secret(&house.storage.directory).map_err(|error| in_words(format!("the secret: {error}")))?;
+            Ok((store, secret))
+        }
+    }
+}
+
+/// The secret of a data directory: made once, readable by the actor only.
+fn secret(directory: &Path) -> std::io::Result<[u8; 32]> {
+    use std::io::Write;
+    use std::os::unix::fs::OpenOptionsExt;
+
+    let path = directory.join("secret");
+    match std::fs::read(&path) {
+        Ok(bytes) => {
+            return bytes
+                .try_into()
+                .map_err(|_| std::io::Error::other(format!("{} does not hold 32 bytes", path.display())));
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+    }
+    // Written aside and named last, so that a crash leaves no half of it.
+    let secret = fresh_secret();
+    let aside = directory.join("secret.new");
+    let mut file =
+        std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&aside)?;
+    file.write_all(&secret)?;
+    file.sync_all()?;
+    std::fs::rename(&aside, &path)?;
+    std::fs::File::open(directory)?.sync_all()?;
+    Ok(secret)
+}
+
+fn workers(configured: usize) -> usize {
+    match configured {
+        0 => std::thread::available_parallelism().map_or(2, usize::from),
+        workers => workers,
+    }
+}
+
+fn bind(key: &str, address: SocketAddr) -> Result<TcpListener, Stop> {
+    TcpListener::bind(address)
+        .map_err(|error| Stop { code: PORT, words: format!("cannot listen on {address} ({key}): {error}") })
+}
+
+/// Waits for a signal, then drains. A second signal ends the process at once; a store that stopped writing ends it too,
+/// because after a failed sync only a fresh start can tell what is on disk.
+fn until_stopped(launched: Launched, store: Store) -> Result<(), Stop> {
+    let failed =
+        |error: std::io::Error| Stop { code: PORT, words: format!("cannot wait for signals: {error}") };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+    runtime.block_on(async {
+        let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+        let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+        let mut hang_up = signal(SignalKind::hangup()).map_err(failed)?;
+        let mut watch = tokio::time::interval(WATCH);
+        loop {
+            tokio::select! {
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+                _ = hang_up.recv() => tracing::info!("nothing to load again: configuration is read at start only"),
+                _ = watch.tick() => {
+                    if let Some(words) = stopped(&store) {
+                        tracing::error!(reason = words, "the store has stopped");
+                        return Err(Stop { code: STORAGE, words });
+                    }
+                }
+            }
+        }
+        tracing::info!("stopping: no new connections, requests under way are finished");
+        let stopping = tokio::task::spawn_blocking(move || launched.stop());
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            ended = stopping => {
+                if ended.is_err() {
+                    tracing::error!("stopping went wrong");
+                }
+                tracing::info!("stopped");
+                return Ok(());
+            }
+        }
+        tracing::warn!("stopped at once, as asked twice");
+        std::process::exit(0)
+    })
+}
+
+fn stopped(store: &Store) -> Option<String> {
+    let health = store.health();
+    health.reason.filter(|_| health.stopped)
+}
