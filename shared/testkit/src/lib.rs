@@ -1,7 +1,8 @@
 //! Requests and resources to test with: the base requests that every case changes a little.
 //!
-//! Lives here: builders of submissions (ITI-65), patients (ITI-104) and the ids in them, as plain JSON.
-//! Does not live here: anything that sends, stores or judges; rules of the domain (a builder can make wrong things on purpose).
+//! Lives here: builders of submissions (ITI-65), patients (ITI-104) and the ids in them, as plain JSON; a proxy that does what networks
+//! do; random numbers that can be repeated.
+//! Does not live here: anything that asks, stores or judges; rules of the domain (a builder can make wrong things on purpose).
 //! Doors: none of our crates, so that every room can use it under `[dev-dependencies]`.
 //!
 //! ```
@@ -11,12 +12,15 @@
 //! assert_eq!(two["entry"].as_array().map(Vec::len), Some(5));
 //! ```
 
+mod dice;
 mod document;
 mod folder;
 mod ids;
 mod patient;
 mod provide;
+pub mod proxy;
 
+pub use dice::Dice;
 pub use document::Document;
 pub use folder::Folder;
 pub use ids::{oid, urn_oid, urn_uuid};

@@ -325,7 +325,8 @@ fn i9_what_a_patient_had_is_found_at_the_one_that_stays() {
 #[test]
 fn i10_disk_and_references_agree() {
     let name = || vec!["0a1b".to_owned()];
-    let changes: [(Harm, fn(&mut Inventory, Vec<String>)); 4] = [
+    type Change = fn(&mut Inventory, Vec<String>);
+    let changes: [(Harm, Change); 4] = [
         (Harm::Orphaned, |inventory, names| inventory.unreferenced = names),
         (Harm::Orphaned, |inventory, names| inventory.staging = names),
         (Harm::Dangling, |inventory, names| inventory.missing = names),

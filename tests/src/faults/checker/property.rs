@@ -3,33 +3,13 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
+use testkit::Dice;
 
 use super::judge_events;
 use super::sample::{
     acknowledged, document, fault, found_all, gauge, inventory, recovery, seen, set, superseded, whole,
 };
 use crate::faults::history::{Asked, Body, Event, FaultKind, Kind, Phase, Seen, Sent, Submit, Told, What};
-
-/// A source of random numbers that can be repeated.
-pub(super) struct Dice(u64);
-
-impl Dice {
-    pub(super) fn new(seed: u64) -> Dice {
-        Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
-    }
-
-    pub(super) fn roll(&mut self, below: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) % below
-    }
-
-    pub(super) fn pick<'a, T>(&mut self, items: &'a [T]) -> Option<&'a T> {
-        let below = u64::try_from(items.len()).ok().filter(|count| *count > 0)?;
-        items.get(usize::try_from(self.roll(below)).ok()?)
-    }
-}
 
 /// A submission as its source knows it.
 #[derive(Clone)]
