@@ -12,6 +12,7 @@ pub mod conformance;
 pub mod corpus;
 pub mod faults;
 pub mod outcome;
+pub mod points;
 pub mod process;
 pub mod raw;
 pub mod region;

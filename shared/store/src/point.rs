@@ -70,9 +70,9 @@ pub fn is_armed(hook: &str) -> bool {
 
 /// What is to be done at a point that is passed now.
 fn strike(hook: &str) -> Option<Action> {
-    let (action, hit) = PLAN.get()?.strike(hook)?;
+    let (action, name, hit) = PLAN.get()?.strike(hook)?;
     // Not a line of the log: a process that dies of it must still have said it.
-    eprintln!("failpoint {hook}, hit {hit}: {action:?}");
+    eprintln!("failpoint {name}, hit {hit}: {action:?}");
     Some(action)
 }
 

@@ -36,6 +36,7 @@ enum When {
 
 #[derive(Debug)]
 struct Rule {
+    name: &'static str,
     when: When,
     action: Action,
     hits: AtomicU64,
@@ -58,7 +59,7 @@ impl Plan {
             let point = point.ok_or_else(|| {
                 format!("there is no point {name} in this actor; version --json names those there are")
             })?;
-            if plan.rules.insert(point.hook, read_rule(rule)?).is_some() {
+            if plan.rules.insert(point.hook, read_rule(point.name, rule)?).is_some() {
                 return Err(format!("{name} is armed twice"));
             }
         }
@@ -69,8 +70,8 @@ impl Plan {
         self.rules.contains_key(hook)
     }
 
-    /// Counts a hit; what to do now, and which hit it is.
-    pub(super) fn strike(&self, hook: &str) -> Option<(Action, u64)> {
+    /// Counts a hit; what to do now, at which point by its name, and which hit it is.
+    pub(super) fn strike(&self, hook: &str) -> Option<(Action, &'static str, u64)> {
         let rule = self.rules.get(hook)?;
         let hit = rule.hits.fetch_add(1, Ordering::Relaxed) + 1;
         let now = match rule.when {
@@ -78,7 +79,7 @@ impl Plan {
             When::At(wanted) => hit == wanted,
             When::Chance(chance) => dice() % 1000 < chance,
         };
-        now.then_some((rule.action, hit))
+        now.then_some((rule.action, rule.name, hit))
     }
 }
 
@@ -87,7 +88,7 @@ fn dice() -> u64 {
     uuid::Uuid::new_v4().as_u64_pair().1 & 0xFFFF_FFFF
 }
 
-fn read_rule(text: &str) -> Result<Rule, String> {
+fn read_rule(name: &'static str, text: &str) -> Result<Rule, String> {
     let count = |text: &str| text.trim().parse::<u64>().ok();
     let (when, action) = if let Some((hit, action)) = text.split_once(':') {
         let hit = count(hit).filter(|hit| *hit > 0);
@@ -99,7 +100,7 @@ fn read_rule(text: &str) -> Result<Rule, String> {
     } else {
         (When::Always, text)
     };
-    Ok(Rule { when, action: read_action(action.trim())?, hits: AtomicU64::new(0) })
+    Ok(Rule { name, when, action: read_action(action.trim())?, hits: AtomicU64::new(0) })
 }
 
 fn read_action(text: &str) -> Result<Action, String> {
@@ -137,7 +138,7 @@ mod tests {
     ];
 
     fn strikes(plan: &Plan, hook: &str, hits: usize) -> Vec<Option<Action>> {
-        (0..hits).map(|_| plan.strike(hook).map(|(action, _)| action)).collect()
+        (0..hits).map(|_| plan.strike(hook).map(|(action, ..)| action)).collect()
     }
 
     #[test]

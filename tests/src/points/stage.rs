@@ -1,0 +1,299 @@
+//! A region whose actors die of what is armed in them, are started again, and are submitted to meanwhile.
+
+use std::collections::{BTreeSet, HashMap};
+use std::fmt;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::ExitStatus;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use serde_json::Value;
+use testkit::{Document, Provide, oid};
+use tokio::runtime::Runtime;
+
+use super::Matrix;
+use super::case::{Case, Scene};
+use super::inspect::Promise;
+use crate::answer::Answer;
+use crate::conformance::{created, id_of};
+use crate::region::{Actor, Plan, Region};
+use crate::wire::Wire;
+
+/// The variable that arms points.
+const VARIABLE: &str = "DOCSHARE_FAILPOINTS";
+
+/// How long anything may take until it succeeds.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A document that does not fit into the journal.
+const LARGE: usize = 1_500_000;
+
+/// The stage.
+pub(super) struct Stage {
+    pub(super) region: Region,
+    pub(super) runtime: Runtime,
+    pub(super) wire: Wire,
+    /// How often an armed actor is started again as it is, before it is started unarmed.
+    lives: HashMap<Actor, u32>,
+    /// How actors ended by themselves during this case.
+    ends: Vec<(Actor, ExitStatus)>,
+    /// Ids of all documents in files of their own that were ever acknowledged here.
+    pub(super) large: BTreeSet<String>,
+}
+
+/// What a case that held has shown.
+pub(super) struct Report {
+    pub(super) hits: usize,
+    ends: Vec<(Actor, ExitStatus)>,
+    resent: usize,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "struck {}, sent again {}", self.hits, self.resent)?;
+        for (actor, status) in &self.ends {
+            write!(f, ", {}: {status}", actor.name())?;
+        }
+        Ok(())
+    }
+}
+
+impl Stage {
+    pub(super) fn start(matrix: &Matrix) -> Result<Stage> {
+        let plan = Plan {
+            index: matrix.index.clone(),
+            log_level: "warn".into(),
+            binaries: Some(matrix.binaries.clone()),
+            set: vec![
+                (Actor::Repository, "registry.timeout=500ms".into()),
+                (Actor::Repository, format!("registry.tries={}", matrix.tries)),
+                (Actor::Repository, "submission.settle_interval=100ms".into()),
+            ],
+            ..Plan::default()
+        };
+        Ok(Stage {
+            region: Region::start(&plan)?,
+            runtime: tokio::runtime::Builder::new_current_thread().enable_all().build()?,
+            wire: Wire::new()?,
+            lives: HashMap::new(),
+            ends: Vec::new(),
+            large: BTreeSet::new(),
+        })
+    }
+
+    /// Plays one case and looks at what is left.
+    pub(super) fn play(&mut self, case: &Case) -> Result<Report> {
+        self.ends.clear();
+        let before = self.strikes(case);
+        let early = if case.scene == Scene::Feed { None } else { Some(self.feed()?) };
+        self.arm(case)?;
+        let patient = match early {
+            Some(patient) => patient,
+            None => self.feed()?,
+        };
+        if case.scene == Scene::Read {
+            self.read(case.point.actor, &patient);
+        }
+        let (promises, resent) = self.submit_all(case, &patient, before)?;
+        self.inspect(&patient, &promises)?;
+        let report =
+            Report { hits: self.strikes(case) - before, ends: std::mem::take(&mut self.ends), resent };
+        judge_ends(case, &report)?;
+        self.disarm()?;
+        Ok(report)
+    }
+
+    /// How often the point of a case has struck since the region was started.
+    fn strikes(&self, case: &Case) -> usize {
+        let line = format!("failpoint {}, hit ", case.point.name);
+        self.region.log(case.point.actor).matches(&line).count()
+    }
+
+    fn arm(&mut self, case: &Case) -> Result<()> {
+        let mut plans: HashMap<Actor, String> = HashMap::new();
+        if case.scene == Scene::Doubt {
+            plans.insert(Actor::Registry, "reg.parsed=1:close;".into());
+        }
+        *plans.entry(case.point.actor).or_default() += &format!("{}={}", case.point.name, case.rule());
+        for (actor, plan) in plans {
+            self.region.environment(actor, &[(VARIABLE, plan)]);
+            self.lives.insert(actor, if actor == case.point.actor { case.again } else { 0 });
+            self.region.kill(actor)?;
+            self.region.launch(actor)?;
+            if self.region.wait_ready(actor).is_err() {
+                self.revive()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn disarm(&mut self) -> Result<()> {
+        for actor in std::mem::take(&mut self.lives).into_keys() {
+            self.region.environment::<&str>(actor, &[]);
+            self.region.kill(actor)?;
+            self.region.launch(actor)?;
+            self.region.wait_ready(actor)?;
+        }
+        Ok(())
+    }
+
+    /// Starts again whoever has ended, with what it was armed with as long as that is wanted.
+    pub(super) fn revive(&mut self) -> Result<()> {
+        for actor in Actor::ALL {
+            while let Some(status) = self.region.ended(actor)? {
+                self.ends.push((actor, status));
+                match self.lives.get_mut(&actor) {
+                    Some(lives) if *lives > 0 => *lives -= 1,
+                    _ => self.region.environment::<&str>(actor, &[]),
+                }
+                self.region.launch(actor)?;
+                if let Err(error) = self.region.wait_ready(actor)
+                    && self.region.ended(actor)?.is_none()
+                {
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Feeds a new patient, again and again until that is acknowledged; its reference.
+    fn feed(&mut self) -> Result<String> {
+        let (system, value) = ("urn:oid:2.25.2718281828", oid());
+        let base = self.region.base(Actor::Identity);
+        let url = format!("{base}/Patient?identifier={system}%7C{value}");
+        let patient = testkit::patient(system, &value, "Punkt", "Paula");
+        let begin = Instant::now();
+        loop {
+            let answer = self.runtime.block_on(self.wire.put(&url, &patient));
+            if let Ok(answer) = answer
+                && matches!(answer.status, 200 | 201)
+            {
+                let id = answer.header("Location").and_then(id_of);
+                let id = match id {
+                    Some(id) => id,
+                    None => answer.json()?["id"].as_str().context("a Patient has an id")?.to_owned(),
+                };
+                return Ok(format!("{base}/Patient/{id}"));
+            }
+            self.again(begin, "a feed")?;
+        }
+    }
+
+    /// Reads something of an actor, so that an audit record is written, and waits until that must be synced.
+    fn read(&mut self, actor: Actor, patient: &str) {
+        let url = match actor {
+            Actor::Identity => patient.to_owned(),
+            _ => format!("{}/DocumentReference?patient={patient}", self.region.base(Actor::Registry)),
+        };
+        let url = match (actor, self.large.first()) {
+            (Actor::Repository, Some(id)) => format!("{}/documents/{id}", self.region.host(actor)),
+            _ => url,
+        };
+        drop(self.runtime.block_on(self.wire.get(&url)));
+        std::thread::sleep(Duration::from_millis(200));
+    }
+
+    fn submit_all(&mut self, case: &Case, patient: &str, before: usize) -> Result<(Vec<Promise>, usize)> {
+        let text = |words: &str, size: usize| -> Vec<u8> {
+            format!("{words} {patient} ").into_bytes().into_iter().cycle().take(size).collect()
+        };
+        let large = Provide::new(patient).only(Document::new(text("large", LARGE)));
+        let single = Provide::new(patient).only(Document::new(text("single", 500)));
+        let pair = Provide::new(patient)
+            .only(Document::new(text("one", 700)))
+            .document(Document::new(text("other", LARGE / 3)));
+        let mut promises: Vec<Promise> = Vec::new();
+        let mut resent = 0;
+        for (number, provide) in [large, single, pair].into_iter().enumerate() {
+            let wait = (number == 0 && case.scene == Scene::Doubt).then_some((case, before));
+            self.submit(provide, &mut promises, &mut resent, wait)?;
+        }
+        let old = &mut promises[1];
+        old.status = "superseded";
+        let old = old.ids[0].clone();
+        let newer =
+            Document::new(text("newer", 600)).relates_to("replaces", &format!("DocumentReference/{old}"));
+        let replacement = Provide::new(patient).only(newer).superseding(&old);
+        self.submit(replacement, &mut promises, &mut resent, None)?;
+        Ok((promises, resent))
+    }
+
+    /// Submits by the rule for sources: the same again until the answer is definite.
+    fn submit(
+        &mut self,
+        provide: Provide,
+        promises: &mut Vec<Promise>,
+        resent: &mut usize,
+        mut wait: Option<(&Case, usize)>,
+    ) -> Result<()> {
+        let bundle = provide.bundle();
+        let base = self.region.base(Actor::Repository);
+        let begin = Instant::now();
+        let answer: Answer = loop {
+            match self.runtime.block_on(self.wire.post(&base, &bundle)) {
+                Ok(answer) if answer.status == 200 => break answer,
+                Ok(answer) => {
+                    // An acknowledged patient may still be on its way to the registry, whoever died in between.
+                    let early = answer.status == 400 && answer.excerpt().contains("XDSUnknownPatientId");
+                    ensure!(
+                        answer.status >= 500 || early,
+                        "a good submission is refused: {}: {}",
+                        answer.status,
+                        answer.excerpt()
+                    );
+                }
+                Err(_) => {}
+            }
+            *resent += 1;
+            if let Some((case, before)) = wait.take() {
+                self.until_struck(case, before)?;
+            }
+            self.again(begin, "a submission")?;
+        };
+        // Behind the new documents comes the one that was replaced.
+        let mut ids = created(&answer, "DocumentReference")?;
+        ids.truncate(provide.documents.len());
+        ensure!(ids.len() == provide.documents.len(), "not every document is answered: {}", answer.excerpt());
+        promises.push(Promise::new(&provide, ids, bundle_set(&bundle)));
+        Ok(())
+    }
+
+    /// Gives the repository time to settle before the source comes again.
+    fn until_struck(&mut self, case: &Case, before: usize) -> Result<()> {
+        let begin = Instant::now();
+        while self.strikes(case) == before && begin.elapsed() < Duration::from_millis(1500) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        Ok(())
+    }
+
+    /// A pause before the next try.
+    fn again(&mut self, begin: Instant, what: &str) -> Result<()> {
+        std::thread::sleep(Duration::from_millis(30));
+        self.revive()?;
+        ensure!(begin.elapsed() < PATIENCE, "{what} does not succeed within {PATIENCE:?}");
+        Ok(())
+    }
+}
+
+fn bundle_set(bundle: &Value) -> String {
+    bundle["entry"][0]["resource"]["identifier"][0]["value"].as_str().unwrap_or_default().to_owned()
+}
+
+/// A process ends by itself only if it was killed, or with 74 because it may not go on; and then it must.
+fn judge_ends(case: &Case, report: &Report) -> Result<()> {
+    for (actor, status) in &report.ends {
+        let killed = case.action == "kill" && status.signal() == Some(9);
+        let stopped = case.action != "kill" && status.code() == Some(74);
+        ensure!(*actor == case.point.actor && (killed || stopped), "{} ended with {status}", actor.name());
+    }
+    let must = case.action == "kill" || case.is_failed_sync();
+    ensure!(
+        report.hits == 0 || !must || !report.ends.is_empty(),
+        "{} goes on after {}",
+        case.point.actor.name(),
+        case.rule()
+    );
+    Ok(())
+}
