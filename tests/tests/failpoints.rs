@@ -14,7 +14,7 @@ fn binary(actor: Actor) -> Vec<u8> {
 }
 
 fn holds(bytes: &[u8], word: &str) -> bool {
-    bytes.windows(word.len()).any(|window| window == word.as_bytes())
+    memchr::memmem::find(bytes, word.as_bytes()).is_some()
 }
 
 /// Names of points in the tables of the sources.
