@@ -13,7 +13,9 @@ use crate::batch::{Applied, AuditLine, Batch, Pending};
 use crate::blob::{Blob, Chunks, Sink};
 use crate::error::Error;
 use crate::incarnation::Incarnation;
+use crate::quarantine::Quarantined;
 use crate::record::{Instant, Kind, Row, Sequence, Version};
+use crate::scrub::Scrubbed;
 use crate::store::Health;
 
 /// An engine: one way to keep the promises of `Store`.
@@ -36,6 +38,8 @@ pub(crate) trait Engine: Send + Sync {
     fn last_instant(&self) -> Instant;
     fn incarnation(&self) -> Incarnation;
     fn room(&self) -> Result<(), Error>;
+    fn quarantined(&self) -> Vec<Quarantined>;
+    fn scrub(&self) -> BoxFuture<'_, Result<Scrubbed, Error>>;
     fn health(&self) -> Health;
     fn close(&self) -> BoxFuture<'_, Result<(), Error>>;
 }

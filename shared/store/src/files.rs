@@ -6,7 +6,7 @@
 //! A file is received under `staging/`, synced, and gets its second name under `blobs/` before the commit that cites it.
 //! The name under `staging/` goes only after that commit: a start that finds one of a document no commit cites removes both.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::os::unix::fs::{DirBuilderExt, FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -27,6 +27,9 @@ const MAGIC: &[u8; 8] = b"docblob\n";
 const FORMAT: u32 = 1;
 const HEADER: usize = 96;
 
+/// Hexadecimal digits of an id.
+const ID: usize = 32;
+
 /// So many documents of up to 1 MiB may be in memory at once.
 const HELD: usize = 32;
 
@@ -41,6 +44,8 @@ pub(crate) struct Files {
     held: Arc<Semaphore>,
     /// Directories below `blobs/` whose own names are known to be synced.
     named: Mutex<HashSet<PathBuf>>,
+    /// What is being received, or waits for its commit.
+    staged: Mutex<HashSet<String>>,
 }
 
 /// A large document in its own file; the file goes with this value unless a commit kept it.
@@ -54,9 +59,10 @@ pub(crate) struct StagedFile {
 impl Drop for StagedFile {
     fn drop(&mut self) {
         if !self.kept {
-            let _ = std::fs::remove_file(self.files.blob_path(&self.id));
+            self.files.discard(&self.id);
             self.files.unstage(&self.id);
         }
+        self.files.staged.lock().remove(&self.id);
     }
 }
 
@@ -75,8 +81,9 @@ impl Drop for Incoming {
     fn drop(&mut self) {
         if !self.finished {
             // Its second name goes first: it is found by the one under `staging/` if this is where the process ends.
-            let _ = std::fs::remove_file(self.files.blob_path(&self.id));
+            self.files.discard(&self.id);
             self.files.unstage(&self.id);
+            self.files.staged.lock().remove(&self.id);
         }
     }
 }
@@ -90,6 +97,7 @@ impl Files {
             space,
             held: Arc::new(Semaphore::new(HELD)),
             named: Mutex::default(),
+            staged: Mutex::default(),
         };
         for name in ["staging", "blobs", "trash"] {
             make_directory(&root.join(name))?;
@@ -127,6 +135,7 @@ impl Files {
             .mode(0o600)
             .open(&path)
             .map_err(Error::io("making a file for a document"))?;
+        self.staged.lock().insert(id.to_owned());
         Ok(Incoming {
             files: self.clone(),
             id: id.to_owned(),
@@ -140,6 +149,64 @@ impl Files {
     /// Removes the name a document had while it was received.
     pub(crate) fn unstage(&self, id: &str) {
         let _ = std::fs::remove_file(self.staging_path(id));
+    }
+
+    /// Removes the file of a document that no commit cites.
+    pub(crate) fn discard(&self, id: &str) {
+        let _ = std::fs::remove_file(self.blob_path(id));
+    }
+
+    /// Whether a document has the name under which it is received.
+    pub(crate) fn is_staged(&self, id: &str) -> bool {
+        self.staging_path(id).exists()
+    }
+
+    /// What lies under `staging/` and is neither being received nor waiting for its commit.
+    pub(crate) fn forgotten(&self) -> Result<BTreeSet<String>, Error> {
+        let mut lying = ids_in(&self.root.join("staging"))?;
+        // Asked afterwards: what came meanwhile is in it.
+        let staged = self.staged.lock();
+        lying.retain(|id| !staged.contains(id));
+        Ok(lying)
+    }
+
+    /// What lies in the trash.
+    pub(crate) fn in_trash(&self) -> Result<BTreeSet<String>, Error> {
+        ids_in(&self.root.join("trash"))
+    }
+
+    /// Deletes a document out of the trash.
+    pub(crate) fn delete(&self, id: &str) -> Result<(), Error> {
+        std::fs::remove_file(self.trash_path(id)).map_err(Error::io("deleting a document out of the trash"))
+    }
+
+    /// Puts a document in the trash back in its place, unless there is one; answers whether it did.
+    pub(crate) fn put_back(&self, id: &str) -> Result<bool, Error> {
+        let place = self.blob_path(id);
+        if place.exists() {
+            return Ok(false);
+        }
+        std::fs::rename(self.trash_path(id), place)
+            .map_err(Error::io("putting a document back that lay in the trash"))?;
+        Ok(true)
+    }
+
+    /// The directories that hold documents.
+    pub(crate) fn leaves(&self) -> Result<Vec<PathBuf>, Error> {
+        let mut leaves = Vec::new();
+        for middle in directories_in(&self.root.join("blobs"))? {
+            leaves.extend(directories_in(&middle)?);
+        }
+        Ok(leaves)
+    }
+
+    /// The documents of one of these directories.
+    pub(crate) fn documents_in(&self, leaf: &Path) -> Result<BTreeSet<String>, Error> {
+        ids_in(leaf)
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
     }
 
     /// Moves a document to the trash; done again without harm.
@@ -164,7 +231,7 @@ impl Files {
             let name = entry.map_err(attempt())?.file_name();
             let Some(id) = name.to_str() else { continue };
             if !cited(id)? {
-                let _ = std::fs::remove_file(self.blob_path(id));
+                self.discard(id);
             }
             self.unstage(id);
         }
@@ -276,6 +343,29 @@ impl Incoming {
     }
 }
 
+/// The names in a directory that are ids of documents.
+fn ids_in(directory: &Path) -> Result<BTreeSet<String>, Error> {
+    let attempt = || Error::io(format!("listing {}", directory.display()));
+    let is_id = |name: &String| name.len() == ID && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let mut ids = BTreeSet::new();
+    for entry in std::fs::read_dir(directory).map_err(attempt())? {
+        ids.extend(entry.map_err(attempt())?.file_name().into_string().ok().filter(is_id));
+    }
+    Ok(ids)
+}
+
+fn directories_in(directory: &Path) -> Result<Vec<PathBuf>, Error> {
+    let attempt = || Error::io(format!("listing {}", directory.display()));
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory).map_err(attempt())? {
+        let path = entry.map_err(attempt())?.path();
+        if path.is_dir() {
+            found.push(path);
+        }
+    }
+    Ok(found)
+}
+
 fn header(id: &str, size: u64, sha256: &[u8; 32]) -> [u8; HEADER] {
     let mut out = Vec::with_capacity(HEADER);
     out.extend_from_slice(MAGIC);
@@ -300,7 +390,7 @@ pub(crate) fn make_directory(path: &Path) -> Result<(), Error> {
 }
 
 /// The same in a directory that must be there: one that was taken away is not made again.
-fn make_below(path: &Path) -> Result<(), Error> {
+pub(crate) fn make_below(path: &Path) -> Result<(), Error> {
     match DirBuilder::new().mode(0o700).create(path) {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
         made => made.map_err(Error::io(format!("making the directory {}", path.display()))),

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::engine::{Engine, embedded};
 use crate::error::Error;
@@ -33,6 +34,10 @@ pub struct Options {
     pub news_bytes: usize,
     /// Bytes kept back on the volume, so that what was begun can be concluded when it is full.
     pub reserve_bytes: u64,
+    /// How long a document lies in the trash before it is deleted.
+    pub trash_period: Duration,
+    /// Everything that is stored is read again within this time.
+    pub scrub_period: Duration,
     /// Whether a commit is synced before it is answered. Off only for measurements and tests.
     pub sync: bool,
 }
@@ -48,6 +53,8 @@ impl Options {
             segment_bytes: 64 << 20,
             news_bytes: 16 << 20,
             reserve_bytes: 256 << 20,
+            trash_period: Duration::from_hours(7 * 24),
+            scrub_period: Duration::from_hours(30 * 24),
             sync: true,
         }
     }

@@ -57,6 +57,16 @@ impl Source<'_> {
     }
 }
 
+/// All chunks of a large document, each verified.
+pub(crate) fn verified<'a>(
+    id: &'a str,
+    size: u64,
+    document: &'a LargeDocument,
+) -> impl Iterator<Item = Result<Bytes, Error>> + 'a {
+    let source = large(id, size, document);
+    (0..size.div_ceil(CHUNK as u64)).map(move |number| source.chunk(number))
+}
+
 /// The numbers of the chunks that hold a range.
 fn chunks_of(range: &Range<u64>) -> Range<u64> {
     if range.is_empty() {

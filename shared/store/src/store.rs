@@ -13,7 +13,9 @@ use crate::error::Error;
 use crate::incarnation::Incarnation;
 use crate::interference::{Interference, Write};
 use crate::open::Options;
+use crate::quarantine::Quarantined;
 use crate::record::{Instant, Kind, Row, Sequence, Version};
+use crate::scrub::Scrubbed;
 
 /// Storage of one actor. Cheap to clone. Reads are quick and made on the caller's thread; writes wait for the sync.
 #[derive(Clone)]
@@ -43,6 +45,14 @@ pub struct Health {
     pub documents: u64,
     /// Bytes of all documents.
     pub document_bytes: u64,
+    /// Documents that are not given out because their bytes were found damaged.
+    pub quarantined: u64,
+    /// What the last whole scrub since the start found wrong with the journal or the index, in words.
+    pub damage: Option<String>,
+    /// How often the scrub has found damage since the start.
+    pub integrity_failures: u64,
+    /// Files of documents that no commit cites, found by the last scrub; they are in the trash.
+    pub uncited: u64,
 }
 
 /// The marks of free room.
@@ -173,6 +183,17 @@ impl Store {
     /// Whether something new can be accepted: quick to ask, before anything of it is received.
     pub fn room(&self) -> Result<(), Error> {
         self.engine.room()
+    }
+
+    /// Documents that are not given out because their bytes were found damaged.
+    pub fn quarantined(&self) -> Vec<Quarantined> {
+        self.engine.quarantined()
+    }
+
+    /// Reads everything that is stored now, as quickly as it goes, and tells what was found. A document that is found
+    /// whole again leaves quarantine.
+    pub async fn scrub_now(&self) -> Result<Scrubbed, Error> {
+        self.engine.scrub().await
     }
 
     /// How the store is.

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::thread::JoinHandle;
 
 use bytes::Bytes;
-use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, StreamExt};
 use parking_lot::Mutex;
 use tokio::sync::oneshot;
 
@@ -24,16 +24,20 @@ use crate::files::Files;
 use crate::find::find;
 use crate::halt::Halt;
 use crate::incarnation::Incarnation;
+use crate::index::keys;
 use crate::index::layers::Layers;
-use crate::index::values::{Location, Place};
+use crate::index::values::{Location, Place, StoredBlob};
+use crate::index::view::{Lookup as _, View};
 use crate::journal::audit;
 use crate::journal::checkpoint::{Checkpoint, Ending};
-use crate::journal::index::Library;
+use crate::journal::index::{self, Library};
 use crate::journal::queue::{Queue, Request};
 use crate::journal::segment::Segments;
+use crate::quarantine::{Quarantine, Quarantined};
 use crate::read::{Archive, Reader};
 use crate::receive::{Receiver, blocking};
 use crate::record::{Instant, Kind, Row, Sequence, Version};
+use crate::scrub::{self, Scrubbed};
 use crate::serve;
 use crate::space::Space;
 use crate::store::Health;
@@ -48,6 +52,11 @@ pub(crate) struct Shared {
     pub(crate) checkpoint: Checkpoint,
     pub(crate) space: Arc<Space>,
     pub(crate) upkeep: Upkeep,
+    pub(crate) quarantine: Quarantine,
+    /// What the last whole scrub found.
+    pub(crate) scrubbed: Mutex<Option<Scrubbed>>,
+    /// Bytes of a usual segment.
+    pub(crate) segment_bytes: u64,
     /// Whether commits are synced.
     pub(crate) sync: bool,
     halt: Arc<Halt>,
@@ -62,6 +71,78 @@ impl Shared {
     /// Refuses once the store has stopped or was closed.
     pub(crate) fn stopped(&self) -> Result<(), Error> {
         self.halt.check()
+    }
+
+    /// The index as it is now.
+    pub(crate) fn view(&self) -> Result<Arc<View>, Error> {
+        let view = self.layers.view();
+        // Asked after the view was taken: one taken while the store closes is empty, and must not be answered from.
+        self.stopped()?;
+        Ok(view)
+    }
+
+    fn stored_blob(&self, id: &str) -> Result<Option<StoredBlob>, Error> {
+        let found = self.view()?.get(&keys::blob(id.as_bytes()))?;
+        found.map(|found| StoredBlob::from_bytes(&found)).transpose()
+    }
+
+    /// Whether a commit brought this document, be it kept or removed since.
+    pub(crate) fn knows(&self, id: &str) -> Result<bool, Error> {
+        Ok(self.stored_blob(id)?.is_some())
+    }
+
+    /// Whether this document is kept.
+    pub(crate) fn keeps(&self, id: &str) -> Result<bool, Error> {
+        Ok(self.stored_blob(id)?.is_some_and(|blob| !blob.trashed))
+    }
+
+    /// Bytes of everything the scrub reads.
+    pub(crate) fn stored_bytes(&self) -> u64 {
+        let state = self.layers.view().state;
+        state.document_bytes + u64::from(state.segment) * self.segment_bytes
+    }
+
+    /// Reading a document did not succeed. If its bytes are damaged, and it was not removed meanwhile, nobody is given
+    /// them any more.
+    pub(crate) fn suspect(&self, id: &str, error: Error) -> Error {
+        let Error::Damaged(why) = error else { return error };
+        // All of them seem to be missing when the directory is.
+        if let Err(away) = self.space.ground() {
+            return away;
+        }
+        if self.keeps(id).is_ok_and(|kept| kept) {
+            self.quarantine.put(id, &why);
+        }
+        Error::Damaged(why)
+    }
+
+    /// A whole scrub is done.
+    pub(crate) fn scrubbed(&self, found: Scrubbed) {
+        if !found.missing.is_empty()
+            && let Err(error) = index::build_again_at_next_start(self.files.root())
+        {
+            tracing::error!(%error, "the index cannot be marked to be built again");
+        }
+        *self.scrubbed.lock() = Some(found);
+    }
+
+    /// What is wrong with the journal or the index, in words.
+    fn damage(&self) -> Option<String> {
+        let scrubbed = self.scrubbed.lock();
+        let found = scrubbed.as_ref()?;
+        let mut words = Vec::new();
+        if let Some(place) = found.broken.first() {
+            words.push(format!(
+                "{} places of the journal cannot be read, the first: {place}",
+                found.broken.len()
+            ));
+        }
+        if !found.missing.is_empty() {
+            words.push(
+                "the index lacks what the journal holds; it is built again at the next start".to_owned(),
+            );
+        }
+        Some(words.join("; ")).filter(|words| !words.is_empty())
     }
 }
 
@@ -143,10 +224,7 @@ impl Embedded {
     }
 
     fn reader(&self) -> Result<Reader<'_>, Error> {
-        let view = self.shared.layers.view();
-        // Asked after the view was taken: one taken while the store closes is empty, and must not be answered from.
-        self.shared.stopped()?;
-        Ok(Reader { view, archive: &self.shared.segments })
+        Ok(Reader { view: self.shared.view()?, archive: &self.shared.segments })
     }
 
     async fn commit(&self, prepared: Prepared) -> Result<Applied, Error> {
@@ -175,6 +253,16 @@ impl Embedded {
     }
 
     async fn chunks(&self, id: &str, range: Range<u64>) -> Result<Chunks, Error> {
+        self.shared.quarantine.check(id)?;
+        let suspect = {
+            let (shared, id) = (self.shared.clone(), id.to_owned());
+            move |error| shared.suspect(&id, error)
+        };
+        let chunks = self.unguarded(id, range).await.map_err(&suspect)?;
+        Ok(chunks.map(move |chunk| chunk.map_err(&suspect)).boxed())
+    }
+
+    async fn unguarded(&self, id: &str, range: Range<u64>) -> Result<Chunks, Error> {
         let missing = || Error::Damaged(format!("document {id} is not kept"));
         let stored = self.reader()?.stored_blob(id)?.ok_or_else(missing)?;
         let range = serve::within(range, stored.size);
@@ -248,6 +336,13 @@ impl Engine for Embedded {
         self.shared.stopped()?;
         self.shared.space.check()
     }
+    fn quarantined(&self) -> Vec<Quarantined> {
+        self.shared.quarantine.list()
+    }
+    fn scrub(&self) -> BoxFuture<'_, Result<Scrubbed, Error>> {
+        let shared = self.shared.clone();
+        blocking(move || scrub::whole(&shared, &|| shared.upkeep.goes_on())).boxed()
+    }
     fn health(&self) -> Health {
         let state = self.shared.layers.view().state;
         let stands_in_the_way = self.room().err();
@@ -262,6 +357,10 @@ impl Engine for Embedded {
             sequence: state.sequence,
             documents: state.documents,
             document_bytes: state.document_bytes,
+            quarantined: self.shared.quarantine.list().len() as u64,
+            damage: self.shared.damage(),
+            integrity_failures: self.shared.quarantine.failures(),
+            uncited: self.shared.scrubbed.lock().as_ref().map_or(0, |found| found.uncited),
         }
     }
     fn close(&self) -> BoxFuture<'_, Result<(), Error>> {
@@ -368,6 +467,37 @@ mod tests {
             library.close().unwrap();
             let engine = open(&options).expect("the journal holds everything");
             assert_eq!(engine.get(Kind("note"), "1").unwrap().unwrap().version, 1);
+        }
+    }
+
+    #[tokio::test]
+    async fn an_index_that_lost_a_key_is_noticed_by_the_scrub_and_built_again_at_the_next_start() {
+        use crate::index::{keys, overlay::Run};
+        for kind in [crate::open::IndexKind::Redb, crate::open::IndexKind::Sled] {
+            let lost = [keys::pointer(b"note", b"1"), keys::past(b"note", b"2", 1), keys::claim("name")];
+            for lost in lost {
+                let directory = tempfile::tempdir().unwrap();
+                let options = Options { index: kind, ..Options::new(directory.path()) };
+                let engine = open(&options).unwrap();
+                let claims = vec![crate::batch::Claim { name: "name".into(), value: vec![1] }];
+                engine.apply(Batch { claims, ..commit([put(1, 1, 10), put(2, 1, 10)]) }).await.unwrap();
+                engine.apply(commit([put(2, 2, 10)])).await.unwrap();
+                assert!(engine.scrub().await.unwrap().is_clean());
+                engine.close().await.unwrap();
+                drop(engine);
+                let index = directory.path().join("index");
+                let mut library = crate::journal::index::open(kind, &index, 1 << 20).unwrap();
+                library.write(&Run::new([(lost, None)].into_iter().collect())).unwrap();
+                library.close().unwrap();
+                let engine = open(&options).unwrap();
+                let scrubbed = engine.scrub().await.unwrap();
+                assert_eq!(scrubbed.missing.len(), 1, "{scrubbed:?}");
+                assert!(engine.health().damage.is_some_and(|words| words.contains("built again")));
+                drop(engine);
+                let engine = open(&options).unwrap();
+                assert!(engine.scrub().await.unwrap().is_clean());
+                assert_eq!(engine.get(Kind("note"), "1").unwrap().unwrap().version, 1);
+            }
         }
     }
 

@@ -22,9 +22,11 @@ use crate::index::layers::Layers;
 use crate::index::overlay::Run;
 use crate::index::values::{Location, State};
 use crate::index::view::Working;
+use crate::quarantine::Quarantined;
 use crate::read::{Archive, Reader};
 use crate::receive::Receiver;
 use crate::record::{Instant, Kind, Row, Sequence, Version};
+use crate::scrub::Scrubbed;
 use crate::store::{Health, Mark};
 
 /// The index without a journal under it.
@@ -204,6 +206,12 @@ impl Engine for Memory {
     fn room(&self) -> Result<(), Error> {
         self.open()
     }
+    fn quarantined(&self) -> Vec<Quarantined> {
+        Vec::new()
+    }
+    fn scrub(&self) -> BoxFuture<'_, Result<Scrubbed, Error>> {
+        async { self.open().map(|()| Scrubbed::default()) }.boxed()
+    }
     fn health(&self) -> Health {
         let state = self.layers.view().state;
         let closed = self.open().is_err();
@@ -217,6 +225,7 @@ impl Engine for Memory {
             sequence: state.sequence,
             documents: state.documents,
             document_bytes: state.document_bytes,
+            ..Health::default()
         }
     }
     fn close(&self) -> BoxFuture<'_, Result<(), Error>> {

@@ -203,7 +203,7 @@ pub(crate) fn class(value: &StoredValue<'_>) -> u8 {
 }
 
 /// The keys under which a fact of global reach is found.
-fn fact_keys(row: &RowView<'_>, fact: &StoredFact<'_>) -> Vec<Vec<u8>> {
+pub(crate) fn fact_keys(row: &RowView<'_>, fact: &StoredFact<'_>) -> Vec<Vec<u8>> {
     if fact.reach == Reach::Partition {
         return Vec::new();
     }

@@ -28,6 +28,7 @@ pub(crate) trait Library: Send {
 /// Opens the index of a data directory. One that does not open, or cannot be trusted, is begun anew: it will be built from the journal.
 pub(crate) fn open(kind: IndexKind, directory: &Path, cache_bytes: u64) -> Result<Box<dyn Library>, Error> {
     crate::files::make_directory(directory)?;
+    begin_anew_if_marked(directory)?;
     let (path, name) = match kind {
         IndexKind::Redb => (directory.join("redb"), "redb"),
         IndexKind::Sled => (directory.join("sled"), "sled"),
@@ -41,6 +42,32 @@ pub(crate) fn open(kind: IndexKind, directory: &Path, cache_bytes: u64) -> Resul
         }
         opened => opened,
     }
+}
+
+/// Stands in the directory of an index that was found to lack something.
+const LACKING: &str = "build-again";
+
+/// The index of this data directory lacks something: the next start builds it again from the journal.
+pub(crate) fn build_again_at_next_start(root: &Path) -> Result<(), Error> {
+    crate::aside::replace(&root.join("index").join(LACKING), b"the scrub found that it lacks something\n")
+        .map_err(Error::io("marking the index to be built again"))
+}
+
+fn begin_anew_if_marked(directory: &Path) -> Result<(), Error> {
+    let mark = directory.join(LACKING);
+    if !mark.exists() {
+        return Ok(());
+    }
+    tracing::warn!("the index lacked what the journal holds and is built again from it");
+    let attempt = || Error::io("removing an index that lacks something");
+    for name in ["redb", "sled"] {
+        match std::fs::remove_dir_all(directory.join(name)) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(attempt()(error)),
+            _ => {}
+        }
+    }
+    // Removed last: a start that ends before this begins with it again.
+    std::fs::remove_file(mark).map_err(attempt())
 }
 
 /// How far the library is.

@@ -60,13 +60,27 @@ fn remove_unacknowledged(walk: &Walk<'_>) -> Result<(), Error> {
 
 /// The offset of a head behind `from` that says that the entry was synced.
 fn proof(segment: &Segment, from: u64, number: u64, seed: u64) -> Result<Option<u64>, Error> {
+    first_head(segment, from, seed, |head| head.durable >= number)
+}
+
+/// The offset of the first head behind `from` of an entry behind this one.
+pub(crate) fn next_head(segment: &Segment, from: u64, entry: u64, seed: u64) -> Result<Option<u64>, Error> {
+    first_head(segment, from, seed, |head| head.number > entry)
+}
+
+fn first_head(
+    segment: &Segment,
+    from: u64,
+    seed: u64,
+    wanted: impl Fn(&Head) -> bool,
+) -> Result<Option<u64>, Error> {
     let mut found = None;
     windows(segment, from.next_multiple_of(ALIGNMENT), |offset, bytes| {
         for at in (0..bytes.len().saturating_sub(HEADER - 1)).step_by(ALIGNMENT as usize) {
             let head = &bytes[at..];
             if head[..4] == MAGIC.to_le_bytes()
                 && let Some(head) = Head::read(head, seed)
-                && head.durable >= number
+                && wanted(&head)
             {
                 found = Some(offset + at as u64);
                 return false;

@@ -167,22 +167,25 @@ async fn a_damaged_document_is_never_given_out() {
             let mut damaged = clean.clone();
             damaged[start + at] ^= 1;
             write_over(&path, &damaged);
-            let outcome = read(&home.store, &id, 0..length as u64).await;
-            assert!(matches!(outcome, Err(Error::Damaged(_))), "byte {at} of {length}");
             if at >= 65_536 {
                 assert!(
                     read(&home.store, &id, 0..1000).await.unwrap() == bytes[..1000],
                     "other chunks are whole"
                 );
             }
+            let outcome = read(&home.store, &id, 0..length as u64).await;
+            assert!(matches!(outcome, Err(Error::Damaged(_))), "byte {at} of {length}");
+            write_over(&path, &clean);
+            let outcome = read(&home.store, &id, 0..1000).await;
+            assert!(matches!(outcome, Err(Error::Damaged(_))), "it stays in quarantine");
+            assert_eq!(home.store.scrub_now().await.unwrap().lifted, [id.clone()]);
         }
-        write_over(&path, &clean);
         assert!(read(&home.store, &id, 0..length as u64).await.unwrap() == bytes);
     }
 }
 
 /// The file that holds these bytes.
-fn holder(data: &Path, bytes: &[u8]) -> PathBuf {
+pub(crate) fn holder(data: &Path, bytes: &[u8]) -> PathBuf {
     let mut waiting = vec![data.join("journal"), data.join("blobs")];
     while let Some(path) = waiting.pop() {
         if path.is_dir() {
@@ -194,7 +197,7 @@ fn holder(data: &Path, bytes: &[u8]) -> PathBuf {
     panic!("no file holds the document");
 }
 
-fn write_over(path: &Path, bytes: &[u8]) {
+pub(crate) fn write_over(path: &Path, bytes: &[u8]) {
     use std::os::unix::fs::FileExt;
     let file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
     file.write_all_at(bytes, 0).unwrap();

@@ -4,10 +4,12 @@
 mod damage;
 mod documents;
 mod embedded;
+mod full;
 mod history;
 mod model;
 mod questions;
 mod samples;
+mod upkeep;
 mod writes;
 
 use samples::{Engine, Home};

@@ -30,6 +30,7 @@ use crate::journal::queue::Queue;
 use crate::journal::replay::{End, Entry, replay};
 use crate::journal::segment::{FIRST, Segment, Segments};
 use crate::open::Options;
+use crate::quarantine::Quarantine;
 use crate::space::Space;
 use crate::upkeep::{self, Upkeep};
 
@@ -76,6 +77,7 @@ pub(crate) fn open(options: &Options) -> Result<Embedded, Error> {
         sync_tail(&segments, &numbers)?;
     }
     let incarnation = incarnation::settle(&options.directory, options.mark.as_deref())?;
+    let quarantine = Quarantine::open(&options.directory)?;
     let layers = Layers::new(Some(library.base()?), state);
     let (state, end) = catch_up(&segments, &numbers, &layers, &mut library, &files)?;
     let view = layers.view();
@@ -88,7 +90,10 @@ pub(crate) fn open(options: &Options) -> Result<Embedded, Error> {
         queue: Queue::default(),
         checkpoint: Checkpoint::new(options.news_bytes),
         space,
-        upkeep: Upkeep::default(),
+        upkeep: Upkeep::new(options.trash_period, options.scrub_period),
+        quarantine,
+        scrubbed: Mutex::default(),
+        segment_bytes: options.segment_bytes,
         sync: options.sync,
         halt,
     });

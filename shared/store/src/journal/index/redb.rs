@@ -7,6 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use redb::{
     Database, DatabaseError, Durability, ReadOnlyTable, ReadableDatabase, StorageError, TableDefinition,
+    TableError,
 };
 
 use crate::error::Error;
@@ -37,7 +38,10 @@ impl Redb {
         })?;
         let redb = Redb { database };
         redb.restrict(directory)?;
-        redb.write(&Run::default())?;
+        if !redb.has_its_table()? {
+            // Only then: on a full volume nothing can be written, and what is there can be read all the same.
+            redb.write(&Run::default())?;
+        }
         Ok(redb)
     }
 
@@ -45,6 +49,15 @@ impl Redb {
         let mode = std::os::unix::fs::PermissionsExt::from_mode(0o600);
         std::fs::set_permissions(directory.join("index.redb"), mode)
             .map_err(Error::io("restricting the index"))
+    }
+
+    fn has_its_table(&self) -> Result<bool, Error> {
+        let transaction = self.database.begin_read().map_err(failed)?;
+        match transaction.open_table(TABLE) {
+            Ok(_) => Ok(true),
+            Err(TableError::TableDoesNotExist(_)) => Ok(false),
+            Err(error) => Err(failed(error)),
+        }
     }
 
     fn write(&self, run: &Run) -> Result<(), Error> {

@@ -37,7 +37,9 @@ impl Sled {
             return Err(Error::Damaged("its last end was unclean, and the machine was started anew".into()));
         }
         let marking = || Error::io("marking the index as open");
-        std::fs::write(directory.join(BOOT), &boot).map_err(marking())?;
+        if !same_boot {
+            std::fs::write(directory.join(BOOT), &boot).map_err(marking())?;
+        }
         if clean {
             std::fs::remove_file(directory.join(CLEAN)).map_err(marking())?;
         }

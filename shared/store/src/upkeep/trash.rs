@@ -1,0 +1,73 @@
+//! The trash: what lies there long enough is deleted, and only from there.
+
+use std::time::Duration;
+
+use crate::engine::embedded::Shared;
+use crate::error::Error;
+use crate::upkeep::ledger::Ledger;
+
+/// Looks through the trash once. `period` is counted from when the document was first seen there, in time observed.
+pub(crate) fn empty(shared: &Shared, ledger: &mut Ledger, period: Duration) -> Result<(), Error> {
+    let lying = shared.files.in_trash()?;
+    ledger.trash.retain(|id, _| lying.contains(id));
+    let now = ledger.observed();
+    for id in lying {
+        let since = *ledger.trash.entry(id.clone()).or_insert(now);
+        if now.saturating_sub(since) >= period.as_secs() && leaves(shared, &id)? {
+            shared.files.delete(&id)?;
+            ledger.trash.remove(&id);
+            tracing::info!(document = id, "a document was deleted out of the trash");
+        }
+    }
+    Ok(())
+}
+
+/// Whether nothing cites a document any more. One that is cited after all goes back.
+fn leaves(shared: &Shared, id: &str) -> Result<bool, Error> {
+    if !shared.keeps(id)? {
+        return Ok(true);
+    }
+    if shared.files.put_back(id)? {
+        tracing::error!(document = id, "a document that is kept lay in the trash; it is back in its place");
+    }
+    Ok(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::Batch;
+    use crate::engine::Engine as _;
+    use crate::open::Options;
+
+    const WEEK: Duration = Duration::from_hours(7 * 24);
+
+    async fn kept(engine: &crate::engine::embedded::Embedded) -> String {
+        let mut sink = engine.stage(u64::MAX);
+        sink.write(&vec![7; 1_500_000]).await.unwrap();
+        let blob = sink.finish().await.unwrap();
+        let id = blob.id().to_owned();
+        engine.apply(Batch { blobs: vec![blob], ..Batch::default() }).await.unwrap();
+        id
+    }
+
+    #[tokio::test]
+    async fn a_week_in_the_trash_is_a_week_of_running_and_what_is_kept_goes_back() {
+        let directory = tempfile::tempdir().unwrap();
+        let engine = crate::engine::embedded::open(&Options::new(directory.path())).unwrap();
+        let shared = engine.shared();
+        let (removed, stays) = (kept(&engine).await, kept(&engine).await);
+        engine.apply(Batch { trash: vec![removed.clone()], ..Batch::default() }).await.unwrap();
+        shared.files.trash(&stays).unwrap();
+        let mut ledger = Ledger::open(&directory.path().join("elsewhere"));
+        ledger.pretend_observed(1000);
+        empty(&shared, &mut ledger, WEEK).unwrap();
+        ledger.pretend_observed(1000 + WEEK.as_secs() - 1);
+        empty(&shared, &mut ledger, WEEK).unwrap();
+        assert!(shared.files.in_trash().unwrap().contains(&removed));
+        ledger.pretend_observed(1000 + WEEK.as_secs());
+        empty(&shared, &mut ledger, WEEK).unwrap();
+        assert!(shared.files.in_trash().unwrap().is_empty() && !ledger.trash.contains_key(&removed));
+        assert!(shared.files.blob_path(&stays).exists(), "a document that is kept is never deleted");
+    }
+}
