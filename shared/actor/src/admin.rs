@@ -46,6 +46,8 @@ impl Probe {
                 ok: health.writable,
                 text: health.reason.unwrap_or_else(|| format!("writable, at sequence {}", health.sequence)),
             },
+            // What is damaged is refused by itself; everything else is served.
+            Check { name: "integrity", ok: true, text: integrity(health.quarantined, health.damage) },
         ];
         checks.extend((self.checks)());
         checks
@@ -60,10 +62,24 @@ impl Probe {
         meter::set("docshare_storage_below_mark", &[("mark", "soft")], below(Mark::Soft));
         meter::set("docshare_storage_below_mark", &[("mark", "hard")], below(Mark::Hard));
         meter::set("docshare_storage_reserve_held", &[], u64::from(health.keeps_back));
+        let by_scrub = [("by", "scrub")];
+        meter::set("docshare_integrity_failures_total", &by_scrub, health.integrity_failures);
+        meter::set("docshare_documents_in_quarantine", &[], health.quarantined);
+        meter::set("docshare_orphan_documents", &[], health.uncited);
         let build =
             [("actor", self.name), ("version", env!("CARGO_PKG_VERSION")), ("commit", process::COMMIT)];
         meter::set("docshare_build_info", &build, 1);
     }
+}
+
+/// What is known to be damaged.
+fn integrity(quarantined: u64, damage: Option<String>) -> String {
+    let documents = match quarantined {
+        0 => None,
+        number => Some(format!("{number} damaged documents are not given out")),
+    };
+    let words: Vec<_> = documents.into_iter().chain(damage).collect();
+    if words.is_empty() { "no damage is known".to_owned() } else { format!("DAMAGE: {}", words.join("; ")) }
 }
 
 /// The service behind the admin listener.

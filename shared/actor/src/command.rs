@@ -6,11 +6,13 @@ mod serve;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use store::{IndexKind, Options};
 
 use crate::config::{Shape, Sources};
+use crate::meter;
 use crate::process;
 use crate::reference;
 use crate::run::Actor;
@@ -176,6 +178,9 @@ fn options(house: &Settings) -> Options {
         cache_bytes: house.storage.cache,
         segment_bytes: house.storage.segment,
         reserve_bytes: house.storage.reserve,
+        trash_period: Duration::from_secs(house.storage.trash_period),
+        scrub_period: Duration::from_secs(house.storage.scrub_period),
+        on_sync: Some(meter::record_sync),
         sync: house.storage.sync,
         ..Options::new(&house.storage.directory)
     }

@@ -44,7 +44,26 @@ pub const METRICS: &[(&str, Sort, &str)] = &[
     ("docshare_peer_requests_total", Sort::Counter, "Requests to peers by result."),
     ("docshare_outbox_pending", Sort::Gauge, "Messages not yet delivered to a peer."),
     ("docshare_outbox_oldest_seconds", Sort::Gauge, "Age of the oldest of them."),
-    ("docshare_integrity_failures_total", Sort::Counter, "Stored bytes found damaged."),
+    (
+        "docshare_storage_fsync_duration_seconds",
+        Sort::Histogram,
+        "Time storage took to report the journal synced.",
+    ),
+    (
+        "docshare_integrity_failures_total",
+        Sort::Counter,
+        "Stored bytes found damaged: by readers that were refused them, and by the scrub.",
+    ),
+    (
+        "docshare_documents_in_quarantine",
+        Sort::Gauge,
+        "Documents not given out because they were found damaged.",
+    ),
+    (
+        "docshare_orphan_documents",
+        Sort::Gauge,
+        "Files of documents that no commit cites, found by the last scrub; they are in the trash.",
+    ),
     ("docshare_audit_events_total", Sort::Counter, "Audit records by result."),
     ("process_resident_memory_bytes", Sort::Gauge, "Resident memory."),
     ("process_cpu_seconds_total", Sort::Counter, "Processor time, user and system."),
@@ -104,6 +123,13 @@ pub(crate) fn times(name: &'static str, labels: &[(&'static str, &str)]) -> Arc<
         "{name} stands not in the table of metrics"
     );
     Arc::clone(TIMES.write().entry((name, owned(labels))).or_default())
+}
+
+static SYNCS: LazyLock<Arc<Times>> = LazyLock::new(|| times("docshare_storage_fsync_duration_seconds", &[]));
+
+/// The journal was synced.
+pub(crate) fn record_sync(took: Duration) {
+    SYNCS.record(took);
 }
 
 fn owned(labels: &[(&'static str, &str)]) -> Labels {

@@ -84,6 +84,10 @@ pub(crate) struct Storage {
     pub(crate) segment: u64,
     #[serde(with = "web::units::size")]
     pub(crate) reserve: u64,
+    #[serde(with = "web::units::seconds")]
+    pub(crate) trash_period: u64,
+    #[serde(with = "web::units::seconds")]
+    pub(crate) scrub_period: u64,
     pub(crate) sync: bool,
 }
 
@@ -176,6 +180,8 @@ impl Settings {
                 cache: 64 << 20,
                 segment: 64 << 20,
                 reserve: 256 << 20,
+                trash_period: 7 * 24 * 3600,
+                scrub_period: 30 * 24 * 3600,
                 sync: true,
             },
             security: Security { policy: Policy::LocalDevelopment },
@@ -252,6 +258,14 @@ pub(crate) const KEYS: &[(&str, &str)] = &[
     (
         "storage.reserve",
         "Room kept back on the volume, so that audit records, settling and clearing away go on when it is full; at most a sixteenth of the volume.",
+    ),
+    (
+        "storage.trash_period",
+        "How long the bytes of a removed or rejected document lie in the trash before they are deleted, counted while the actor runs: a clock that jumps deletes nothing.",
+    ),
+    (
+        "storage.scrub_period",
+        "Everything that is stored is read again and verified within this time, in the background.",
     ),
     (
         "storage.sync",

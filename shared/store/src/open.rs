@@ -34,6 +34,8 @@ pub struct Options {
     pub news_bytes: usize,
     /// Bytes kept back on the volume, so that what was begun can be concluded when it is full.
     pub reserve_bytes: u64,
+    /// Told how long each sync of the journal took.
+    pub on_sync: Option<fn(Duration)>,
     /// How long a document lies in the trash before it is deleted.
     pub trash_period: Duration,
     /// Everything that is stored is read again within this time.
@@ -53,6 +55,7 @@ impl Options {
             segment_bytes: 64 << 20,
             news_bytes: 16 << 20,
             reserve_bytes: 256 << 20,
+            on_sync: None,
             trash_period: Duration::from_hours(7 * 24),
             scrub_period: Duration::from_hours(30 * 24),
             sync: true,

@@ -55,6 +55,8 @@ pub(crate) struct Shared {
     pub(crate) quarantine: Quarantine,
     /// What the last whole scrub found.
     pub(crate) scrubbed: Mutex<Option<Scrubbed>>,
+    /// Told how long each sync of the journal took.
+    pub(crate) on_sync: Option<fn(std::time::Duration)>,
     /// Bytes of a usual segment.
     pub(crate) segment_bytes: u64,
     /// Whether commits are synced.

@@ -323,7 +323,11 @@ impl Committer {
 
     fn sync(&mut self) -> Result<(), Error> {
         if self.shared.sync {
+            let began = Moment::now();
             self.segment.file.sync_data().map_err(Error::io("syncing the journal"))?;
+            if let Some(on_sync) = self.shared.on_sync {
+                on_sync(began.elapsed());
+            }
         }
         self.durable = self.state.entry;
         self.notes_since = None;

@@ -93,6 +93,7 @@ pub(crate) fn open(options: &Options) -> Result<Embedded, Error> {
         upkeep: Upkeep::new(options.trash_period, options.scrub_period),
         quarantine,
         scrubbed: Mutex::default(),
+        on_sync: options.on_sync,
         segment_bytes: options.segment_bytes,
         sync: options.sync,
         halt,
