@@ -72,16 +72,25 @@ pub async fn collect(stream: &mut TcpStream, silence: Duration) -> Result<Exchan
 /// Whether the admin listener on this port says the actor is ready.
 pub(crate) fn ready(port: u16) -> bool {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let Ok(mut stream) = BlockingStream::connect_timeout(&address, Duration::from_millis(200)) else {
-        return false;
-    };
-    let _ = stream.set_read_timeout(Some(Duration::from_secs(2)));
-    if stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").is_err() {
-        return false;
-    }
+    ask(address, "/readyz").is_ok_and(|answer| answer.starts_with("HTTP/1.1 200"))
+}
+
+/// Head and body of an answer on this machine, without anything asynchronous.
+pub(crate) fn get_blocking(host: &str, path: &str) -> Result<String> {
+    let address = authority(host)?.parse().with_context(|| format!("{host} is an address and a port"))?;
+    ask(address, path)
+}
+
+fn ask(address: SocketAddr, path: &str) -> Result<String> {
+    let mut stream =
+        BlockingStream::connect_timeout(&address, Duration::from_millis(200)).context("connecting")?;
+    stream.set_read_timeout(Some(Duration::from_secs(2))).context("limiting the wait")?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        .context("asking")?;
     let mut answer = String::new();
+    // Whatever came until the time was over has to do.
     let _ = stream.read_to_string(&mut answer);
-    answer.starts_with("HTTP/1.1 200")
+    Ok(answer)
 }
 
 #[cfg(test)]

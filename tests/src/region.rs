@@ -71,8 +71,8 @@ pub struct Plan {
     pub extra: String,
     /// Where the actors' binaries are; none: see [`binaries::folder`].
     pub binaries: Option<PathBuf>,
-    /// The folder in which each actor has its data directory; none: the region's own.
-    pub data: Option<PathBuf>,
+    /// Data directories of actors that do not have them in the region's own folder.
+    pub data: HashMap<Actor, PathBuf>,
     /// Values of an actor's configuration, laid over everything else: `--set key=value`.
     pub set: Vec<(Actor, String)>,
 }
@@ -85,7 +85,7 @@ impl Default for Plan {
             sync: true,
             extra: String::new(),
             binaries: None,
-            data: None,
+            data: HashMap::new(),
             set: Vec::new(),
         }
     }
@@ -94,7 +94,6 @@ impl Default for Plan {
 /// Three running actors.
 pub struct Region {
     folder: TempDir,
-    data: PathBuf,
     binaries: PathBuf,
     plan: Plan,
     routes: HashMap<(Actor, Actor), String>,
@@ -118,20 +117,19 @@ impl Region {
             Some(folder) => folder.clone(),
             None => binaries::folder()?,
         };
-        let data = plan.data.clone().unwrap_or_else(|| folder.path().to_path_buf());
-        for actor in Actor::ALL {
-            fs::create_dir_all(data.join(actor.name())).context("making a data folder")?;
-        }
-        Ok(Region {
+        let region = Region {
             folder,
-            data,
             binaries,
             plan: plan.clone(),
             routes: HashMap::new(),
             environment: HashMap::new(),
             ports: free_ports()?,
             children: [None, None, None],
-        })
+        };
+        for actor in Actor::ALL {
+            fs::create_dir_all(region.data(actor)).context("making a data folder")?;
+        }
+        Ok(region)
     }
 
     /// Starts every actor and waits until all are ready.
@@ -161,9 +159,14 @@ impl Region {
         self.folder.path()
     }
 
+    /// Leaves the folder behind, for whoever wants to see what happened.
+    pub fn keep(&mut self) {
+        self.folder.disable_cleanup(true);
+    }
+
     /// Where an actor keeps its data.
     pub fn data(&self, actor: Actor) -> PathBuf {
-        self.data.join(actor.name())
+        self.plan.data.get(&actor).cloned().unwrap_or_else(|| self.folder().join(actor.name()))
     }
 
     /// An actor's binary.
@@ -240,6 +243,11 @@ impl Region {
             std::thread::sleep(Duration::from_millis(2));
         }
         bail!("{} was not ready within {START_TIMEOUT:?}:\n{}", actor.name(), tail(&self.log(actor)))
+    }
+
+    /// Whether an actor says it is ready.
+    pub fn is_ready(&self, actor: Actor) -> bool {
+        crate::raw::ready(self.ports[3 + actor.index()])
     }
 
     /// `kill -9`, and nothing else.
@@ -323,7 +331,8 @@ impl Region {
         text + &self.plan.extra
     }
 
-    fn config_path(&self, actor: Actor) -> PathBuf {
+    /// Where an actor's configuration is.
+    pub fn config_path(&self, actor: Actor) -> PathBuf {
         self.folder().join(format!("{}.toml", actor.name()))
     }
 
