@@ -116,9 +116,7 @@ impl Files {
 
     /// Ids are made here, 32 hexadecimal digits; two levels of directories keep each of them small.
     pub(crate) fn blob_path(&self, id: &str) -> PathBuf {
-        let (first, rest) = id.split_at(2.min(id.len()));
-        let second = &rest[..2.min(rest.len())];
-        self.root.join("blobs").join(first).join(second).join(id)
+        self.root.join(blob_name(id))
     }
 
     fn trash_path(&self, id: &str) -> PathBuf {
@@ -273,29 +271,46 @@ impl Files {
 
     /// A document's file, its header verified.
     pub(crate) fn read(&self, id: &str, size: u64, sha256: &[u8; 32]) -> Result<LargeDocument, Error> {
-        let attempt = || Error::io(format!("opening the file of document {id}"));
-        let damaged = |what: &str| Error::Damaged(format!("document {id}: {what}"));
-        let file = match File::open(self.blob_path(id)) {
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                return Err(damaged("its file is missing"));
-            }
-            opened => opened.map_err(attempt())?,
-        };
-        let mut head = [0; HEADER];
-        file.read_exact_at(&mut head, 0).map_err(|_| damaged("its file has no header"))?;
-        if head != header(id, size, sha256) {
-            return Err(damaged("its file has another header"));
-        }
-        let mut table =
-            vec![0; 8 * usize::try_from(size.div_ceil(CHUNK as u64)).map_err(|_| damaged("too large"))?];
-        file.read_exact_at(&mut table, HEADER as u64 + size).map_err(|_| damaged("its file is cut"))?;
-        let mut rest = Take::new(&table);
-        let mut checks = Vec::with_capacity(table.len() / 8);
-        while !rest.is_empty() {
-            checks.push(rest.u64()?);
-        }
-        Ok(LargeDocument { file, checks })
+        open_document(&self.blob_path(id), id, size, sha256)
     }
+}
+
+/// The file of a document, its header verified.
+pub(crate) fn open_document(
+    path: &Path,
+    id: &str,
+    size: u64,
+    sha256: &[u8; 32],
+) -> Result<LargeDocument, Error> {
+    let attempt = || Error::io(format!("opening the file of document {id}"));
+    let damaged = |what: &str| Error::Damaged(format!("document {id}: {what}"));
+    let file = match File::open(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(damaged("its file is missing"));
+        }
+        opened => opened.map_err(attempt())?,
+    };
+    let mut head = [0; HEADER];
+    file.read_exact_at(&mut head, 0).map_err(|_| damaged("its file has no header"))?;
+    if head != header(id, size, sha256) {
+        return Err(damaged("its file has another header"));
+    }
+    let mut table =
+        vec![0; 8 * usize::try_from(size.div_ceil(CHUNK as u64)).map_err(|_| damaged("too large"))?];
+    file.read_exact_at(&mut table, HEADER as u64 + size).map_err(|_| damaged("its file is cut"))?;
+    let mut rest = Take::new(&table);
+    let mut checks = Vec::with_capacity(table.len() / 8);
+    while !rest.is_empty() {
+        checks.push(rest.u64()?);
+    }
+    Ok(LargeDocument { file, checks })
+}
+
+/// Where a document lies below the data directory.
+pub(crate) fn blob_name(id: &str) -> PathBuf {
+    let (first, rest) = id.split_at(2.min(id.len()));
+    let second = &rest[..2.min(rest.len())];
+    ["blobs", first, second, id].iter().collect()
 }
 
 /// An open file of a large document.
@@ -366,7 +381,7 @@ fn directories_in(directory: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(found)
 }
 
-fn header(id: &str, size: u64, sha256: &[u8; 32]) -> [u8; HEADER] {
+pub(crate) fn header(id: &str, size: u64, sha256: &[u8; 32]) -> [u8; HEADER] {
     let mut out = Vec::with_capacity(HEADER);
     out.extend_from_slice(MAGIC);
     out.put_u32(FORMAT);

@@ -110,6 +110,7 @@ impl Mark {
 /// Refuses a directory that is missing, empty or another one than the mark beside it knows. Looks only: nothing may be made
 /// on what is perhaps not even the right volume.
 pub(crate) fn judge(directory: &Path, beside: Option<&Path>) -> Result<(), Error> {
+    crate::restore::refuse_unfinished(directory)?;
     let Some(beside) = beside else { return Ok(()) };
     let Some(there) = Mark::read(beside)? else { return Ok(()) };
     let here = Mark::read(&directory.join(NAME))?;
@@ -125,6 +126,12 @@ pub(crate) fn judge(directory: &Path, beside: Option<&Path>) -> Result<(), Error
         there.in_words(),
         beside.display(),
     )))
+}
+
+/// The incarnation of a data directory, if it was begun; refused as a start would be refused. Looks only.
+pub fn examine(directory: &Path, beside: &Path) -> Result<Option<Incarnation>, Error> {
+    judge(directory, Some(beside))?;
+    Ok(Mark::read(&directory.join(NAME))?.map(Incarnation::from))
 }
 
 /// Whether there is anything of a journal.

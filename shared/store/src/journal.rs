@@ -7,6 +7,7 @@ pub(crate) mod checkpoint;
 pub(crate) mod committer;
 pub(crate) mod entry;
 pub(crate) mod index;
+pub(crate) mod look;
 pub(crate) mod queue;
 pub(crate) mod replay;
 pub(crate) mod segment;

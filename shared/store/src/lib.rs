@@ -55,8 +55,10 @@
 
 mod aside;
 pub mod ask;
+pub mod backup;
 pub mod batch;
 pub mod blob;
+mod cited;
 mod commit;
 mod encode;
 mod engine;
@@ -70,6 +72,7 @@ mod index;
 mod interference;
 mod journal;
 mod open;
+mod pass;
 #[cfg(feature = "failpoints")]
 pub mod point;
 mod quarantine;
@@ -77,17 +80,19 @@ mod read;
 mod receive;
 pub mod record;
 mod reserve;
+pub mod restore;
 mod row;
 mod scrub;
 mod serve;
 mod space;
 mod store;
 mod upkeep;
+pub mod verify;
 
 pub use ask::{AnyOf, Ask, Cursor, Order, Page, Scope, Span, Test};
 pub use batch::{Applied, AuditLine, Batch, Claim, Outgoing, Pending, Put};
 pub use error::{Error, Lost};
-pub use incarnation::{Incarnation, mark_beside};
+pub use incarnation::{Incarnation, examine, mark_beside};
 pub use interference::{Interference, Write};
 pub use open::{IndexKind, Options};
 pub use quarantine::Quarantined;

@@ -42,6 +42,17 @@ pub(crate) struct Room {
 }
 
 impl Room {
+    /// What the volume of a directory says now.
+    pub(crate) fn of(directory: &Path) -> Result<Room, Error> {
+        let found = rustix::fs::statvfs(directory)
+            .map_err(|errno| Error::io("asking for the free room of the volume")(errno.into()))?;
+        Ok(Room {
+            free: found.f_bavail * found.f_frsize,
+            all: found.f_blocks * found.f_frsize,
+            names: (found.f_favail, found.f_files),
+            read_only: found.f_flag.contains(StatVfsMountFlags::RDONLY),
+        })
+    }
     /// Below this nothing that takes room is accepted.
     pub(crate) fn hard(&self) -> u64 {
         (self.all / 50).max(HARD_BYTES).min(self.all / 2)
@@ -49,7 +60,7 @@ impl Room {
     fn soft(&self) -> u64 {
         (self.all / 10).max(self.hard())
     }
-    fn mark(&self) -> Mark {
+    pub(crate) fn mark(&self) -> Mark {
         let few_names = self.names.1 > 0 && self.names.0 < NAMES.min(self.names.1 / 16);
         match self.free {
             free if free < self.hard() || few_names => Mark::Hard,
@@ -79,14 +90,7 @@ impl Space {
         {
             return Ok(room);
         }
-        let found = rustix::fs::statvfs(&self.directory)
-            .map_err(|errno| Error::io("asking for the free room of the volume")(errno.into()))?;
-        let room = Room {
-            free: found.f_bavail * found.f_frsize,
-            all: found.f_blocks * found.f_frsize,
-            names: (found.f_favail, found.f_files),
-            read_only: found.f_flag.contains(StatVfsMountFlags::RDONLY),
-        };
+        let room = Room::of(&self.directory)?;
         let before = last.map_or(Mark::Enough, |(_, before)| before.mark());
         tell_crossing(before, &room);
         *last = Some((Instant::now(), room));

@@ -1,6 +1,6 @@
 //! One data directory: the journal, the index over it, large documents beside it. Used by one process at a time.
 
-mod start;
+pub(crate) mod start;
 
 use std::ops::Range;
 use std::sync::Arc;

@@ -37,7 +37,7 @@ pub(crate) struct End {
 }
 
 /// Why there is no further entry at a place.
-enum Gap {
+pub(crate) enum Gap {
     /// No entry with the expected number and chain.
     Nothing,
     /// The entry is there but its documents are not what it says.
@@ -85,7 +85,11 @@ pub(crate) struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    fn start(segments: &'a Segments, numbers: &'a [u32], state: &State) -> Result<Walk<'a>, Error> {
+    pub(crate) fn start(
+        segments: &'a Segments,
+        numbers: &'a [u32],
+        state: &State,
+    ) -> Result<Walk<'a>, Error> {
         let beginning = Walk {
             segments,
             numbers,
@@ -114,7 +118,7 @@ impl<'a> Walk<'a> {
         Ok(Walk { segment, offset: state.end, number: state.entry, hash: state.hash, ..beginning })
     }
 
-    fn next(&mut self) -> Result<Result<Entry, Gap>, Error> {
+    pub(crate) fn next(&mut self) -> Result<Result<Entry, Gap>, Error> {
         let Some(head) = read_head(&self.segment, self.offset, self.segments.seed())? else {
             return Ok(Err(Gap::Nothing));
         };
@@ -134,14 +138,14 @@ impl<'a> Walk<'a> {
         Ok(Ok(entry))
     }
 
-    fn accept(&mut self, entry: &Entry) {
+    pub(crate) fn accept(&mut self, entry: &Entry) {
         self.offset += entry.head.length();
         self.number = entry.head.number;
         self.hash = entry.head.hash;
     }
 
     /// The chain may go on at the beginning of the next segment.
-    fn go_to_next_segment(&mut self) -> Result<bool, Error> {
+    pub(crate) fn go_to_next_segment(&mut self) -> Result<bool, Error> {
         let next = self.segment.number + 1;
         if !self.numbers.contains(&next) {
             return Ok(false);

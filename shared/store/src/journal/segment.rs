@@ -35,6 +35,8 @@ pub(crate) struct Segments {
     /// Made with the journal; other files, and documents that look like entries, do not have it.
     id: [u8; 16],
     sync: bool,
+    /// Whether segments are opened for writing too.
+    writable: bool,
     halt: Arc<Halt>,
     open: RwLock<HashMap<u32, Arc<File>>>,
 }
@@ -51,6 +53,20 @@ impl Segments {
     /// Opens the directory; answers the numbers of the segments that are there, in order.
     pub(crate) fn open(directory: &Path, sync: bool, halt: Arc<Halt>) -> Result<(Segments, Vec<u32>), Error> {
         files::make_directory(directory)?;
+        Segments::at(directory, sync, true, halt)
+    }
+
+    /// Opens a directory that somebody else may be writing, only to look at it: nothing is made or changed.
+    pub(crate) fn look(directory: &Path) -> Result<(Segments, Vec<u32>), Error> {
+        Segments::at(directory, false, false, Arc::default())
+    }
+
+    fn at(
+        directory: &Path,
+        sync: bool,
+        writable: bool,
+        halt: Arc<Halt>,
+    ) -> Result<(Segments, Vec<u32>), Error> {
         let numbers = numbers(directory)?;
         for (expected, number) in (1u32..).zip(&numbers) {
             if *number != expected {
@@ -61,6 +77,7 @@ impl Segments {
             directory: directory.to_owned(),
             id: uuid::Uuid::new_v4().into_bytes(),
             sync,
+            writable,
             halt,
             open: RwLock::default(),
         };
@@ -80,8 +97,13 @@ impl Segments {
         blake3::hash(&self.id).into()
     }
 
+    /// The id of the journal.
+    pub(crate) fn id(&self) -> [u8; 16] {
+        self.id
+    }
+
     fn path(&self, number: u32) -> PathBuf {
-        self.directory.join(format!("{number:010}.segment"))
+        self.directory.join(name(number))
     }
 
     /// A segment for reading.
@@ -91,7 +113,7 @@ impl Segments {
         }
         let file = OpenOptions::new()
             .read(true)
-            .write(true)
+            .write(self.writable)
             .open(self.path(number))
             .map_err(Error::io(format!("opening segment {number} of the journal")))?;
         let file = Arc::new(file);
@@ -188,6 +210,19 @@ impl Segments {
     }
 }
 
+/// The name of a segment's file.
+pub(crate) fn name(number: u32) -> String {
+    format!("{number:010}.segment")
+}
+
+/// How large a segment says it is.
+pub(crate) fn size_of(path: &Path) -> Result<u64, Error> {
+    let named = path.file_stem().and_then(|name| name.to_str()).and_then(|name| name.parse().ok());
+    let number = named.ok_or_else(|| Error::Unusable(format!("{} is no segment", path.display())))?;
+    let file = File::open(path).map_err(Error::io(format!("opening {}", path.display())))?;
+    Ok(read_header(&file, number)?.size)
+}
+
 struct Header {
     id: [u8; 16],
     size: u64,
@@ -213,7 +248,7 @@ fn read_header(file: &File, number: u32) -> Result<Header, Error> {
 }
 
 /// Takes the room of a segment, so that writing it changes no file length.
-fn reserve(file: &File, size: u64) -> std::io::Result<()> {
+pub(crate) fn reserve(file: &File, size: u64) -> std::io::Result<()> {
     match rustix::fs::fallocate(file, FallocateFlags::empty(), 0, size) {
         Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => file.set_len(size),
         done => Ok(done?),

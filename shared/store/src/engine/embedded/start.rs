@@ -103,15 +103,20 @@ pub(crate) fn open(options: &Options) -> Result<Embedded, Error> {
 }
 
 /// The lock of the directory, held as long as the file is open.
-fn lock(directory: &Path) -> Result<File, Error> {
+pub(crate) fn lock(directory: &Path) -> Result<File, Error> {
+    lock_file(&directory.join("lock"), directory)
+}
+
+/// A lock of its own name.
+pub(crate) fn lock_file(path: &Path, directory: &Path) -> Result<File, Error> {
     let file = OpenOptions::new()
         .read(true)
         .write(true)
         .create(true)
         .truncate(false)
         .mode(0o600)
-        .open(directory.join("lock"))
-        .map_err(Error::io("opening the lock of the data directory"))?;
+        .open(path)
+        .map_err(Error::io(format!("opening the lock {}", path.display())))?;
     match rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(file),
         Err(rustix::io::Errno::WOULDBLOCK) => {
