@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use store::Store;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::clock::Clock;
 use crate::command::{CONFIG, PORT, STORAGE, Stop, causes, options};
@@ -59,6 +59,7 @@ fn run<A: Actor>(loaded: Loaded<A::Settings>, json: bool) -> Result<(), Stop> {
         admin: bind("admin.listen", house.admin.listen)?,
         shown,
     };
+    let signals = Signals::listen()?;
     let launched = launch::<A>(plan).map_err(|words| Stop { code: CONFIG, words })?;
     let (host, admin) =
         (format!("http://{}", launched.address), format!("http://{}", launched.admin_address));
@@ -70,7 +71,7 @@ fn run<A: Actor>(loaded: Loaded<A::Settings>, json: bool) -> Result<(), Stop> {
     } else {
         println!("ready {} {host} {admin}", A::NAME);
     }
-    until_stopped(launched, store)
+    signals.until_stopped(launched, store)
 }
 
 fn storage(house: &Settings) -> Result<(Store, [u8; 32]), Stop> {
@@ -125,46 +126,64 @@ fn bind(key: &str, address: SocketAddr) -> Result<TcpListener, Stop> {
         .map_err(|error| Stop { code: PORT, words: format!("cannot listen on {address} ({key}): {error}") })
 }
 
-/// Waits for a signal, then drains. A second signal ends the process at once; a store that stopped writing ends it too,
-/// because after a failed sync only a fresh start can tell what is on disk.
-fn until_stopped(launched: Launched, store: Store) -> Result<(), Stop> {
-    let failed =
-        |error: std::io::Error| Stop { code: PORT, words: format!("cannot wait for signals: {error}") };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
-    runtime.block_on(async {
-        let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-        let mut hang_up = signal(SignalKind::hangup()).map_err(failed)?;
-        let mut watch = tokio::time::interval(WATCH);
-        loop {
-            tokio::select! {
-                _ = terminate.recv() => break,
-                _ = interrupt.recv() => break,
-                _ = hang_up.recv() => tracing::info!("nothing to load again: configuration is read at start only"),
-                _ = watch.tick() => {
-                    if let Some(words) = stopped(&store) {
-                        tracing::error!(reason = words, "the store has stopped");
-                        return Err(Stop { code: STORAGE, words });
+/// The signals of this process. They are listened to before anybody is told that the actor is ready: whoever is told may ask
+/// it to end at once.
+struct Signals {
+    runtime: tokio::runtime::Runtime,
+    terminate: Signal,
+    interrupt: Signal,
+    hang_up: Signal,
+}
+
+impl Signals {
+    fn listen() -> Result<Signals, Stop> {
+        let failed =
+            |error: std::io::Error| Stop { code: PORT, words: format!("cannot wait for signals: {error}") };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(failed)?;
+        let inside = runtime.enter();
+        let terminate = signal(SignalKind::terminate()).map_err(failed)?;
+        let interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+        let hang_up = signal(SignalKind::hangup()).map_err(failed)?;
+        drop(inside);
+        Ok(Signals { runtime, terminate, interrupt, hang_up })
+    }
+
+    /// Waits for a signal, then drains. A second signal ends the process at once; a store that stopped writing ends it too,
+    /// because after a failed sync only a fresh start can tell what is on disk.
+    fn until_stopped(self, launched: Launched, store: Store) -> Result<(), Stop> {
+        let Signals { runtime, mut terminate, mut interrupt, mut hang_up } = self;
+        runtime.block_on(async {
+            let mut watch = tokio::time::interval(WATCH);
+            loop {
+                tokio::select! {
+                    _ = terminate.recv() => break,
+                    _ = interrupt.recv() => break,
+                    _ = hang_up.recv() => tracing::info!("nothing to load again: configuration is read at start only"),
+                    _ = watch.tick() => {
+                        if let Some(words) = stopped(&store) {
+                            tracing::error!(reason = words, "the store has stopped");
+                            return Err(Stop { code: STORAGE, words });
+                        }
                     }
                 }
             }
-        }
-        tracing::info!("stopping: no new connections, requests under way are finished");
-        let stopping = tokio::task::spawn_blocking(move || launched.stop());
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-            ended = stopping => {
-                if ended.is_err() {
-                    tracing::error!("stopping went wrong");
+            tracing::info!("stopping: no new connections, requests under way are finished");
+            let stopping = tokio::task::spawn_blocking(move || launched.stop());
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+                ended = stopping => {
+                    if ended.is_err() {
+                        tracing::error!("stopping went wrong");
+                    }
+                    tracing::info!("stopped");
+                    return Ok(());
                 }
-                tracing::info!("stopped");
-                return Ok(());
             }
-        }
-        tracing::warn!("stopped at once, as asked twice");
-        std::process::exit(0)
-    })
+            tracing::warn!("stopped at once, as asked twice");
+            std::process::exit(0)
+        })
+    }
 }
 
 fn stopped(store: &Store) -> Option<String> {
