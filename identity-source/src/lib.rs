@@ -22,7 +22,7 @@ use actor::{Actor, Check, Corridor, House, Route};
 use fhir::page::Sealer;
 use futures_util::future::LocalBoxFuture;
 use tokio::sync::watch;
-use web::{Answer, Limits, Request};
+use web::{Answer, Limits, PeerSettings, Request};
 
 pub use config::{Domain, SearchSettings, Settings};
 
@@ -97,6 +97,10 @@ impl Actor for IdentitySource {
     fn background(self: Arc<Self>) -> Vec<LocalBoxFuture<'static, ()>> {
         let (delivery, stopping) = (self.delivery.clone(), self.stopping.clone());
         vec![Box::pin(async move { delivery.run(stopping).await })]
+    }
+
+    fn peers(settings: &Settings) -> Vec<(&'static str, PeerSettings)> {
+        vec![("registry", settings.registry.clone())]
     }
 
     fn checks(&self) -> Vec<Check> {

@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 use actor::{Actor, Check, House, Route};
 use futures_util::future::LocalBoxFuture;
-use web::{Answer, Request};
+use web::{Answer, PeerSettings, Request};
 
 pub use config::{
     DocumentSettings, IdentitySettings, PatientEntries, RegistrySettings, Settings, SubmissionSettings,
@@ -91,6 +91,10 @@ impl Actor for Repository {
         let settler = self.settler.clone();
         let pause = self.house.settings.submission.settle_interval();
         vec![Box::pin(async move { settler.watch(pause, stopping).await })]
+    }
+
+    fn peers(settings: &Settings) -> Vec<(&'static str, PeerSettings)> {
+        vec![("registry", settings.registry.peer()), ("identity", settings.identity.peer())]
     }
 
     fn checks(&self) -> Vec<Check> {

@@ -1,10 +1,14 @@
 //! An actor as a process: arguments, configuration, and the verbs.
 
+mod backup;
+mod doctor;
 mod output;
 mod reconcile;
+mod restore;
 mod serve;
+mod verify;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -16,7 +20,7 @@ use crate::meter;
 use crate::process;
 use crate::reference;
 use crate::run::Actor;
-use crate::settings::{Index, Settings};
+use crate::settings::{Engine, Index, Settings};
 use output::Output;
 
 const USAGE: u8 = 64;
@@ -49,6 +53,38 @@ enum Verb {
     Config {
         #[command(subcommand)]
         verb: ConfigVerb,
+    },
+    /// Look whether everything is there that the actor needs, and say what to do; exit status 1 if something fails.
+    Doctor {
+        #[command(flatten)]
+        ask: doctor::Ask,
+        /// How to print.
+        #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT")]
+        output: Output,
+    },
+    /// Copy the data directory while the actor runs; exit status 1 if something in it is damaged.
+    Backup {
+        #[command(flatten)]
+        ask: backup::Ask,
+        /// How to print.
+        #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT")]
+        output: Output,
+    },
+    /// Put a backup in the place of the data directory of an actor that does not run.
+    Restore {
+        #[command(flatten)]
+        ask: restore::Ask,
+        /// How to print.
+        #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT")]
+        output: Output,
+    },
+    /// Look through the data directory, or a backup, for damage; changes nothing. Exit status 1 if there is any.
+    Verify {
+        #[command(flatten)]
+        ask: verify::Ask,
+        /// How to print.
+        #[arg(short, long, value_enum, default_value_t, value_name = "FORMAT")]
+        output: Output,
     },
     /// Compare what the running actor keeps with what its peers know; exit status 1 if something is not put right.
     Reconcile {
@@ -115,6 +151,16 @@ pub fn main<A: Actor>() -> ExitCode {
             match verb {
                 Verb::Config { verb: ConfigVerb::Print } => print!("{}", loaded.shown),
                 Verb::Config { .. } => println!("the configuration is sound"),
+                Verb::Doctor { ask, output } => return told::<A>(doctor::run::<A>(&loaded, &ask, output)),
+                Verb::Backup { ask, output } => {
+                    return told::<A>(backup::run::<A>(&loaded.house, &ask, output));
+                }
+                Verb::Restore { ask, output } => {
+                    return told::<A>(restore::run::<A>(&loaded.house, &ask, output));
+                }
+                Verb::Verify { ask, output } => {
+                    return told::<A>(verify::run(&loaded.house, &ask, output));
+                }
                 Verb::Reconcile { ask, output } => {
                     return told::<A>(reconcile::run::<A>(&loaded.house, &ask, output));
                 }
@@ -165,6 +211,24 @@ fn told<A: Actor>(ended: Result<u8, Stop>) -> ExitCode {
             ExitCode::from(code)
         }
     }
+}
+
+/// The data directory, where there is one.
+fn data_directory(house: &Settings) -> Result<&Path, Stop> {
+    match house.storage.engine {
+        Engine::Embedded => Ok(&house.storage.directory),
+        Engine::Memory => Err(Stop {
+            code: CONFIG,
+            words: "storage.engine = \"memory\" has no data directory; give the verb the actor's own configuration"
+                .to_owned(),
+        }),
+    }
+}
+
+/// Lets the running actor go first.
+fn step_back() {
+    // Work that goes on at full speed is slower for the others, and right all the same.
+    let _ = rustix::process::nice(10);
 }
 
 /// How the embedded store is opened.

@@ -20,6 +20,7 @@ const SHARED: &[Point] = &[
         "store, journal/committer.rs",
         "syncing the audit records of reads and going on",
     ),
+    Point::new("backup.mid", "store, backup.rs", "copying a file of a backup and copying the next one"),
 ];
 
 /// Arms what the environment says; refuses with words for whoever set it.

@@ -179,3 +179,103 @@ fn an_actor_that_does_not_run_or_has_nothing_to_compare_says_so() {
     assert_eq!(nothing.status.code(), Some(64), "{nothing:?}");
     assert!(String::from_utf8_lossy(&nothing.stderr).contains("nothing to reconcile"), "{nothing:?}");
 }
+
+/// The arguments that name a data directory and ports nobody listens on.
+fn of(directory: &std::path::Path) -> Vec<String> {
+    let free = || TcpListener::bind(("127.0.0.1", 0)).expect("a port").local_addr().expect("an address");
+    let set = |key: &str, value: String| ["--set".to_owned(), format!("{key}={value}")];
+    [
+        set("storage.directory", directory.join("data").display().to_string()),
+        set("server.listen", free().to_string()),
+        set("admin.listen", free().to_string()),
+        set("log.level", "warn".to_owned()),
+    ]
+    .concat()
+}
+
+/// The code and what was printed on standard output, and on standard error.
+fn told(verb: &[&str], configuration: &[String]) -> (Option<i32>, String, String) {
+    let output = command().args(verb).args(configuration).output().expect("the example is built");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
+/// A process on a data directory, once it is ready.
+fn served(configuration: &[String]) -> Child {
+    let mut child = command().args(configuration).stdout(Stdio::piped()).spawn().expect("it is built");
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().expect("it was piped")).read_line(&mut line).expect("a line");
+    assert!(line.contains("ready"), "{line}");
+    child
+}
+
+fn end(mut child: Child) {
+    kill_process(Pid::from_child(&child), Signal::TERM).expect("it runs");
+    let status = child.wait().expect("it is our child");
+    assert!(status.success(), "{status}");
+}
+
+#[test]
+fn a_data_directory_is_backed_up_while_it_is_used_and_comes_back_from_the_backup() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let configuration = of(folder.path());
+    let to = folder.path().join("backup").display().to_string();
+    let child = served(&configuration);
+    let (code, text, error) = told(&["backup", "--to", &to], &configuration);
+    assert_eq!(code, Some(0), "{error}");
+    assert!(text.starts_with("backed up the bare to "), "{text}");
+    let (code, text, _) = told(&["verify", "-o", "json"], &configuration);
+    let report: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!((code, &report["clean"], &report["counts"]["segments"]), (Some(0), &true.into(), &2.into()));
+    let (code, _, error) = told(&["restore", "--force", "--from", &to], &configuration);
+    assert_eq!(code, Some(74));
+    assert!(error.contains("in use by another process"), "{error}");
+    end(child);
+    std::fs::remove_dir_all(folder.path().join("data")).expect("it is there");
+    let (code, _, error) = told(&["serve"], &configuration);
+    assert_eq!(code, Some(74), "a missing directory is not made anew");
+    assert!(error.contains("restore --from"), "{error}");
+    assert_eq!(told(&["verify", "--deep", "--from", &to], &configuration).0, Some(0));
+    let (code, text, error) = told(&["restore", "--from", &to], &configuration);
+    assert_eq!(code, Some(0), "{error}");
+    assert!(text.contains("number 2"), "{text}");
+    end(served(&configuration));
+    assert_eq!(told(&["verify"], &configuration).0, Some(0));
+    std::fs::remove_file(folder.path().join("backup/backup.json")).expect("it is there");
+    let (code, _, error) = told(&["restore", "--force", "--from", &to], &configuration);
+    assert_eq!(code, Some(74));
+    assert!(error.contains("not completed"), "{error}");
+    end(served(&configuration));
+}
+
+#[test]
+fn the_doctor_tells_what_is_well_and_what_to_do_where_it_is_not() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let configuration = of(folder.path());
+    let child = served(&configuration);
+    let (code, text, _) = told(&["doctor", "-o", "json"], &configuration);
+    let report: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    assert_eq!((code, &report["ok"]), (Some(0), &true.into()), "{text}");
+    let verdict = |name: &str| {
+        let checks = report["checks"].as_array().expect("checks");
+        let found = checks.iter().find(|check| check["name"] == name);
+        found.unwrap_or_else(|| panic!("{name} is missing in {text}"))["verdict"].clone()
+    };
+    for name in ["data-directory", "incarnation", "lock", "format", "admin.listen", "running-actor"] {
+        assert_eq!(verdict(name), "ok", "{name}: {text}");
+    }
+    end(child);
+    let taken = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let listen = format!("server.listen={}", taken.local_addr().expect("an address"));
+    let other = [&configuration[..], &["--set".to_owned(), listen]].concat();
+    let (code, text, _) = told(&["doctor", "--backup", "/nowhere"], &other);
+    assert_eq!(code, Some(1));
+    assert!(
+        text.contains("not this actor that answers") && text.contains("-> docshare-bare backup"),
+        "{text}"
+    );
+    std::fs::remove_dir_all(folder.path().join("data")).expect("it is there");
+    let (code, text, _) = told(&["doctor"], &configuration);
+    assert_eq!(code, Some(1));
+    assert!(text.contains("fail  incarnation") && text.contains("is missing"), "{text}");
+}

@@ -82,7 +82,6 @@ impl Backup<'_> {
             copying.segment(number, end)?;
         }
         for document in walked.cited.in_files() {
-            crate::failpoint!("backup.mid");
             copying.document(&document)?;
         }
         for name in SMALL {
@@ -276,6 +275,7 @@ impl Copying<'_> {
         let mut copy = Copy::begin(&to)?;
         let measured = pass(&mut |bytes| copy.write(bytes))?;
         copy.end()?;
+        crate::failpoint!("backup.mid");
         self.copied += 1;
         self.copied_bytes += measured.bytes;
         self.manifest.add(path, &measured);
