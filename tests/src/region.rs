@@ -5,7 +5,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs::{self, File, OpenOptions};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
@@ -223,6 +223,19 @@ impl Region {
             .with_context(|| format!("starting {}", actor.binary()))?;
         self.children[actor.index()] = Some(child);
         Ok(())
+    }
+
+    /// A verb of an actor, under its configuration; the actor itself may run or not.
+    pub fn command(&self, actor: Actor, arguments: &[&str]) -> Command {
+        let mut command = Command::new(self.binary(actor));
+        command.args(arguments).arg("--config").arg(self.config_path(actor)).args(self.set(actor));
+        command.stdin(Stdio::null());
+        command
+    }
+
+    /// Runs a verb of an actor to its end.
+    pub fn verb(&self, actor: Actor, arguments: &[&str]) -> Result<Output> {
+        self.command(actor, arguments).output().with_context(|| format!("running {}", actor.binary()))
     }
 
     /// Waits until an actor answers `/readyz` with 200; how long that took.
