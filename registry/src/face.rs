@@ -3,6 +3,7 @@
 pub(crate) mod fhir;
 mod metadata;
 mod read;
+mod reconcile;
 mod refusal;
 mod register;
 mod search;

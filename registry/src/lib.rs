@@ -9,6 +9,7 @@
 //! `xds::plan` decide and makes one commit. How a question walks: `face/search.rs` reads it into an `xds::Filter`,
 //! `query.rs` finds out whose objects are meant and asks the store, and stored renderings are put together as they are.
 
+mod bindings;
 mod config;
 mod face;
 mod feed;
@@ -44,6 +45,10 @@ pub struct Registry {
     read: read::Read,
     feed: feed::Feed,
     settle: settle::Settle,
+    bindings: bindings::Bindings,
+    submissions: bindings::Submissions,
+    /// Which life of this registry this is: its id and a number that every restore raises.
+    incarnation: String,
 }
 
 impl Actor for Registry {
@@ -80,6 +85,9 @@ impl Actor for Registry {
             find_lists: query::FindLists(query),
             read: read::Read { store: store.clone(), clock: clock.clone() },
             feed: feed::Feed { store: store.clone(), clock: clock.clone(), gates },
+            bindings: bindings::Bindings { store: store.clone(), clock: clock.clone() },
+            submissions: bindings::Submissions { store: store.clone(), clock: clock.clone() },
+            incarnation: incarnation(&store),
             settle: settle::Settle { store, clock },
             corridor,
             limits,
@@ -103,4 +111,10 @@ impl Actor for Registry {
     fn points() -> &'static [store::point::Point] {
         points::POINTS
     }
+}
+
+/// Which life of this registry this is, as its answers say it.
+fn incarnation(store: &store::Store) -> String {
+    let incarnation = store.incarnation();
+    format!("{};{}", incarnation.id, incarnation.number)
 }

@@ -10,12 +10,12 @@ use access::Grant;
 use actor::{Audited, Clock, Fault, Subject, Trail, Transaction, failpoint};
 use audit::Action;
 use bytes::Bytes;
-use fhir::iti65::Provided;
-use store::{Applied, Row, Store};
+use fhir::iti65::{Provided, Role};
+use store::{Applied, Row, Sequence, Store};
 use uuid::Uuid;
 use xds::identifier::derived_unique_id;
 use xds::plan::PatientState;
-use xds::{AssociationType, Finding, Findings, ObjectRef, Place, Rule, Severity, Submission};
+use xds::{AssociationType, EntryUuid, Finding, Findings, ObjectRef, Place, Rule, Severity, Submission};
 
 use crate::gate::{Gates, Pass};
 use crate::patients;
@@ -50,10 +50,13 @@ pub(crate) struct Registration {
 pub(crate) struct Said {
     /// SubmissionSet.uniqueId.
     pub(crate) key: String,
-    /// Which attempt this is, from 1.
-    pub(crate) attempt: u64,
+    /// Which attempt this is, from 1; none: nobody coordinates, so nobody will ever settle it.
+    pub(crate) attempt: Option<u64>,
     /// Digest of the content, hexadecimal.
     pub(crate) digest: String,
+    /// Ids its objects had in an earlier life of this registry, one for each object of the Bundle, in its order; empty: new
+    /// ones are made.
+    pub(crate) assigned: Vec<EntryUuid>,
 }
 
 /// The answer to a submission.
@@ -65,6 +68,8 @@ pub(crate) struct Registered {
     pub(crate) replayed: bool,
     /// The attempt that was committed.
     pub(crate) attempt: u64,
+    /// The commit that holds it: submissions have happened in this order.
+    pub(crate) sequence: Sequence,
 }
 
 type Failure = Fault<Findings>;
@@ -90,6 +95,7 @@ impl Transaction for Register {
         registration.provided.set_zone(&self.time_zone);
         let said = registration.said.take();
         let said = said.unwrap_or_else(|| derived(&mut registration.provided, &grant.caller().name));
+        keep_ids(&mut registration.provided, &said.assigned)?;
         let answered = self.decide(trail, said, &mut registration.provided).await;
         count(&answered);
         failpoint!(async "reg.answer.pre");
@@ -127,8 +133,8 @@ impl Register {
             if let Some((row, SubmissionRecord { committed: Some(committed), .. })) = &before {
                 return self.again(trail, &said, row, committed).await;
             }
-            not_fenced(&said, before.as_ref())?;
-            match self.attempt(trail, &said, before, provided).await? {
+            let number = not_fenced(&said, before.as_ref())?;
+            match self.attempt(trail, (&said, number), before, provided).await? {
                 Attempted::Done(audited) => return Ok(audited),
                 Attempted::Lost(back) => trail = *back,
             }
@@ -140,7 +146,7 @@ impl Register {
     async fn attempt(
         &self,
         trail: Trail,
-        said: &Said,
+        (said, attempt): (&Said, u64),
         before: Option<(Row, SubmissionRecord)>,
         provided: &Provided,
     ) -> Result<Attempted, Failure> {
@@ -150,10 +156,14 @@ impl Register {
         let mut ids = std::iter::repeat_with(Uuid::new_v4);
         let changes = xds::plan::plan(submission, &loaded.known, &mut ids).map_err(Fault::Refused)?;
         let now = self.clock.now();
-        let decided = changes::batch(provided, changes, loaded, said, before, now);
+        let decided = changes::batch(provided, changes, loaded, (said, attempt), before, now);
         let answer = decided.answer;
-        let attempt = said.attempt;
-        let response = move |_: Applied| Registered { answer, replayed: false, attempt };
+        let response = move |applied: Applied| Registered {
+            answer,
+            replayed: false,
+            attempt,
+            sequence: applied.sequence,
+        };
         failpoint!(async "reg.tx.pre_commit");
         match trail.commit(&self.store, decided.batch, decided.subject, response).await {
             Ok(audited) => {
@@ -243,8 +253,12 @@ impl Register {
             entities: vec![format!("submission/{}", said.key)],
             query: None,
         };
-        let response =
-            Registered { answer: row.rendering.clone(), replayed: true, attempt: committed.attempt };
+        let response = Registered {
+            answer: row.rendering.clone(),
+            replayed: true,
+            attempt: committed.attempt,
+            sequence: row.sequence,
+        };
         Ok(trail.note(&self.store, self.clock.now(), subject, response).await?)
     }
 }
@@ -274,21 +288,51 @@ fn derived(provided: &mut Provided, client: &str) -> Said {
             key
         }
     };
-    Said { key, attempt: 1, digest: hex(&digest) }
+    Said { key, attempt: None, digest: hex(&digest), assigned: Vec::new() }
 }
 
-fn not_fenced(said: &Said, before: Option<&(Row, SubmissionRecord)>) -> Result<(), Failure> {
+/// The number of this attempt, which lies above the fence. One that nobody counts is the next: nobody can have given it up.
+fn not_fenced(said: &Said, before: Option<&(Row, SubmissionRecord)>) -> Result<u64, Failure> {
     let fence = before.map_or(0, |(_, record)| record.fence);
-    if said.attempt > fence {
-        return Ok(());
+    let attempt = said.attempt.unwrap_or(fence + 1);
+    if attempt > fence {
+        return Ok(attempt);
     }
     Err(refused(
-        Rule::DuplicateUniqueId,
+        Rule::AttemptGivenUp,
         format!(
-            "attempt {} of submission {} has been given up; send it again as a new attempt",
-            said.attempt, said.key
+            "attempt {attempt} of submission {} has been given up; send it again as a new attempt",
+            said.key
         ),
     ))
+}
+
+/// Gives the objects back the ids they had in an earlier life of this registry: they were promised to somebody.
+fn keep_ids(provided: &mut Provided, assigned: &[EntryUuid]) -> Result<(), Failure> {
+    if assigned.is_empty() {
+        return Ok(());
+    }
+    let objects: Vec<String> = provided
+        .roles
+        .iter()
+        .filter_map(|role| if let Role::Object(symbol) = role { Some(symbol.clone()) } else { None })
+        .collect();
+    if objects.len() != assigned.len() {
+        let text = format!("{} ids are assigned to {} objects", assigned.len(), objects.len());
+        return Err(Fault::Refused(vec![Finding::error(Rule::Value, Place::at("header"), text)]));
+    }
+    let submission = &mut provided.submission;
+    for (symbol, id) in objects.iter().zip(assigned) {
+        let set = &mut submission.submission_set;
+        let set = std::iter::once((&set.symbol, &mut set.entry_uuid));
+        let documents = submission.documents.iter_mut().map(|d| (&d.symbol, &mut d.entry_uuid));
+        let folders = submission.folders.iter_mut().filter(|f| !f.update);
+        let folders = folders.map(|f| (&f.symbol, &mut f.entry_uuid));
+        for (_, known) in set.chain(documents).chain(folders).filter(|(known, _)| *known == symbol) {
+            *known = Some(id.clone());
+        }
+    }
+    Ok(())
 }
 
 fn refused(rule: Rule, text: String) -> Failure {

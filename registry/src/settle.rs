@@ -8,7 +8,7 @@ use actor::{Audited, Clock, Fault, Subject, Trail, Transaction, failpoint};
 use audit::Action;
 use bytes::Bytes;
 use serde::Deserialize;
-use store::{Batch, Store};
+use store::{Batch, Sequence, Store};
 use xds::Findings;
 
 use crate::records::{Committed, submission_put, submission_row};
@@ -46,9 +46,14 @@ pub(crate) enum Settled {
         urls: Vec<String>,
         /// The transaction-response.
         answer: Bytes,
+        /// The commit that holds it.
+        sequence: Sequence,
     },
-    /// It was not, and no attempt up to this one will be.
-    Absent,
+    /// It was not, and no attempt up to the fence will be.
+    Absent {
+        /// The highest attempt that has been given up; the one asked about, or one above.
+        fence: u64,
+    },
 }
 
 impl Transaction for Settle {
@@ -73,11 +78,13 @@ impl Transaction for Settle {
             let (version, mut record) = match known {
                 Some((row, record)) => {
                     if let Some(Committed { attempt, digest, urls, .. }) = record.committed {
-                        let settled = Settled::Committed { attempt, digest, urls, answer: row.rendering };
+                        let (answer, sequence) = (row.rendering, row.sequence);
+                        let settled = Settled::Committed { attempt, digest, urls, answer, sequence };
                         return Ok(trail.note(&self.store, now, subject, settled).await?);
                     }
                     if record.fence >= asked.attempt {
-                        return Ok(trail.note(&self.store, now, subject, Settled::Absent).await?);
+                        let settled = Settled::Absent { fence: record.fence };
+                        return Ok(trail.note(&self.store, now, subject, settled).await?);
                     }
                     (row.version, record)
                 }
@@ -87,7 +94,8 @@ impl Transaction for Settle {
             let puts = vec![submission_put(&asked.key, version + 1, &record, Bytes::new())];
             let batch = Batch { instant: now, puts, concluding: true, ..Batch::default() };
             failpoint!(async "reg.fence.pre_commit");
-            match trail.commit(&self.store, batch, subject, |_| Settled::Absent).await {
+            let settled = Settled::Absent { fence: asked.attempt };
+            match trail.commit(&self.store, batch, subject, |_| settled).await {
                 Ok(audited) => {
                     failpoint!(async "reg.fence.post_commit");
                     return Ok(audited);

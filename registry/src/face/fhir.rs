@@ -10,6 +10,7 @@ use web::{Answer, Request};
 use xds::filter::Of;
 
 use super::read::Reading;
+use super::reconcile::{self, INCARNATION, Reconciling};
 use super::refusal;
 use super::register::Changing;
 use super::search::Searching;
@@ -107,6 +108,9 @@ static LINES: &[Line] = &[
         "The feed of the identity source; meta.versionId is its version, and an older one changes nothing.",
     ),
     line("POST", "/settle", "settle", settle),
+    line("GET", "/bindings", "bindings", bindings),
+    line("POST", "/submissions", "submissions", submissions),
+    line("GET", "/incarnation", "none", incarnation),
 ];
 
 static ROUTES: LazyLock<Vec<Route<Registry>>> = LazyLock::new(|| {
@@ -158,23 +162,50 @@ fn metadata<'a>(registry: &'a Registry, request: &'a mut Request) -> LocalBoxFut
 
 fn register<'a>(registry: &'a Registry, request: &'a mut Request) -> LocalBoxFuture<'a, Answer> {
     Box::pin(async move {
-        let codec = Changing::new(&registry.limits, &registry.desk.identity);
-        registry.corridor.walk(&registry.register, &codec, request).await
+        let codec = changing(registry);
+        telling(registry, registry.corridor.walk(&registry.register, &codec, request).await)
     })
 }
 
 fn feed<'a>(registry: &'a Registry, request: &'a mut Request) -> LocalBoxFuture<'a, Answer> {
     Box::pin(async move {
-        let codec = Changing::new(&registry.limits, &registry.desk.identity);
+        let codec = changing(registry);
         registry.corridor.walk(&registry.feed, &codec, request).await
     })
 }
 
 fn settle<'a>(registry: &'a Registry, request: &'a mut Request) -> LocalBoxFuture<'a, Answer> {
     Box::pin(async move {
-        let codec = Changing::new(&registry.limits, &registry.desk.identity);
-        registry.corridor.walk(&registry.settle, &codec, request).await
+        let codec = changing(registry);
+        telling(registry, registry.corridor.walk(&registry.settle, &codec, request).await)
     })
+}
+
+fn bindings<'a>(registry: &'a Registry, request: &'a mut Request) -> LocalBoxFuture<'a, Answer> {
+    Box::pin(async move {
+        let codec = Reconciling { incarnation: &registry.incarnation };
+        telling(registry, registry.corridor.walk(&registry.bindings, &codec, request).await)
+    })
+}
+
+fn submissions<'a>(registry: &'a Registry, request: &'a mut Request) -> LocalBoxFuture<'a, Answer> {
+    Box::pin(async move {
+        let codec = Reconciling { incarnation: &registry.incarnation };
+        telling(registry, registry.corridor.walk(&registry.submissions, &codec, request).await)
+    })
+}
+
+fn incarnation<'a>(registry: &'a Registry, _: &'a mut Request) -> LocalBoxFuture<'a, Answer> {
+    Box::pin(async move { telling(registry, reconcile::incarnation(&registry.incarnation)) })
+}
+
+fn changing(registry: &Registry) -> Changing<'_> {
+    Changing::new(&registry.limits, &registry.desk.identity, &registry.incarnation)
+}
+
+/// An answer, refusals too, that says which life of this registry gives it.
+fn telling(registry: &Registry, answer: Answer) -> Answer {
+    refusal::with(answer, INCARNATION, &registry.incarnation)
 }
 
 fn find_documents<'a>(registry: &'a Registry, request: &'a mut Request) -> LocalBoxFuture<'a, Answer> {

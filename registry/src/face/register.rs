@@ -9,8 +9,9 @@ use fhir::negotiate::{self, Format};
 use http::{HeaderMap, StatusCode, header};
 use serde_json::{Value, json};
 use web::{Answer, Limits, Request};
-use xds::{Finding, Findings, Place, Rule};
+use xds::{EntryUuid, Finding, Findings, Place, Rule};
 
+use super::reconcile::INCARNATION;
 use super::refusal;
 use crate::feed::{Fed, Feed, Taken};
 use crate::register::{Register, Registered, Registration, Said};
@@ -19,6 +20,8 @@ use crate::settle::{Attempt, Settle, Settled};
 const KEY: &str = "docshare-submission-key";
 const ATTEMPT: &str = "docshare-attempt";
 const DIGEST: &str = "docshare-digest";
+const ASSIGNED: &str = "docshare-assigned";
+const SEQUENCE: &str = "docshare-sequence";
 const REPLAYED: &str = "idempotency-replayed";
 
 /// Bytes of a settle request: a key and a number.
@@ -29,12 +32,14 @@ pub(super) struct Changing<'a> {
     limits: &'a Limits,
     /// Public base of the identity source.
     identity: &'a str,
+    /// Which life of this registry this is.
+    incarnation: &'a str,
     format: Cell<Format>,
 }
 
 impl<'a> Changing<'a> {
-    pub(super) fn new(limits: &'a Limits, identity: &'a str) -> Changing<'a> {
-        Changing { limits, identity, format: Cell::default() }
+    pub(super) fn new(limits: &'a Limits, identity: &'a str, incarnation: &'a str) -> Changing<'a> {
+        Changing { limits, identity, incarnation, format: Cell::default() }
     }
 
     /// Checks what can be checked before the body, then reads it as strict JSON.
@@ -61,6 +66,16 @@ fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 
+/// Refuses a repository that means another life of this registry: it has to find out first what was lost in between.
+pub(super) fn expected(headers: &HeaderMap, incarnation: &str) -> Result<(), Fault<Findings>> {
+    match header_text(headers, INCARNATION) {
+        Some(expected) if expected != incarnation => Err(Fault::Precondition(format!(
+            "this registry has been restored from a backup; it is {incarnation} now, and {INCARNATION} says {expected}"
+        ))),
+        Some(_) | None => Ok(()),
+    }
+}
+
 fn wrong(path: &str, text: String) -> Fault<Findings> {
     Fault::Refused(vec![Finding::error(Rule::Value, Place::at(path), text)])
 }
@@ -85,11 +100,21 @@ fn said(headers: &HeaderMap) -> Result<Option<Said>, Fault<Findings>> {
     if digest.len() != 64 || !digest.bytes().all(|b| b.is_ascii_hexdigit()) {
         return Err(wrong("header", format!("{DIGEST} must be 64 hexadecimal digits")));
     }
-    Ok(Some(Said { key: key.to_owned(), attempt, digest: digest.to_ascii_lowercase() }))
+    let (key, digest) = (key.to_owned(), digest.to_ascii_lowercase());
+    Ok(Some(Said { key, attempt: Some(attempt), digest, assigned: assigned(headers)? }))
+}
+
+/// Ids the objects had before this registry was restored from a backup; only a repository that coordinates can know them.
+fn assigned(headers: &HeaderMap) -> Result<Vec<EntryUuid>, Fault<Findings>> {
+    let Some(ids) = header_text(headers, ASSIGNED) else { return Ok(Vec::new()) };
+    let ids = ids.split(',').map(|id| EntryUuid::parse(id.trim()));
+    ids.collect::<Option<_>>()
+        .ok_or_else(|| wrong("header", format!("{ASSIGNED} must be UUIDs with commas in between")))
 }
 
 impl Codec<Register> for Changing<'_> {
     async fn read(&self, request: &mut Request, _: &Context) -> Result<Registration, Fault<Findings>> {
+        expected(&request.headers, self.incarnation)?;
         let said = said(&request.headers)?;
         let mut bundle =
             self.body(request, self.limits.max_body_bytes, "server.limits.max_body_bytes").await?;
@@ -113,6 +138,7 @@ impl Codec<Register> for Changing<'_> {
     fn write(&self, response: Registered, _: &Context) -> Answer {
         let answer = refusal::json(StatusCode::OK, response.answer, self.pretty());
         let answer = refusal::with(answer, ATTEMPT, &response.attempt.to_string());
+        let answer = refusal::with(answer, SEQUENCE, &response.sequence.to_string());
         if response.replayed { refusal::with(answer, REPLAYED, "true") } else { answer }
     }
 
@@ -149,6 +175,7 @@ impl Codec<Feed> for Changing<'_> {
 
 impl Codec<Settle> for Changing<'_> {
     async fn read(&self, request: &mut Request, _: &Context) -> Result<Attempt, Fault<Findings>> {
+        expected(&request.headers, self.incarnation)?;
         let body = self.body(request, MAX_SETTLE_BYTES, "settle").await?;
         serde_json::from_value(body)
             .map_err(|error| wrong("settle", format!("key and attempt are expected: {error}")))
@@ -156,11 +183,14 @@ impl Codec<Settle> for Changing<'_> {
 
     fn write(&self, settled: Settled, _: &Context) -> Answer {
         let body = match settled {
-            Settled::Absent => json!({ "committed": false }),
-            Settled::Committed { attempt, digest, urls, answer } => {
+            Settled::Absent { fence } => json!({ "committed": false, "fence": fence }),
+            Settled::Committed { attempt, digest, urls, answer, sequence } => {
                 let answer: Value = serde_json::from_slice(&answer).unwrap_or_default();
                 let entries = answer.get("entry").cloned().unwrap_or_else(|| json!([]));
-                json!({ "committed": true, "attempt": attempt, "digest": digest, "documents": urls, "entries": entries })
+                json!({
+                    "committed": true, "attempt": attempt, "digest": digest, "sequence": sequence,
+                    "documents": urls, "entries": entries,
+                })
             }
         };
         Answer::bytes(StatusCode::OK, "application/json", Bytes::from(body.to_string()))

@@ -28,7 +28,7 @@ pub(super) fn batch(
     provided: &Provided,
     changes: Changeset,
     mut loaded: Loaded,
-    said: &Said,
+    said: (&Said, u64),
     before: Option<(Row, SubmissionRecord)>,
     now: Instant,
 ) -> Decided {
@@ -148,15 +148,14 @@ fn extended(
 }
 
 fn submission(
-    said: &Said,
+    (said, attempt): (&Said, u64),
     before: Option<(Row, SubmissionRecord)>,
     patient: &str,
     urls: Vec<String>,
     answer: Bytes,
 ) -> Put {
     let (version, fence) = before.map_or((0, 0), |(row, record)| (row.version, record.fence));
-    let committed =
-        Committed { attempt: said.attempt, digest: said.digest.clone(), patient: patient.to_owned(), urls };
+    let committed = Committed { attempt, digest: said.digest.clone(), patient: patient.to_owned(), urls };
     submission_put(&said.key, version + 1, &SubmissionRecord { fence, committed: Some(committed) }, answer)
 }
 

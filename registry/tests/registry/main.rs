@@ -1,6 +1,7 @@
 //! The registry, started inside the test and spoken to over HTTP: what a caller can see.
 
 mod reading;
+mod reconciling;
 mod registration;
 mod settling;
 mod world;

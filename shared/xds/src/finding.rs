@@ -119,6 +119,8 @@ pub enum Rule {
     MultipleMatches,
     /// A version that is not the current one.
     VersionConflict,
+    /// An attempt of a submission that the registry has promised never to commit.
+    AttemptGivenUp,
     /// Source identifier's domain unknown (ITI-83).
     AssigningAuthorityNotFound,
     /// Source identifier unknown (ITI-83).
@@ -191,6 +193,7 @@ impl Rule {
         Rule::MergeIsFinal,
         Rule::MultipleMatches,
         Rule::VersionConflict,
+        Rule::AttemptGivenUp,
         Rule::AssigningAuthorityNotFound,
         Rule::SourceIdentifierNotFound,
         Rule::TargetSystemNotFound,
@@ -303,6 +306,7 @@ impl Rule {
             Rule::MergeIsFinal => row("merge-is-final", None, 409, "conflict", "PIXm 2:3.104"),
             Rule::MultipleMatches => row("multiple-matches", None, 412, "multiple-matches", "FHIR R4 http"),
             Rule::VersionConflict => row("version-conflict", None, 412, "conflict", "FHIR R4 http"),
+            Rule::AttemptGivenUp => row("attempt-given-up", None, 409, "conflict", "docshare settle"),
             Rule::AssigningAuthorityNotFound => {
                 row("assigning-authority-not-found", None, 400, "code-invalid", "PIXm 2:3.83.4.2.2")
             }
