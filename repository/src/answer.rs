@@ -6,7 +6,9 @@ use fhir::iti65::{EntryReceipt, Provided, Role, write_response};
 use serde::{Deserialize, Serialize};
 use xds::Finding;
 
+use crate::naming::is_blob_id;
 use crate::records::Attempt;
+use crate::registrar::Commit;
 
 /// What stands in one place of the answer, one for each entry of the source's Bundle.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -57,12 +59,43 @@ pub(crate) fn map_back(findings: &mut [Finding], provided: &Provided) {
 }
 
 /// The answer: one entry for each of the source's Bundle, in its order. Reservations stand with the entry they are about.
-pub(crate) fn compose(
+/// If the registry has the submission from elsewhere, so are the bytes.
+pub(crate) fn of(attempt: &Attempt, commit: &Commit, is_ours: bool, registry: &str) -> String {
+    let elsewhere = if is_ours { HashMap::new() } else { elsewhere(attempt, commit) };
+    compose(attempt, &commit.receipts, registry, &elsewhere)
+}
+
+/// Where the bytes are that a source sent here and that had come in elsewhere before, by symbol.
+fn elsewhere<'a>(attempt: &'a Attempt, commit: &Commit) -> HashMap<&'a str, String> {
+    let mut urls = commit.documents.iter().flatten();
+    let theirs = theirs(&attempt.slots, &commit.receipts);
+    let mut of_documents = HashMap::new();
+    for (slot, receipt) in attempt.slots.iter().zip(theirs) {
+        let (Slot::Object { symbol }, Some(receipt)) = (slot, receipt) else { continue };
+        if receipt.location.contains("DocumentReference/")
+            && let Some(url) = urls.next()
+        {
+            of_documents.insert(symbol.as_str(), as_binary(url));
+        }
+    }
+    of_documents
+}
+
+/// The Binary that another repository of ours has at this URL; the URL itself if it is not one of ours.
+fn as_binary(url: &str) -> String {
+    match url.rsplit_once("/documents/") {
+        Some((host, id)) if is_blob_id(id) => format!("{host}/fhir/Binary/{id}/_history/1"),
+        Some(_) | None => url.to_owned(),
+    }
+}
+
+fn compose(
     attempt: &Attempt,
     receipts: &[EntryReceipt],
     registry: &str,
-    warnings: &[Finding],
+    elsewhere: &HashMap<&str, String>,
 ) -> String {
+    let warnings = attempt.reservations();
     let theirs = theirs(&attempt.slots, receipts);
     let mut entries: Vec<EntryReceipt> = attempt
         .slots
@@ -70,8 +103,9 @@ pub(crate) fn compose(
         .zip(&theirs)
         .enumerate()
         .map(|(index, (slot, receipt))| match (slot, receipt) {
-            (Slot::Bytes { blob, .. }, _) => {
-                ours(format!("{}/Binary/{blob}/_history/1", attempt.base), attempt)
+            (Slot::Bytes { blob, symbol }, _) => {
+                let own = || format!("{}/Binary/{blob}/_history/1", attempt.base);
+                ours(elsewhere.get(symbol.as_str()).cloned().unwrap_or_else(own), attempt)
             }
             (_, Some(receipt)) => absolute(receipt, registry, index),
             (Slot::Patch { target }, None) => EntryReceipt {
@@ -142,6 +176,39 @@ fn theirs<'a>(slots: &[Slot], receipts: &'a [EntryReceipt]) -> Vec<Option<&'a En
     slots.iter().map(&mut receipt).collect()
 }
 
+/// Ids of the objects of a submission, in the order of its entries, as the answer told them; none if it is not that of
+/// this attempt.
+pub(crate) fn ids_of_objects(attempt: &Attempt, answer: &[u8]) -> Option<Vec<String>> {
+    let receipts = fhir::iti65::read_response(answer).ok()?;
+    if receipts.len() != attempt.slots.len() {
+        return None;
+    }
+    let objects = attempt.slots.iter().zip(&receipts).filter(|(slot, _)| matches!(slot, Slot::Object { .. }));
+    objects.map(|(_, receipt)| resource_id(&receipt.location)).collect()
+}
+
+/// The base under which an answer of ours has given bytes a place; none if there were none.
+pub(crate) fn base_of(answer: &str) -> Option<String> {
+    let receipts = fhir::iti65::read_response(answer.as_bytes()).ok()?;
+    let mut bases = receipts.iter().filter_map(|receipt| receipt.location.split_once("/Binary/"));
+    bases.next().map(|(base, _)| base.to_owned())
+}
+
+/// The blobs an answer of ours has given a place.
+pub(crate) fn blobs_of(answer: &str) -> Vec<String> {
+    let receipts = fhir::iti65::read_response(answer.as_bytes()).unwrap_or_default();
+    let blob = |receipt: &EntryReceipt| {
+        let (_, rest) = receipt.location.split_once("/Binary/")?;
+        rest.split('/').next().filter(|id| is_blob_id(id)).map(str::to_owned)
+    };
+    receipts.iter().filter_map(blob).collect()
+}
+
+/// What the URLs of documents begin with, by the FHIR base.
+pub(crate) fn documents_under(base: &str) -> String {
+    format!("{}/documents/", base.strip_suffix("/fhir").unwrap_or(base))
+}
+
 /// How many receipts the registry owes.
 pub(crate) fn receipts_due(slots: &[Slot]) -> usize {
     slots.iter().filter(|slot| matches!(slot, Slot::Object { .. } | Slot::Patch { .. })).count()
@@ -191,6 +258,7 @@ mod tests {
     use xds::{Place, Rule};
 
     use super::*;
+    use crate::records::kept;
 
     fn receipt(location: &str) -> EntryReceipt {
         EntryReceipt {
@@ -220,15 +288,20 @@ mod tests {
                 Slot::Patch { target: "DocumentReference/old".to_owned() },
                 object("document"),
             ],
+            warnings: None,
         }
+    }
+
+    fn told(attempt: &Attempt, receipts: &[EntryReceipt]) -> Vec<EntryReceipt> {
+        let answer = compose(attempt, receipts, "http://registry/fhir", &HashMap::new());
+        fhir::iti65::read_response(answer.as_bytes()).expect("it is a transaction-response")
     }
 
     #[test]
     fn the_answer_has_an_entry_for_each_of_the_source_in_its_order() {
         let receipts = receipts();
         let warning = Finding::warning(Rule::ContentMismatch, Place::at("Bundle.entry[3].resource"), "size");
-        let answer = compose(&attempt(), &receipts, "http://registry/fhir", &[warning]);
-        let told = fhir::iti65::read_response(answer.as_bytes()).expect("it is a transaction-response");
+        let told = told(&Attempt { warnings: kept(&[warning]), ..attempt() }, &receipts);
         let locations: Vec<&str> = told.iter().map(|receipt| receipt.location.as_str()).collect();
         assert_eq!(
             locations,
@@ -248,16 +321,41 @@ mod tests {
         let mut receipts = receipts();
         let about = |index: usize| {
             let path = format!("Bundle.entry[{index}].resource.title");
-            Finding::warning(Rule::MetadataInvalid, Place::at(path), "the title differs")
+            Finding::warning(Rule::MetadataInvalid, Place::at(path).of("List.title"), "the title differs")
         };
         receipts[2].warnings.push(about(2));
-        let answer = compose(&attempt(), &receipts, "http://registry/fhir", &[about(3), about(1)]);
-        let told = fhir::iti65::read_response(answer.as_bytes()).expect("it is a transaction-response");
+        let receipts = fhir::iti65::read_response(&write_response(&receipts)).expect("it is one");
+        let told = told(&Attempt { warnings: kept(&[about(3), about(1)]), ..attempt() }, &receipts);
         let paths = |entry: usize| -> Vec<&str> {
             told[entry].warnings.iter().map(|warning| warning.at.path.as_str()).collect()
         };
         assert_eq!(paths(3), ["Bundle.entry[3].resource.title"]);
         assert_eq!(paths(1), ["Bundle.entry[1].resource.title"]);
+    }
+
+    #[test]
+    fn what_had_come_in_elsewhere_is_answered_with_the_places_of_there() {
+        let commit = Commit {
+            attempt: 1,
+            digest: None,
+            documents: Some(vec!["http://other/documents/0123456789abcdef0123456789abcdef".to_owned()]),
+            receipts: receipts().to_vec(),
+            sequence: 1,
+            replayed: true,
+        };
+        let answer = of(&attempt(), &commit, false, "http://registry/fhir");
+        let told = fhir::iti65::read_response(answer.as_bytes()).expect("it is a transaction-response");
+        assert_eq!(told[0].location, "http://other/fhir/Binary/0123456789abcdef0123456789abcdef/_history/1");
+        assert_eq!(told[3].location, "http://registry/fhir/DocumentReference/d/_history/1");
+    }
+
+    #[test]
+    fn the_ids_that_were_promised_are_read_back_from_the_answer() {
+        let answer = compose(&attempt(), &receipts(), "http://registry/fhir", &HashMap::new());
+        let ids = ids_of_objects(&attempt(), answer.as_bytes());
+        assert_eq!(ids, Some(vec!["l".to_owned(), "d".to_owned()]));
+        let fewer = Attempt { slots: Vec::new(), ..attempt() };
+        assert_eq!(ids_of_objects(&fewer, answer.as_bytes()), None);
     }
 
     #[test]

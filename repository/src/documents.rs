@@ -103,7 +103,7 @@ impl Retrieve {
         if !is_blob_id(id) {
             return Err(Fault::NotFound);
         }
-        let mut document = self.records.document(id)?.ok_or(Fault::NotFound)?;
+        let mut document = self.records.document(id)?.ok_or_else(|| self.unknown())?;
         if document.state == State::Staged {
             document = tokio::time::timeout(self.settle_wait, self.settled(id, &document.key))
                 .await
@@ -112,9 +112,18 @@ impl Retrieve {
         match document.state {
             State::Bound => Ok(document),
             State::Staged => Err(Fault::Busy(RETRY)),
-            State::Rejected => Err(Fault::NotFound),
+            State::Rejected => Err(self.unknown()),
+            State::Lost => {
+                alarm();
+                Err(Fault::Damaged)
+            }
             State::Removed => Err(Fault::Gone(1)),
         }
+    }
+
+    /// What is said of a document that is not here: after a restore it may have been, until the registry has been asked.
+    fn unknown(&self) -> Fault<Findings> {
+        if self.settler.recover.going_on() { Fault::Busy(RETRY) } else { Fault::NotFound }
     }
 
     /// A document whose submission is in doubt, once that is settled. One that is just being bound is waited for.

@@ -17,13 +17,16 @@ mod patients;
 #[cfg(feature = "failpoints")]
 mod points;
 mod provide;
+mod reconcile;
 mod records;
+mod recover;
+mod redrive;
 mod registrar;
 mod settle;
 
 use std::sync::Arc;
 
-use actor::{Actor, Check, House, Route};
+use actor::{Actor, Check, House, Report, Route};
 use futures_util::future::LocalBoxFuture;
 use web::{Answer, PeerSettings, Request};
 
@@ -33,6 +36,7 @@ pub use config::{
 
 use documents::Retrieve;
 use provide::Provide;
+use reconcile::{Mode, Reconcile};
 use settle::Settler;
 
 /// The actor.
@@ -41,13 +45,14 @@ pub struct Repository {
     provide: Provide,
     retrieve: Retrieve,
     settler: Settler,
+    reconcile: Reconcile,
 }
 
 impl Repository {
-    /// Settles every submission in doubt once, as the background task does again and again; refuses with words if a
-    /// peer does not tell.
+    /// Reconciles with whoever was restored from a backup and settles every submission in doubt once, as the background
+    /// task does again and again; refuses with words if a peer does not tell.
     pub async fn settle_now(&self) -> Result<(), String> {
-        self.settler.round().await.map_err(|error| error.to_string())
+        self.settler.beat().await.map_err(|error| error.to_string())
     }
 }
 
@@ -65,10 +70,11 @@ impl Actor for Repository {
                 "identity.url is empty: a repository needs an identity source to know patients by".to_owned()
             );
         }
-        let settler = Settler::new(&house);
+        let settler = Settler::new(&house)?;
         Ok(Repository {
             provide: Provide::new(&house, settler.clone()),
             retrieve: Retrieve::new(&house, settler.clone()),
+            reconcile: Reconcile::new(&settler, house.public_url.clone()),
             settler,
             house,
         })
@@ -93,12 +99,17 @@ impl Actor for Repository {
         vec![Box::pin(async move { settler.watch(pause, stopping).await })]
     }
 
+    fn reconcile(self: Arc<Self>, apply: bool) -> Option<LocalBoxFuture<'static, Result<Report, String>>> {
+        let mode = if apply { Mode::Apply } else { Mode::Plan };
+        Some(Box::pin(async move { self.reconcile.run(mode).await.map_err(|error| error.to_string()) }))
+    }
+
     fn peers(settings: &Settings) -> Vec<(&'static str, PeerSettings)> {
         vec![("registry", settings.registry.peer()), ("identity", settings.identity.peer())]
     }
 
     fn checks(&self) -> Vec<Check> {
-        vec![self.settler.check()]
+        self.settler.checks()
     }
 
     #[cfg(feature = "failpoints")]

@@ -194,6 +194,13 @@ impl Patients {
         }
     }
 
+    /// Asks again the next time who has this identifier.
+    pub(crate) fn forget(&self, identifier: Option<&Identifier>) {
+        if let Some(identifier) = identifier {
+            self.known.invalidate(identifier);
+        }
+    }
+
     /// Feeds a patient to the identity source (ITI-104) under this identifier.
     async fn feed(
         &self,

@@ -11,7 +11,7 @@ use access::Grant;
 use actor::{Audited, Fault, House, Subject, Trail, Transaction, failpoint, meter};
 use audit::Action;
 use bytes::Bytes;
-use fhir::iti65::{EntryReceipt, Measured, Provided, Role, write_registration};
+use fhir::iti65::{Measured, Provided, Role, write_registration};
 use store::blob::Staged;
 use xds::{Finding, Findings, Place, Rule};
 
@@ -21,12 +21,15 @@ use crate::disposition;
 use crate::keys::{Held, Keys};
 use crate::naming::{hexadecimal, key_of};
 use crate::patients::{Nobody, Patients, Resolved};
-use crate::records::{Attempt, Document, Intent, Records, State, Won};
-use crate::registrar::{Order, Registrar, Registration, Settled};
+use crate::records::{Attempt, Document, Intent, Records, State, kept};
+use crate::registrar::{Commit, Order, Registrar, Registration, Settled};
 use crate::settle::Settler;
 
 /// When a source should come again whose submission found a peer away.
 const RETRY: Duration = Duration::from_secs(2);
+
+/// How often an attempt is given another number before the source is asked to come again.
+const RENUMBERED: usize = 3;
 
 /// A submission as it came in: read, checked, its documents staged.
 pub(crate) struct Received {
@@ -97,7 +100,8 @@ impl Transaction for Provide {
     ) -> Result<Audited<Accepted>, Fault<Findings>> {
         let result = self.provide(grant, trail, request).await;
         failpoint!(async "repo.answer.pre");
-        meter::count("docshare_submissions_total", &[("result", word(&result))], 1);
+        let labels = [("result", word(&result)), ("reason", reason(&result))];
+        meter::count("docshare_submissions_total", &labels, 1);
         result
     }
 }
@@ -111,7 +115,11 @@ impl Provide {
     ) -> Result<Audited<Accepted>, Fault<Findings>> {
         let deadline = self.deadline(&request.measured);
         let Received { mut provided, staged, measured } = request;
-        let patient = self.patients.resolve(&provided, &trail.context().trace).await.map_err(nobody)?;
+        let resolving = self.patients.resolve(&provided, &trail.context().trace);
+        let patient = tokio::time::timeout_at(deadline, resolving)
+            .await
+            .unwrap_or(Err(Nobody::Unavailable))
+            .map_err(nobody)?;
         provided.set_patient(&patient.id, &patient.reference, patient.identifier.as_ref());
         let digest = provided.digest(&measured);
         let key = key_of(&mut provided, &grant.caller().name, &patient, &digest);
@@ -152,11 +160,9 @@ struct Submission {
 }
 
 /// An attempt that has been written down, and what is needed to conclude it.
-struct Tried<'a> {
+struct Tried {
     key: String,
     attempt: Attempt,
-    /// Reservations about the Bundle of the source.
-    warnings: &'a [Finding],
     /// The turn of the key.
     held: Held,
 }
@@ -176,24 +182,30 @@ impl Provide {
         context: &actor::Context,
         deadline: tokio::time::Instant,
     ) -> Result<Accepted, Fault<Findings>> {
+        if tokio::time::Instant::now() >= deadline {
+            // Nothing has been written down or sent, and nothing will be.
+            return Err(Fault::Busy(RETRY));
+        }
         let earlier = submission.known.as_ref().map(|(_, intent)| intent);
         let earlier_in_doubt = earlier.is_some_and(|intent| !intent.open.is_empty());
         let number = earlier.map_or(0, |intent| intent.last) + 1;
         let documents = self.documents(&mut submission, number, &context.base);
         let blobs = documents.iter().map(|(entry, staged, _)| (*entry, staged.id().to_owned())).collect();
-        let attempt = Attempt {
+        let mut attempt = Attempt {
             attempt: number,
             digest: submission.digest.clone(),
             base: context.base.clone(),
             instant: self.records.now(),
             slots: answer::slots(&submission.provided, &blobs, &submission.patient.reference),
+            warnings: kept(&submission.provided.warnings),
         };
-        let order = Order {
+        let mut order = Order {
             key: submission.key,
             attempt: number,
             digest: submission.digest,
             body: write_registration(&submission.provided).into(),
             receipts: answer::receipts_due(&attempt.slots),
+            assigned: Vec::new(),
             trace: context.trace.clone(),
             request: context.request.clone(),
         };
@@ -202,18 +214,45 @@ impl Provide {
             .open(&order.key, submission.known, attempt.clone(), order.body.clone(), documents)
             .await?;
 
-        let (registration, doubt) = self.registrar.register(&order, deadline).await;
-        let doubt = doubt || earlier_in_doubt;
-        let tried = Tried { key: order.key, attempt, warnings: &submission.provided.warnings, held };
-        match self.conclude(tried, registration, doubt).await? {
+        let (registration, doubt) = self.register(&mut order, deadline).await?;
+        attempt.attempt = order.attempt;
+        let tried = Tried { key: order.key, attempt, held };
+        match self.conclude(tried, registration, doubt || earlier_in_doubt).await? {
             Outcome::Accepted(accepted) => Ok(accepted),
             Outcome::Refused(mut findings) => {
+                if findings.iter().any(|finding| finding.rule == Rule::UnknownPatient) {
+                    // Who the identifier stands for may have changed since we asked.
+                    self.patients.forget(submission.patient.identifier.as_ref());
+                }
                 answer::map_back(&mut findings, &submission.provided);
                 Err(Fault::Refused(findings))
             }
             Outcome::Away => Err(Fault::Unavailable { peer: "registry".to_owned(), retry: RETRY }),
             Outcome::Unknown => Err(Fault::Unknown { retry: RETRY }),
         }
+    }
+
+    /// Registers under the number of the order, or under the first one above those that were given up: by us before a backup
+    /// that does not know of it, or by another repository that was sent the same submission.
+    async fn register(
+        &self,
+        order: &mut Order,
+        deadline: tokio::time::Instant,
+    ) -> Result<(Registration, bool), Fault<Findings>> {
+        for _ in 0..RENUMBERED {
+            let (registration, doubt) = self.registrar.register(order, deadline).await;
+            if !matches!(registration, Registration::GivenUp) {
+                return Ok((registration, doubt));
+            }
+            let fence = match self.registrar.settle(&order.key, order.attempt).await {
+                Ok(Settled::Absent { fence }) => fence,
+                Ok(Settled::Committed(commit)) => return Ok((Registration::Committed(commit), true)),
+                Err(_) => return Ok((Registration::Unknown, true)),
+            };
+            self.records.renumber(&order.key, order.attempt, fence + 1).await?;
+            order.attempt = fence + 1;
+        }
+        Ok((Registration::Unknown, true))
     }
 
     /// Says of every document where it is, and what is kept beside it.
@@ -223,7 +262,7 @@ impl Provide {
         attempt: u64,
         base: &str,
     ) -> Vec<(usize, Staged, Document)> {
-        let host = base.strip_suffix("/fhir").unwrap_or(base);
+        let under = answer::documents_under(base);
         let mut documents = Vec::with_capacity(submission.staged.len());
         for (entry, staged) in std::mem::take(&mut submission.staged) {
             let Some(Role::Binary(symbol) | Role::FhirDocument(symbol, _)) =
@@ -232,7 +271,7 @@ impl Provide {
                 continue;
             };
             let symbol = symbol.clone();
-            let url = format!("{host}/documents/{}", staged.id());
+            let url = format!("{under}{}", staged.id());
             submission.provided.set_document(&symbol, &url, staged.size(), staged.sha1(), staged.sha256());
             let described = submission.provided.submission.documents.iter().find(|d| d.symbol == symbol);
             let content_type = described.map_or("application/octet-stream", |entry| entry.mime_type.as_str());
@@ -255,61 +294,79 @@ impl Provide {
     /// then a refusal is believed only after the registry has promised never to commit them.
     async fn conclude(
         &self,
-        tried: Tried<'_>,
+        tried: Tried,
         registration: Registration,
         doubt: bool,
     ) -> Result<Outcome, Fault<Findings>> {
-        let Tried { key, attempt, warnings, held } = tried;
+        let Tried { key, attempt, held } = tried;
         let number = attempt.attempt;
         let failure = match registration {
-            Registration::Committed { attempt: committed, receipts } if committed == number => {
-                let registry = self.records.registry();
-                let bundle = Bytes::from(answer::compose(&attempt, &receipts, registry, warnings));
-                self.bind(key, number, receipts, bundle.clone(), held);
+            Registration::Committed(commit) if commit.replayed => {
+                return self.committed_before(&key, &attempt, &commit).await;
+            }
+            Registration::Committed(commit) => {
+                let bundle = Bytes::from(answer::of(&attempt, &commit, true, self.records.registry()));
+                self.bind(key, commit, bundle.clone(), held);
                 return Ok(Outcome::Accepted(Accepted { bundle, replayed: false }));
             }
-            Registration::Committed { attempt: committed, receipts } => {
-                let won = Won { attempt: committed, digest: Some(&attempt.digest), receipts: &receipts };
-                return self.committed_before(&key, won).await;
-            }
             Registration::Unknown => return Ok(Outcome::Unknown),
+            Registration::Restored if doubt => return Ok(Outcome::Unknown),
             Registration::Refused(findings) => Outcome::Refused(findings),
             Registration::Declined(status) => {
                 tracing::error!(status, "the registry declined a registration");
                 Outcome::Away
             }
             Registration::NotReached if doubt => {
-                self.records.reject(&key, |open| open == number).await?;
+                self.give_up(&key, |open| open == number).await;
                 return Ok(Outcome::Unknown);
             }
-            Registration::NotReached => Outcome::Away,
+            Registration::NotReached | Registration::Restored => {
+                self.give_up(&key, |open| open <= number).await;
+                return Ok(Outcome::Away);
+            }
+            // Asked about, and nobody's any more.
+            Registration::GivenUp => Outcome::Away,
         };
         if doubt {
             match self.registrar.settle(&key, number).await {
-                Ok(Settled::Absent) => {}
-                Ok(Settled::Committed { attempt: committed, digest, receipts }) => {
-                    let won = Won { attempt: committed, digest: digest.as_deref(), receipts: &receipts };
-                    if won.digest.is_none_or(|committed| committed == attempt.digest) {
-                        return self.committed_before(&key, won).await;
-                    }
-                    return self.taken(&key, won, number, failure).await;
+                Ok(Settled::Absent { .. }) => {}
+                Ok(Settled::Committed(commit)) if commit.has_content(&attempt.digest) => {
+                    return self.committed_before(&key, &attempt, &commit).await;
                 }
+                Ok(Settled::Committed(commit)) => return self.taken(&key, &commit, number, failure).await,
                 Err(_) => return Ok(Outcome::Unknown),
             }
         }
-        self.records.reject(&key, |open| open <= number).await?;
+        self.give_up(&key, |open| open <= number).await;
         Ok(failure)
     }
 
-    /// The registry has committed an attempt that may not be this one, of the same content: its answer is the answer.
-    async fn committed_before(&self, key: &str, won: Won<'_>) -> Result<Outcome, Fault<Findings>> {
-        match self.records.close(key, won, None).await {
-            Ok(Some(bundle)) => Ok(Outcome::Accepted(Accepted { bundle, replayed: true })),
+    /// Gives attempts up that can never be committed any more. If that is lost, settling repeats it: what the source is told
+    /// does not depend on it.
+    async fn give_up(&self, key: &str, which: impl Fn(u64) -> bool) {
+        if let Err(error) = self.records.reject(key, which).await {
+            tracing::warn!(%error, "clearing away was put off until the submission is settled");
+        }
+    }
+
+    /// The registry has committed the same content already, by this attempt or another one, ours or somebody else's: its
+    /// answer is the answer.
+    async fn committed_before(
+        &self,
+        key: &str,
+        attempt: &Attempt,
+        commit: &Commit,
+    ) -> Result<Outcome, Fault<Findings>> {
+        match self.records.close(key, commit, None).await {
+            Ok(Some(bundle)) => Ok(Outcome::Accepted(Accepted { bundle, replayed: !commit.is(attempt) })),
             Ok(None) => {
-                tracing::error!(won.attempt, "the registry committed an attempt that is not in our records");
+                tracing::error!(commit.attempt, "the registry committed what is not in our records");
                 Ok(Outcome::Unknown)
             }
-            Err(_) => Ok(Outcome::Unknown),
+            Err(error) => {
+                tracing::warn!(%error, "a submission stays in doubt until it is settled");
+                Ok(Outcome::Unknown)
+            }
         }
     }
 
@@ -318,12 +375,12 @@ impl Provide {
     async fn taken(
         &self,
         key: &str,
-        won: Won<'_>,
+        commit: &Commit,
         number: u64,
         failure: Outcome,
     ) -> Result<Outcome, Fault<Findings>> {
-        if self.records.close(key, won, None).await?.is_none() {
-            self.records.reject(key, |open| open <= number).await?;
+        if !matches!(self.records.close(key, commit, None).await, Ok(Some(_))) {
+            self.give_up(key, |open| open <= number).await;
         }
         if let Outcome::Refused(_) = failure {
             return Ok(failure);
@@ -335,11 +392,10 @@ impl Provide {
 
     /// Binds the documents and closes the intent beside the answer. If it is lost, settling repeats it. The turn is held
     /// until then, so that a repeated submission finds the answer.
-    fn bind(&self, key: String, number: u64, receipts: Vec<EntryReceipt>, answer: Bytes, held: Held) {
+    fn bind(&self, key: String, commit: Commit, answer: Bytes, held: Held) {
         let records = self.records.clone();
         tokio::spawn(async move {
-            let won = Won { attempt: number, digest: None, receipts: &receipts };
-            if let Err(error) = records.close(&key, won, Some(&answer)).await {
+            if let Err(error) = records.close(&key, &commit, Some(&answer)).await {
                 tracing::warn!(%error, "binding was put off until the submission is settled");
             }
             drop(held);
@@ -355,6 +411,15 @@ fn word(result: &Result<Audited<Accepted>, Fault<Findings>>) -> &'static str {
         Err(Fault::Unknown { .. }) => "unknown",
         Err(Fault::Unavailable { .. } | Fault::Busy(_)) => "unavailable",
         Err(_) => "failed",
+    }
+}
+
+/// Why, in a word of a closed set; `none` where nothing stood in the way.
+fn reason(result: &Result<Audited<Accepted>, Fault<Findings>>) -> &'static str {
+    match result {
+        Ok(_) => "none",
+        Err(Fault::Refused(findings)) => findings.first().map_or("refused", |worst| worst.rule.row().code),
+        Err(other) => other.told().map_or("failed", |told| told.code),
     }
 }
 

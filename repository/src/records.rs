@@ -3,17 +3,22 @@
 //! An *intent* is everything known about one submission key: the attempts in doubt and, once the registry has decided,
 //! the answer. A *document* row stands beside each blob and says whose it is and how it is given out.
 
-use std::collections::HashMap;
+mod closing;
+mod document;
+mod intent;
+mod peers;
 
 use actor::{Clock, failpoint};
 use bytes::Bytes;
-use fhir::iti65::EntryReceipt;
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
+use serde::Serialize;
 use store::blob::Staged;
-use store::{AnyOf, Ask, Batch, Error, Kind, Order, Put, Row, Scope, Store, Version};
+use store::{AnyOf, Ask, Batch, Cursor, Error, Kind, Order, Page, Put, Row, Scope, Store, Version};
 
-use crate::answer::{self, Slot};
+use crate::answer;
+
+pub(crate) use document::{Document, State};
+pub(crate) use intent::{Attempt, Closed, Intent, kept};
+pub(crate) use peers::Whose;
 
 /// Intents, by submission key.
 const INTENT: Kind = Kind("submission-intent");
@@ -23,109 +28,12 @@ const DOCUMENT: Kind = Kind("document-bytes");
 const IN_DOUBT: &str = "in-doubt";
 /// Partition of all other intents.
 const SETTLED: &str = "settled";
+/// Partition of intents that a registry, restored from a backup, has lost and does not take back.
+const REFUSED: &str = "refused";
+/// Intents looked at in one go.
+const PAGE: usize = 500;
 /// Times a commit that lost a race is planned again.
 const REPLANS: usize = 8;
-
-/// Everything known about a submission key.
-#[derive(Debug, Clone, Default, Serialize, Deserialize)]
-pub(crate) struct Intent {
-    /// The highest attempt ever made.
-    pub(crate) last: u64,
-    /// Attempts whose outcome is not known.
-    #[serde(default)]
-    pub(crate) open: Vec<Attempt>,
-    /// What the registry committed.
-    #[serde(default)]
-    pub(crate) closed: Option<Closed>,
-}
-
-/// One try to register a submission.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Attempt {
-    /// Its number, from 1.
-    pub(crate) attempt: u64,
-    /// Digest of the submission, hexadecimal.
-    pub(crate) digest: String,
-    /// FHIR base of this repository, as the source knows it.
-    pub(crate) base: String,
-    /// When it was written down, microseconds.
-    pub(crate) instant: i64,
-    /// What stands in each place of the answer.
-    pub(crate) slots: Vec<Slot>,
-}
-
-/// A submission the registry has committed.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Closed {
-    /// The attempt that was committed.
-    pub(crate) attempt: u64,
-    /// Digest of the submission, hexadecimal.
-    pub(crate) digest: String,
-    /// The answer the source was given.
-    pub(crate) answer: Box<RawValue>,
-}
-
-/// The attempt the registry says it has committed.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Won<'a> {
-    /// Its number.
-    pub(crate) attempt: u64,
-    /// Digest of what was committed, where the registry says it. Numbers count from 1 for everybody who submits under a
-    /// key: an attempt of ours is the one meant only if its content is the same.
-    pub(crate) digest: Option<&'a str>,
-    /// The receipts it gave.
-    pub(crate) receipts: &'a [EntryReceipt],
-}
-
-impl Won<'_> {
-    fn is(&self, attempt: u64, digest: &str) -> bool {
-        self.attempt == attempt && self.digest.is_none_or(|committed| committed == digest)
-    }
-}
-
-/// How far a document has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(crate) enum State {
-    /// Part of an attempt in doubt.
-    Staged,
-    /// Registered.
-    Bound,
-    /// Part of an attempt that came to nothing.
-    Rejected,
-    /// Registered once, and taken away.
-    Removed,
-}
-
-/// What is kept beside the bytes of a document.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(crate) struct Document {
-    /// How far it has come.
-    pub(crate) state: State,
-    /// The submission it came with.
-    pub(crate) key: String,
-    /// The attempt it came with.
-    pub(crate) attempt: u64,
-    /// Media type, as the source declared it.
-    pub(crate) content_type: String,
-    /// What it is called when it is saved.
-    pub(crate) file_name: String,
-    /// Id of its DocumentReference on the registry, once registered.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) entry: Option<String>,
-    /// The patient, by the id of this domain.
-    pub(crate) patient: String,
-}
-
-impl Attempt {
-    /// Ids of its blobs.
-    pub(crate) fn blobs(&self) -> impl Iterator<Item = &str> {
-        self.slots.iter().filter_map(|slot| match slot {
-            Slot::Bytes { blob, .. } => Some(blob.as_str()),
-            Slot::Object { .. } | Slot::Patch { .. } | Slot::Patient { .. } => None,
-        })
-    }
-}
 
 /// The repository's rows.
 #[derive(Clone)]
@@ -133,6 +41,19 @@ pub(crate) struct Records {
     pub(crate) store: Store,
     clock: Clock,
     registry: String,
+}
+
+/// Keys, with what is known about each.
+pub(crate) type Known = Vec<(String, Intent)>;
+
+/// What is in doubt.
+pub(crate) struct Doubt {
+    /// Keys with an attempt in doubt, those that are longest so first.
+    pub(crate) keys: Vec<String>,
+    /// How many there are.
+    pub(crate) total: u64,
+    /// When the oldest of their attempts was written down.
+    pub(crate) since: Option<i64>,
 }
 
 impl Records {
@@ -161,20 +82,89 @@ impl Records {
         self.store.get(DOCUMENT, id)?.map(|row| read(&row)).transpose()
     }
 
-    /// Keys with an attempt in doubt, at most `limit`, and how many there are.
-    pub(crate) fn in_doubt(&self, limit: usize) -> Result<(Vec<String>, u64), Error> {
-        let page = self.store.find(&Ask {
+    /// What is in doubt, at most so many keys of it.
+    pub(crate) fn in_doubt(&self, limit: usize) -> Result<Doubt, Error> {
+        let page = self.page(IN_DOUBT, None, limit, true)?;
+        let total = page.total.unwrap_or(page.rows.len() as u64);
+        let oldest = page.rows.first().map(read::<Intent>).transpose()?;
+        let since = oldest.and_then(|intent| intent.open.iter().map(|open| open.instant).min());
+        Ok(Doubt { keys: page.rows.into_iter().map(|row| row.id).collect(), total, since })
+    }
+
+    /// Submissions that are not in doubt, in the order in which the registry committed them, page by page.
+    pub(crate) fn settled(
+        &self,
+        after: Option<Cursor>,
+        limit: usize,
+    ) -> Result<(Known, Option<Cursor>), Error> {
+        intents(self.page(SETTLED, after, limit, false)?)
+    }
+
+    /// Whether any submission has come to an end here.
+    pub(crate) fn has_settled(&self) -> Result<bool, Error> {
+        Ok(!self.page(SETTLED, None, 1, false)?.rows.is_empty())
+    }
+
+    /// Submissions that a restored registry has lost and does not take back.
+    pub(crate) fn refused(&self, limit: usize) -> Result<(Known, u64), Error> {
+        let page = self.page(REFUSED, None, limit, true)?;
+        let total = page.total.unwrap_or(page.rows.len() as u64);
+        Ok((intents(page)?.0, total))
+    }
+
+    fn page(&self, partition: &str, after: Option<Cursor>, limit: usize, total: bool) -> Result<Page, Error> {
+        self.store.find(&Ask {
             kind: INTENT,
-            scope: Scope::Partitions(vec![IN_DOUBT.to_owned()]),
+            scope: Scope::Partitions(vec![partition.to_owned()]),
             all: Vec::<AnyOf>::new(),
             order: Order::Natural,
-            after: None,
+            after,
             limit,
             as_of: None,
-            total: true,
-        })?;
-        let total = page.total.unwrap_or(page.rows.len() as u64);
-        Ok((page.rows.into_iter().map(|row| row.id).collect(), total))
+            total,
+        })
+    }
+
+    /// What the URLs of our documents begin with: under our public base, else as the latest answer of ours says; none if
+    /// nobody has been answered yet.
+    pub(crate) fn documents_url(&self, public_url: Option<&str>) -> Result<Option<String>, Error> {
+        if let Some(base) = public_url {
+            return Ok(Some(answer::documents_under(base)));
+        }
+        let mut after = None;
+        loop {
+            let (page, next) = self.settled(after, PAGE)?;
+            let told = page.iter().find_map(|(_, intent)| {
+                let closed = intent.closed.as_ref().filter(|closed| closed.ours)?;
+                answer::base_of(closed.answer.get())
+            });
+            if let Some(base) = told {
+                return Ok(Some(answer::documents_under(&base)));
+            }
+            match next {
+                Some(_) => after = next,
+                None => return Ok(None),
+            }
+        }
+    }
+
+    /// The registration of an attempt as it was sent, and the attempt as it was written down then: it stays in the history
+    /// of the row, for a registry that was restored from a backup.
+    pub(crate) fn registration(
+        &self,
+        key: &str,
+        wanted: impl Fn(&Attempt) -> bool,
+    ) -> Result<Option<(Attempt, Bytes)>, Error> {
+        for row in self.store.history(INTENT, key)? {
+            if row.rendering.is_empty() {
+                continue;
+            }
+            let intent: Intent = read(&row)?;
+            if let Some(attempt) = intent.open.into_iter().next_back().filter(&wanted) {
+                return Ok(Some((attempt, row.rendering)));
+            }
+        }
+        Ok(None)
     }
 
     /// Writes an attempt down, with its documents and their bytes, in one commit. After this the outcome is in doubt.
@@ -202,118 +192,35 @@ impl Records {
         Ok(())
     }
 
-    /// Closes a key: the registry has committed the attempt that won. Its documents are bound, those of other attempts
-    /// go, and the answer is kept: the one given, or one made of the receipts. Answers the answer; none if that attempt is
-    /// not in our records.
-    pub(crate) async fn close(
+    /// Changes what is known about a key, and plans again when somebody else was first. Nothing is written if `change` says
+    /// that there is nothing to change.
+    async fn change<R>(
         &self,
         key: &str,
-        won: Won<'_>,
-        answer: Option<&Bytes>,
-    ) -> Result<Option<Bytes>, Error> {
+        mut change: impl FnMut(&mut Intent, &mut Batch) -> Result<Option<R>, Error>,
+    ) -> Result<Option<R>, Error> {
         for _ in 0..REPLANS {
-            let Some((version, intent)) = self.intent(key)? else { return Ok(None) };
-            if intent.open.is_empty() {
-                // Somebody else has closed it already.
-                let known = intent.closed.filter(|closed| won.is(closed.attempt, &closed.digest));
-                return Ok(known.map(|closed| Bytes::copy_from_slice(closed.answer.get().as_bytes())));
-            }
-            let Some((batch, answer)) = self.closing(key, (version, intent), won, answer)? else {
-                return Ok(None);
-            };
-            failpoint!(async "repo.bind.pre_commit");
-            match self.store.apply(batch).await {
-                Ok(_) => {
-                    failpoint!(async "repo.bind.post_commit");
-                    return Ok(Some(answer));
-                }
-                Err(Error::Lost(_)) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Err(Error::Stopped(format!("closing a submission lost {REPLANS} races")))
-    }
-
-    fn closing(
-        &self,
-        key: &str,
-        (version, mut intent): (Version, Intent),
-        won: Won<'_>,
-        answer: Option<&Bytes>,
-    ) -> Result<Option<(Batch, Bytes)>, Error> {
-        let mut batch = Batch { instant: self.clock.now(), concluding: true, ..Batch::default() };
-        let open = std::mem::take(&mut intent.open);
-        for gone in open.iter().filter(|open| !won.is(open.attempt, &open.digest)) {
-            self.discard(gone, &mut batch)?;
-        }
-        if let Some(ours) = open.iter().find(|open| won.is(open.attempt, &open.digest)) {
-            self.bind(ours, won.receipts, &mut batch)?;
-            let answer = match answer {
-                Some(given) => serde_json::from_slice(given),
-                None => RawValue::from_string(answer::compose(ours, won.receipts, &self.registry, &[])),
-            };
-            let answer = answer.map_err(|error| Error::Damaged(error.to_string()))?;
-            intent.closed = Some(Closed { attempt: ours.attempt, digest: ours.digest.clone(), answer });
-        }
-        let Some(answer) = intent.closed.as_ref().filter(|closed| won.is(closed.attempt, &closed.digest))
-        else {
-            return Ok(None);
-        };
-        let answer = Bytes::copy_from_slice(answer.answer.get().as_bytes());
-        // The registration itself stays readable in the row's history, for a registry that was restored from a backup.
-        batch.puts.push(intent_row(key, version + 1, &intent, Bytes::new()));
-        Ok(Some((batch, answer)))
-    }
-
-    fn bind(&self, won: &Attempt, receipts: &[EntryReceipt], batch: &mut Batch) -> Result<(), Error> {
-        let entries: HashMap<&str, String> = answer::entries_of_blobs(won, receipts);
-        for id in won.blobs() {
-            let Some(row) = self.store.get(DOCUMENT, id)? else { continue };
-            let mut document: Document = read(&row)?;
-            if document.state == State::Staged {
-                document.state = State::Bound;
-                document.entry = entries.get(id).cloned();
-                batch.puts.push(document_row(id, row.version + 1, &document));
-            }
-        }
-        Ok(())
-    }
-
-    /// Gives up these attempts of a key: their documents go to the trash.
-    pub(crate) async fn reject(&self, key: &str, which: impl Fn(u64) -> bool) -> Result<(), Error> {
-        for _ in 0..REPLANS {
-            let Some((version, mut intent)) = self.intent(key)? else { return Ok(()) };
-            let (gone, open): (Vec<_>, Vec<_>) = intent.open.drain(..).partition(|open| which(open.attempt));
-            intent.open = open;
-            if gone.is_empty() {
-                return Ok(());
-            }
+            let Some((version, mut intent)) = self.intent(key)? else { return Ok(None) };
             let mut batch = Batch { instant: self.clock.now(), concluding: true, ..Batch::default() };
-            for attempt in &gone {
-                self.discard(attempt, &mut batch)?;
-            }
+            let Some(result) = change(&mut intent, &mut batch)? else { return Ok(None) };
+            // The registration itself stays readable in the row's history.
             batch.puts.push(intent_row(key, version + 1, &intent, Bytes::new()));
             match self.store.apply(batch).await {
-                Ok(_) => return Ok(()),
+                Ok(_) => return Ok(Some(result)),
                 Err(Error::Lost(_)) => {}
                 Err(error) => return Err(error),
             }
         }
-        Err(Error::Stopped(format!("giving up a submission lost {REPLANS} races")))
+        Err(Error::Stopped(format!("what is known of a submission changed {REPLANS} times meanwhile")))
     }
+}
 
-    fn discard(&self, attempt: &Attempt, batch: &mut Batch) -> Result<(), Error> {
-        for id in attempt.blobs() {
-            let Some(row) = self.store.get(DOCUMENT, id)? else { continue };
-            let mut document: Document = read(&row)?;
-            if document.state == State::Staged {
-                document.state = State::Rejected;
-                batch.puts.push(Put { deleted: true, ..document_row(id, row.version + 1, &document) });
-                batch.trash.push(id.to_owned());
-            }
-        }
-        Ok(())
-    }
+fn intents(page: Page) -> Result<(Known, Option<Cursor>), Error> {
+    let intents = page.rows.into_iter().map(|row| {
+        let intent = read(&row)?;
+        Ok((row.id, intent))
+    });
+    Ok((intents.collect::<Result<_, Error>>()?, page.next))
 }
 
 fn read<T: serde::de::DeserializeOwned>(row: &Row) -> Result<T, Error> {
@@ -326,18 +233,29 @@ fn write<T: Serialize>(value: &T) -> Bytes {
 }
 
 fn intent_row(key: &str, version: Version, intent: &Intent, registration: Bytes) -> Put {
+    let (partition, order) = place(intent);
     Put {
         kind: INTENT,
         id: key.to_owned(),
         version,
-        partition: if intent.open.is_empty() { SETTLED } else { IN_DOUBT }.to_owned(),
-        order: 0,
+        partition: partition.to_owned(),
+        order,
         facts: Vec::new(),
         edges: Vec::new(),
         body: write(intent),
         rendering: registration,
         deleted: false,
     }
+}
+
+/// Where an intent lies: what is longest in doubt first, what is settled in the order of the registry's commits.
+fn place(intent: &Intent) -> (&'static str, i64) {
+    if let Some(since) = intent.open.iter().map(|open| open.instant).min() {
+        return (IN_DOUBT, since.saturating_neg());
+    }
+    let Some(closed) = &intent.closed else { return (SETTLED, 0) };
+    let partition = if closed.refused.is_some() { REFUSED } else { SETTLED };
+    (partition, i64::try_from(closed.sequence).map_or(i64::MIN, i64::saturating_neg))
 }
 
 fn document_row(id: &str, version: Version, document: &Document) -> Put {

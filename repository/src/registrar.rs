@@ -1,34 +1,41 @@
 //! The registry as a peer: it is asked to register, and later what became of an attempt.
 
+mod answers;
+mod commit;
+mod life;
+
 use std::time::Duration;
 
 use actor::failpoint;
 use bytes::Bytes;
-use fhir::iti65::{EntryReceipt, read_response};
 use http::Method;
-use serde::Deserialize;
-use serde_json::Value;
+use serde_json::json;
 use web::{Error, Peer, PeerAnswer};
-use xds::{Finding, Findings, Place, Rule};
+use xds::Findings;
+
+pub(crate) use answers::{Binding, BindingPage, KnownSubmission};
+pub(crate) use commit::Commit;
+pub(crate) use life::Life;
 
 const KEY: &str = "docshare-submission-key";
 const ATTEMPT: &str = "docshare-attempt";
 const DIGEST: &str = "docshare-digest";
+const ASSIGNED: &str = "docshare-assigned";
+const INCARNATION: &str = "docshare-incarnation";
 
 /// What became of a registration, as far as the registry told.
 #[derive(Debug)]
 pub(crate) enum Registration {
-    /// It is registered, by the attempt named.
-    Committed {
-        /// The attempt that was committed, which may be an earlier one.
-        attempt: u64,
-        /// One receipt for each entry that was sent.
-        receipts: Vec<EntryReceipt>,
-    },
+    /// It is registered.
+    Committed(Commit),
     /// The registry refuses it, for these findings.
     Refused(Findings),
-    /// The registry refuses to talk about it (status): the submission is not at fault.
+    /// The registry has promised never to commit an attempt with this number: a new one may be made.
+    GivenUp,
+    /// The registry, or something before it, refuses to talk about it (status): the submission is not at fault.
     Declined(u16),
+    /// Another life of the registry answered, restored from a backup, and did nothing.
+    Restored,
     /// Certainly not reached: nothing was sent.
     NotReached,
     /// It was sent, and nobody knows.
@@ -38,17 +45,13 @@ pub(crate) enum Registration {
 /// What an attempt in doubt turned out to be.
 #[derive(Debug)]
 pub(crate) enum Settled {
-    /// The registry committed this attempt.
-    Committed {
-        /// Which one.
-        attempt: u64,
-        /// Digest of what it registered, hexadecimal: another one than ours means somebody else's content.
-        digest: Option<String>,
-        /// The receipts it gave.
-        receipts: Vec<EntryReceipt>,
+    /// The registry committed this submission.
+    Committed(Commit),
+    /// It has not, and never will commit this attempt or one up to the fence.
+    Absent {
+        /// The highest attempt that has been given up.
+        fence: u64,
     },
-    /// It has not, and never will commit this attempt or one before.
-    Absent,
 }
 
 /// One registration.
@@ -60,7 +63,9 @@ pub(crate) struct Order {
     pub(crate) body: Bytes,
     /// How many receipts are due: one for each entry of the body that the registry writes.
     pub(crate) receipts: usize,
-    /// `traceparent` and request id of the transaction that caused it.
+    /// Ids its objects had in an earlier life of the registry; empty: they are new.
+    pub(crate) assigned: Vec<String>,
+    /// `traceparent` and request id of the transaction that caused it; empty: none did.
     pub(crate) trace: String,
     pub(crate) request: String,
 }
@@ -70,16 +75,27 @@ pub(crate) struct Order {
 pub(crate) struct Registrar {
     peer: Peer,
     tries: u32,
+    /// Which life of the registry this repository has reconciled itself with.
+    pub(crate) life: Life,
 }
+
+type Headers = Vec<(&'static str, String)>;
 
 impl Registrar {
     /// The registry as this peer.
     pub(crate) fn new(peer: Peer) -> Registrar {
-        Registrar { tries: peer.settings().tries.max(1), peer }
+        Registrar { tries: peer.settings().tries.max(1), peer, life: Life::default() }
+    }
+
+    /// The same registry, spoken to as the life it says it is now. For reconciling, before that life is trusted.
+    pub(crate) fn in_life(&self, life: &str) -> Registrar {
+        Registrar { life: Life::trusting(life), ..self.clone() }
     }
 
     /// Registers, and tries again with the same attempt while the outcome is unknown and time is left.
-    /// `NotReached` is answered only if no try was ever sent.
+    /// `NotReached` is answered only if no try was ever sent. A replayed answer is asked about: it may be that of another
+    /// attempt, or of somebody else, and only the registry knows whose documents it has. The second word is true if a try
+    /// may have been carried out behind our back.
     pub(crate) async fn register(
         &self,
         order: &Order,
@@ -95,9 +111,15 @@ impl Registrar {
             match outcome {
                 Registration::NotReached if !doubt => return (outcome, doubt),
                 Registration::NotReached | Registration::Unknown => doubt = true,
-                Registration::Committed { .. } | Registration::Refused(_) | Registration::Declined(_) => {
-                    return (outcome, doubt);
+                Registration::Committed(commit) if commit.replayed || commit.attempt != order.attempt => {
+                    return (self.replayed(order).await, true);
                 }
+                Registration::Committed(_)
+                | Registration::Refused(_)
+                | Registration::GivenUp
+                | Registration::Restored => return (outcome, doubt),
+                // A refusal without its reason may be somebody's on the way, who knows nothing of what the registry does.
+                Registration::Declined(_) => return (outcome, true),
             }
             if last == 0 || tokio::time::Instant::now() + pause >= deadline {
                 break;
@@ -108,22 +130,36 @@ impl Registrar {
         (Registration::Unknown, true)
     }
 
+    async fn replayed(&self, order: &Order) -> Registration {
+        match self.settle(&order.key, order.attempt).await {
+            Ok(Settled::Committed(commit)) => Registration::Committed(commit),
+            Ok(Settled::Absent { .. }) | Err(_) => Registration::Unknown,
+        }
+    }
+
     async fn register_once(&self, order: &Order) -> Registration {
-        let headers = [
+        let mut headers = vec![
             ("content-type", "application/fhir+json".to_owned()),
             ("accept", "application/fhir+json".to_owned()),
             (KEY, order.key.clone()),
             (ATTEMPT, order.attempt.to_string()),
             (DIGEST, order.digest.clone()),
-            ("traceparent", order.trace.clone()),
-            ("x-request-id", order.request.clone()),
         ];
+        if !order.assigned.is_empty() {
+            headers.push((ASSIGNED, order.assigned.join(",")));
+        }
+        if !order.trace.is_empty() {
+            headers.push(("traceparent", order.trace.clone()));
+            headers.push(("x-request-id", order.request.clone()));
+        }
+        self.expecting(&mut headers);
         failpoint!(peer "repo.reg.pre_send", _failed => return Registration::NotReached);
         let asking = self.peer.send(Method::POST, "", &headers, order.body.clone());
         let answer = failpoint!(during "repo.reg.sent", asking, _failed => return Registration::Unknown);
         failpoint!(peer "repo.reg.received", _failed => return Registration::Unknown);
         match answer {
-            Ok(answer) => registration(&answer, order),
+            Ok(answer) if self.is_restored(&answer) => Registration::Restored,
+            Ok(answer) => answers::registration(&answer, order),
             Err(Error::NotReached { .. }) => Registration::NotReached,
             Err(_) => Registration::Unknown,
         }
@@ -131,77 +167,73 @@ impl Registrar {
 
     /// Asks what became of the attempts of a key up to this one; after `Absent` none of them can be committed any more.
     pub(crate) async fn settle(&self, key: &str, attempt: u64) -> Result<Settled, Error> {
-        let body = serde_json::json!({ "key": key, "attempt": attempt }).to_string();
-        let headers = [("content-type", "application/json".to_owned())];
-        let unknown = |reason: String| Error::Unknown { peer: "registry".to_owned(), reason };
-        let asking = self.peer.send_beside(Method::POST, "/settle", &headers, body.into());
+        let body = json!({ "key": key, "attempt": attempt });
+        let asking = self.ask(Method::POST, "/settle", Bytes::from(body.to_string()));
         let answer =
             failpoint!(during "repo.settle.asked", asking, error => return Err(unknown(error.to_string())))?;
         failpoint!(peer "repo.settle.answered", error => return Err(unknown(error.to_string())));
-        if answer.status != 200 {
-            return Err(unknown(format!("settle was answered with status {}", answer.status)));
+        answers::settled(&answer.body, attempt).map_err(unknown)
+    }
+
+    /// Which of these submissions the registry has committed. Raises no fence.
+    pub(crate) async fn known(&self, keys: &[&str]) -> Result<Vec<KnownSubmission>, Error> {
+        let body = json!({ "keys": keys });
+        let answer = self.ask(Method::POST, "/submissions", Bytes::from(body.to_string())).await?;
+        answers::known(&answer.body).map_err(unknown)
+    }
+
+    /// Documents registered under a URL that begins so, behind this commit of the registry.
+    pub(crate) async fn bindings(&self, under: &str, since: u64) -> Result<BindingPage, Error> {
+        let under = percent_encoding::utf8_percent_encode(under, percent_encoding::NON_ALPHANUMERIC);
+        let path = format!("/bindings?under={under}&since={since}");
+        let answer = self.ask(Method::GET, &path, Bytes::new()).await?;
+        answers::bindings(&answer.body).map_err(unknown)
+    }
+
+    /// Which life of the registry answers now; none if it is a registry that does not say.
+    pub(crate) async fn lives(&self) -> Result<Option<String>, Error> {
+        let answer = self.peer.send_beside(Method::GET, "/incarnation", &[], Bytes::new()).await?;
+        Ok(life_of(&answer))
+    }
+
+    async fn ask(&self, method: Method, path: &str, body: Bytes) -> Result<PeerAnswer, Error> {
+        let mut headers = Headers::new();
+        if !body.is_empty() {
+            headers.push(("content-type", "application/json".to_owned()));
         }
-        let settled: SettleAnswer = serde_json::from_slice(&answer.body)
-            .map_err(|error| unknown(format!("the answer to settle cannot be read: {error}")))?;
-        Ok(if settled.committed {
-            Settled::Committed {
-                attempt: settled.attempt.unwrap_or(attempt),
-                digest: settled.digest,
-                receipts: settled.entries.iter().map(receipt).collect(),
-            }
-        } else {
-            Settled::Absent
-        })
+        self.expecting(&mut headers);
+        let answer = self.peer.send_beside(method, path, &headers, body).await?;
+        if self.is_restored(&answer) {
+            return Err(unknown("it was restored from a backup and is reconciled first".to_owned()));
+        }
+        if answer.status != 200 {
+            let what = path.split('?').next().unwrap_or(path);
+            return Err(unknown(format!("{what} was answered with status {}", answer.status)));
+        }
+        Ok(answer)
+    }
+
+    fn expecting(&self, headers: &mut Headers) {
+        if let Some(life) = self.life.trusted() {
+            headers.push((INCARNATION, life));
+        }
+    }
+
+    /// Whether another life of the registry answered than the one that was meant. It did nothing, then.
+    fn is_restored(&self, answer: &PeerAnswer) -> bool {
+        let Some(told) = life_of(answer) else { return false };
+        let strange = self.life.trusted().is_some_and(|trusted| trusted != told);
+        if strange {
+            self.life.met_another();
+        }
+        strange && answer.status == 412
     }
 }
 
-fn registration(answer: &PeerAnswer, order: &Order) -> Registration {
-    match answer.status {
-        200 | 201 => match read_response(&answer.body) {
-            Ok(receipts) if receipts.len() == order.receipts => {
-                Registration::Committed { attempt: committed(answer).unwrap_or(order.attempt), receipts }
-            }
-            // Whatever this is an answer to, it is none to what was sent.
-            Ok(_) | Err(_) => Registration::Unknown,
-        },
-        400 | 409 | 412 | 413 | 422 => Registration::Refused(
-            fhir::outcome::read(&answer.body).filter(|findings| !findings.is_empty()).unwrap_or_else(|| {
-                let text = format!("the registry refused the submission with status {}", answer.status);
-                vec![Finding::error(Rule::BusinessRule, Place::whole(), text)]
-            }),
-        ),
-        status @ 400..=499 => Registration::Declined(status),
-        _ => Registration::Unknown,
-    }
+fn life_of(answer: &PeerAnswer) -> Option<String> {
+    answer.headers.get(INCARNATION)?.to_str().ok().map(str::to_owned)
 }
 
-fn committed(answer: &PeerAnswer) -> Option<u64> {
-    answer.headers.get(ATTEMPT)?.to_str().ok()?.trim().parse().ok()
-}
-
-/// What the registry answers to settle.
-#[derive(Deserialize)]
-struct SettleAnswer {
-    committed: bool,
-    #[serde(default)]
-    attempt: Option<u64>,
-    #[serde(default)]
-    digest: Option<String>,
-    #[serde(default)]
-    entries: Vec<Value>,
-}
-
-/// A receipt, bare or inside `response` as in a Bundle entry.
-fn receipt(entry: &Value) -> EntryReceipt {
-    let response = entry.get("response").unwrap_or(entry);
-    let text = |names: [&str; 2]| {
-        names.into_iter().find_map(|name| response.get(name)).and_then(Value::as_str).map(str::to_owned)
-    };
-    EntryReceipt {
-        status: text(["status", "status"]).unwrap_or_else(|| "201 Created".to_owned()),
-        location: text(["location", "location"]).unwrap_or_default(),
-        etag: text(["etag", "etag"]),
-        last_modified: text(["lastModified", "last_modified"]),
-        warnings: Vec::new(),
-    }
+fn unknown(reason: String) -> Error {
+    Error::Unknown { peer: "registry".to_owned(), reason }
 }

@@ -1,18 +1,21 @@
 //! Attempts in doubt are settled: at start, again and again while the actor runs, and when somebody asks for the bytes.
 //!
 //! The registry either has committed an attempt, and then its documents are bound; or it promises never to, and only
-//! then they go.
+//! then they go. A registry that was restored from a backup is reconciled with first (`redrive.rs`), and so is this
+//! repository itself, if it was (`recover.rs`).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
-use actor::{Check, House};
+use actor::{Check, House, meter};
 use tokio::sync::watch;
 
 use crate::config::Settings;
 use crate::keys::Keys;
-use crate::records::{Records, Won};
+use crate::records::{Records, Whose};
+use crate::recover::Recover;
+use crate::redrive::Redrive;
 use crate::registrar::{Registrar, Settled};
 
 /// Keys looked at in one round.
@@ -24,7 +27,18 @@ pub(crate) struct Settler {
     pub(crate) records: Records,
     pub(crate) registrar: Registrar,
     pub(crate) keys: Keys,
-    doubtful: Arc<AtomicU64>,
+    pub(crate) recover: Recover,
+    doubt: Arc<Doubtful>,
+}
+
+/// What was in doubt in the last round.
+#[derive(Default)]
+struct Doubtful {
+    total: AtomicU64,
+    /// When the oldest attempt was written down; 0 if there is none.
+    since: AtomicI64,
+    /// Submissions a restored registry has lost and does not take back.
+    refused: AtomicU64,
 }
 
 /// Why an attempt is still in doubt.
@@ -36,49 +50,91 @@ pub(crate) enum Undecided {
     /// The registry does not tell.
     #[error(transparent)]
     Registry(#[from] web::Error),
+    /// Something an operator has to set right.
+    #[error("{0}")]
+    Operator(String),
 }
 
 impl Settler {
-    pub(crate) fn new(house: &House<Settings>) -> Settler {
+    pub(crate) fn new(house: &House<Settings>) -> Result<Settler, String> {
         let registry = &house.settings.registry;
-        Settler {
-            records: Records::new(house.corridor.store.clone(), house.clock.clone(), registry.public()),
-            registrar: Registrar::new(house.peer("registry", registry.peer())),
-            keys: Keys::default(),
-            doubtful: Arc::new(AtomicU64::new(0)),
+        let records = Records::new(house.corridor.store.clone(), house.clock.clone(), registry.public());
+        let registrar = Registrar::new(house.peer("registry", registry.peer()));
+        let in_words =
+            |error: store::Error| format!("what is kept about the registry cannot be read: {error}");
+        if let Some(life) = records.life(Whose::Registry).map_err(in_words)? {
+            registrar.life.trust(&life);
         }
+        let recover = Recover::new(records.clone(), house.public_url.clone()).map_err(in_words)?;
+        Ok(Settler { records, registrar, keys: Keys::default(), recover, doubt: Arc::default() })
     }
 
     /// Settles everything in doubt, at once and then after every pause, until the actor stops.
     pub(crate) async fn watch(&self, pause: Duration, mut stopping: watch::Receiver<bool>) {
         loop {
-            if let Err(error) = self.round().await {
-                tracing::warn!(%error, "attempts stay in doubt until the next round");
+            tokio::select! {
+                beaten = self.beat() => if let Err(error) = beaten {
+                    tracing::warn!(%error, "attempts stay in doubt until the next round");
+                },
+                _ = stopping.wait_for(|stop| *stop) => return,
             }
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
+                () = self.registrar.life.another() => {}
                 _ = stopping.wait_for(|stop| *stop) => return,
             }
         }
     }
 
+    /// Reconciles with whoever was restored from a backup, then settles everything in doubt once.
+    pub(crate) async fn beat(&self) -> Result<(), Undecided> {
+        self.reconcile().await?;
+        // What is in doubt does not wait for an operator to say where to look.
+        let recovered = self.recover.run(&self.registrar).await;
+        self.round().await?;
+        recovered
+    }
+
+    /// Reconciles with the registry, if another life of it answers than the one that is trusted.
+    async fn reconcile(&self) -> Result<(), Undecided> {
+        // Who does not answer cannot be reconciled with; what is in doubt says so in its own words.
+        let Ok(Some(life)) = self.registrar.lives().await else { return Ok(()) };
+        let trusted = self.registrar.life.trusted();
+        if trusted.as_ref() == Some(&life) {
+            return Ok(());
+        }
+        if trusted.is_some() || self.records.has_settled()? {
+            tracing::warn!(
+                life,
+                "the registry was restored from a backup; what it has lost is registered again"
+            );
+            let redrive =
+                Redrive::new(self.records.clone(), self.registrar.in_life(&life), self.keys.clone());
+            redrive.run().await?;
+        }
+        self.records.reconciled(Whose::Registry, &life).await?;
+        self.registrar.life.trust(&life);
+        Ok(())
+    }
+
     /// Settles everything in doubt once. A key the registry does not tell about waits for the next round, and no other
     /// waits with it; the first such failure is told in the end. A registry that is away is not asked about every key.
-    pub(crate) async fn round(&self) -> Result<(), Undecided> {
-        let (keys, total) = self.records.in_doubt(ROUND)?;
-        self.doubtful.store(total, Ordering::Relaxed);
+    async fn round(&self) -> Result<(), Undecided> {
+        let doubt = self.records.in_doubt(ROUND)?;
         let mut first = None;
-        for key in keys {
+        for key in &doubt.keys {
             // A key that is being submitted right now is not in doubt yet.
-            let Some(_held) = self.keys.hold_now(&key) else { continue };
-            match self.settle(&key).await {
+            let Some(_held) = self.keys.hold_now(key) else { continue };
+            match self.settle(key).await {
                 Ok(()) => {}
                 Err(error @ (Undecided::Store(_) | Undecided::Registry(web::Error::NotReached { .. }))) => {
-                    return Err(error);
+                    first = Some(error);
+                    break;
                 }
                 Err(error) => first = first.or(Some(error)),
             }
         }
+        self.measure()?;
         first.map_or(Ok(()), Err)
     }
 
@@ -87,12 +143,10 @@ impl Settler {
         let Some((_, intent)) = self.records.intent(key)? else { return Ok(()) };
         let Some(newest) = intent.open.iter().map(|open| open.attempt).max() else { return Ok(()) };
         match self.registrar.settle(key, newest).await? {
-            Settled::Absent => self.records.reject(key, |open| open <= newest).await?,
-            Settled::Committed { attempt, digest, receipts } => {
-                let won = Won { attempt, digest: digest.as_deref(), receipts: &receipts };
-                if self.records.close(key, won, None).await?.is_none() {
-                    // Somebody else's, or from before a restored backup. Ours can never be committed any more.
-                    tracing::error!(attempt, "the registry committed an attempt that is not in our records");
+            Settled::Absent { .. } => self.records.reject(key, |open| open <= newest).await?,
+            Settled::Committed(commit) => {
+                if self.records.close(key, &commit, None).await?.is_none() {
+                    // Other content, from somebody else. Ours can never be committed any more.
                     self.records.reject(key, |open| open <= newest).await?;
                 }
             }
@@ -100,9 +154,44 @@ impl Settler {
         Ok(())
     }
 
+    /// Notes what is in doubt, for `/readyz` and the metrics.
+    fn measure(&self) -> Result<(), store::Error> {
+        let doubt = self.records.in_doubt(1)?;
+        let (_, refused) = self.records.refused(1)?;
+        self.doubt.total.store(doubt.total, Ordering::Relaxed);
+        self.doubt.since.store(doubt.since.unwrap_or(0), Ordering::Relaxed);
+        self.doubt.refused.store(refused, Ordering::Relaxed);
+        meter::set("docshare_submissions_in_doubt", &[], doubt.total);
+        meter::set("docshare_submissions_in_doubt_oldest_seconds", &[], self.age());
+        meter::set("docshare_submissions_not_taken_back", &[], refused);
+        Ok(())
+    }
+
+    /// Seconds since the oldest attempt in doubt was written down.
+    fn age(&self) -> u64 {
+        match self.doubt.since.load(Ordering::Relaxed) {
+            0 => 0,
+            since => u64::try_from((self.records.now() - since) / 1_000_000).unwrap_or(0),
+        }
+    }
+
     /// What `/readyz` tells.
-    pub(crate) fn check(&self) -> Check {
-        let doubtful = self.doubtful.load(Ordering::Relaxed);
-        Check { name: "settle", ok: true, text: format!("{doubtful} submissions in doubt") }
+    pub(crate) fn checks(&self) -> Vec<Check> {
+        let doubtful = self.doubt.total.load(Ordering::Relaxed);
+        let text = match doubtful {
+            0 => "0 submissions in doubt".to_owned(),
+            _ => format!("{doubtful} submissions in doubt, the oldest for {} s", self.age()),
+        };
+        let mut checks = vec![Check { name: "settle", ok: true, text }];
+        let refused = self.doubt.refused.load(Ordering::Relaxed);
+        if refused > 0 {
+            let text = format!(
+                "{refused} submissions are lost to the registry, which was restored from a backup and does not take them \
+                 back; reconcile --plan lists them"
+            );
+            checks.push(Check { name: "registry", ok: true, text });
+        }
+        checks.extend(self.recover.check());
+        checks
     }
 }

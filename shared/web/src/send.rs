@@ -24,16 +24,10 @@ use crate::trace;
 /// Bodies smaller than this are not worth compressing.
 const WORTHWHILE: usize = 1 << 10;
 
-/// A name one peer gives to a request, which comes back with the answer to it. Not `X-Request-Id`: what stands between two
-/// peers may put its own there.
-pub(crate) const EXCHANGE: &str = "docshare-exchange";
-
 /// What an answer needs to know of its request.
 pub(crate) struct Dressing {
     pub(crate) id: String,
     trace: String,
-    /// What a peer calls this exchange, so that it can tell whose answer it gets.
-    exchange: Option<http::HeaderValue>,
     headless: bool,
     coding: Option<Coding>,
 }
@@ -46,15 +40,13 @@ impl Dressing {
         } else {
             Coding::wanted(request.headers.get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok()))
         };
-        let exchange = request.headers.get(EXCHANGE).filter(|name| name.len() <= 64).cloned();
-        Dressing { id: request.id.clone(), trace: request.trace.clone(), exchange, headless, coding }
+        Dressing { id: request.id.clone(), trace: request.trace.clone(), headless, coding }
     }
 
     /// For an answer to a request that was never understood.
     pub(crate) fn plain() -> Dressing {
         let none = http::HeaderMap::new();
-        let (id, trace) = (trace::request_id(&none), trace::trace(&none));
-        Dressing { id, trace, exchange: None, headless: false, coding: None }
+        Dressing { id: trace::request_id(&none), trace: trace::trace(&none), headless: false, coding: None }
     }
 }
 
@@ -169,9 +161,6 @@ pub(crate) fn dress(mut answer: Answer, dressing: Dressing) -> Response<Outgoing
         if let Ok(value) = HeaderValue::try_from(text) {
             headers.insert(name, value);
         }
-    }
-    if let Some(Ok(exchange)) = dressing.exchange.map(|name| HeaderValue::from_bytes(name.as_bytes())) {
-        headers.insert(HeaderName::from_static(EXCHANGE), exchange);
     }
     if answer.close {
         response.head_mut().set_connection_type(ConnectionType::Close);

@@ -28,6 +28,15 @@ pub(crate) enum Reaction {
     },
     /// Closes the connection without an answer.
     Close,
+    /// Closes the connection after so many bytes of the answer.
+    BreakOff {
+        after: usize,
+        status: u16,
+        headers: Vec<(String, String)>,
+        body: String,
+    },
+    /// Keeps the connection, and says nothing.
+    Silence,
 }
 
 /// Serves on a free port of loopback; answers `http://127.0.0.1:port`.
@@ -48,14 +57,30 @@ async fn converse(stream: TcpStream, handler: &(impl Fn(Asked) -> Reaction + ?Si
     let mut stream = BufReader::new(stream);
     loop {
         let asked = read(&mut stream).await?;
-        let Reaction::Answer { status, headers, body } = handler(asked) else { return None };
-        let mut head = format!("HTTP/1.1 {status} -\r\ncontent-length: {}\r\n", body.len());
-        for (name, value) in headers {
-            head.push_str(&format!("{name}: {value}\r\n"));
-        }
-        stream.write_all(format!("{head}\r\n{body}").as_bytes()).await.ok()?;
+        let (answer, goes_on) = match handler(asked) {
+            Reaction::Answer { status, headers, body } => (written(status, &headers, &body), true),
+            Reaction::BreakOff { after, status, headers, body } => {
+                let mut answer = written(status, &headers, &body);
+                answer.truncate(after);
+                (answer, false)
+            }
+            Reaction::Close => return None,
+            Reaction::Silence => std::future::pending().await,
+        };
+        stream.write_all(answer.as_bytes()).await.ok()?;
         stream.flush().await.ok()?;
+        if !goes_on {
+            return None;
+        }
     }
+}
+
+fn written(status: u16, headers: &[(String, String)], body: &str) -> String {
+    let mut head = format!("HTTP/1.1 {status} -\r\ncontent-length: {}\r\n", body.len());
+    for (name, value) in headers {
+        head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    format!("{head}\r\n{body}")
 }
 
 async fn read(stream: &mut BufReader<TcpStream>) -> Option<Asked> {

@@ -81,6 +81,14 @@ impl World {
         World { repository, store, registry, identity, settings }
     }
 
+    /// A process on the same data, between the same peers or others.
+    pub(crate) async fn over(world: &World, settings: Settings) -> World {
+        let repository = build(&world.store, &settings).await;
+        let (store, registry, identity) =
+            (world.store.clone(), world.registry.clone(), world.identity.clone());
+        World { repository, store, registry, identity, settings }
+    }
+
     /// What a killed and restarted process has: the store, and nothing else.
     pub(crate) async fn restart(&mut self) {
         self.repository = build(&self.store, &self.settings).await;

@@ -18,6 +18,12 @@ pub(crate) enum Step {
     Lose,
     /// It is refused with this status and outcome.
     Refuse(u16, Value),
+    /// It is committed, and what comes back is no answer: this status and text.
+    CommitAndAnswer(u16, String),
+    /// It is committed, and the answer breaks off after so many bytes.
+    CommitAndBreakOff(usize),
+    /// It is committed, and no answer comes.
+    CommitAndFallSilent,
 }
 
 #[derive(Default)]
@@ -25,6 +31,12 @@ pub(crate) struct State {
     pub(crate) script: VecDeque<Step>,
     /// What has been committed, by key: digest, attempt, receipts, the Bundle.
     pub(crate) committed: HashMap<String, (String, u64, Vec<Value>, Value)>,
+    /// Keys in the order of their commits.
+    pub(crate) order: Vec<String>,
+    /// Which life of the registry this is, if it says so.
+    pub(crate) life: Option<String>,
+    /// Keys that are refused whenever they come, with this code.
+    pub(crate) refused: HashMap<String, &'static str>,
     pub(crate) fences: HashMap<String, u64>,
     /// Registrations that arrived.
     pub(crate) arrived: usize,
@@ -63,12 +75,74 @@ impl FakeRegistry {
     }
 }
 
+impl State {
+    /// What a registry is after a restore from a backup that holds only these commits: another one.
+    pub(crate) fn restore(&mut self, kept: usize, life: &str) {
+        for key in self.order.split_off(kept) {
+            self.committed.remove(&key);
+        }
+        self.fences.clear();
+        self.life = Some(life.to_owned());
+    }
+
+    fn urls(&self, key: &str) -> Vec<String> {
+        let (_, _, _, bundle) = &self.committed[key];
+        let entries = bundle["entry"].as_array().unwrap().iter();
+        let urls = entries.filter_map(|entry| entry["resource"]["content"][0]["attachment"]["url"].as_str());
+        urls.map(str::to_owned).collect()
+    }
+}
+
 fn react(state: &mut State, asked: &Asked) -> Reaction {
-    match (asked.method.as_str(), asked.target.trim_end_matches('/')) {
+    let expected = asked.header("docshare-incarnation");
+    if let (Some(expected), Some(life)) = (expected, &state.life)
+        && expected != life
+    {
+        let headers = vec![("docshare-incarnation".to_owned(), life.clone())];
+        return Reaction::Answer { status: 412, headers, body: outcome("", "conflict", "").to_string() };
+    }
+    let path = asked.target.split('?').next().unwrap_or_default().trim_end_matches('/');
+    let reaction = match (asked.method.as_str(), path) {
         ("POST", "/settle") => settle(state, &serde_json::from_slice(&asked.body).unwrap()),
         ("POST", "/fhir") => register(state, asked),
+        ("POST", "/submissions") => submissions(state, &serde_json::from_slice(&asked.body).unwrap()),
+        ("GET", "/bindings") => bindings(state, &asked.target),
+        ("GET", "/incarnation") => ok(json!({}), &[]),
         (method, target) => panic!("the repository asked the registry {method} {target}"),
+    };
+    match (reaction, &state.life) {
+        (Reaction::Answer { status, mut headers, body }, Some(life)) => {
+            headers.push(("docshare-incarnation".to_owned(), life.clone()));
+            Reaction::Answer { status, headers, body }
+        }
+        (reaction, _) => reaction,
     }
+}
+
+fn submissions(state: &State, asked: &Value) -> Reaction {
+    let keys = asked["keys"].as_array().unwrap().iter().map(|key| key.as_str().unwrap());
+    let known: Vec<Value> = keys
+        .filter_map(|key| {
+            let (digest, attempt, _, _) = state.committed.get(key)?;
+            Some(json!({ "key": key, "digest": digest, "attempt": attempt, "documents": state.urls(key) }))
+        })
+        .collect();
+    ok(json!({ "submissions": known }), &[])
+}
+
+/// One document to a page, so that going on is tried too.
+fn bindings(state: &State, target: &str) -> Reaction {
+    let since: usize = target.split("since=").nth(1).unwrap().parse().unwrap();
+    let Some(key) = state.order.get(since) else { return ok(json!({ "bindings": [], "next": null }), &[]) };
+    let bound: Vec<Value> = state
+        .urls(key)
+        .iter()
+        .map(|url| {
+            json!({ "entry": "e", "url": url, "key": key, "patient": "p1", "content_type": "text/plain",
+                    "status": "current", "size": null, "sha1": null, "sha256": null })
+        })
+        .collect();
+    ok(json!({ "bindings": bound, "next": since + 1 }), &[])
 }
 
 fn settle(state: &mut State, asked: &Value) -> Reaction {
@@ -78,12 +152,13 @@ fn settle(state: &mut State, asked: &Value) -> Reaction {
     }
     let (key, attempt) = (asked["key"].as_str().unwrap(), asked["attempt"].as_u64().unwrap());
     if let Some((digest, committed, receipts, _)) = state.committed.get(key) {
-        let told = json!({ "committed": true, "attempt": committed, "digest": digest, "entries": receipts });
+        let told = json!({ "committed": true, "attempt": committed, "digest": digest, "entries": receipts,
+                           "documents": state.urls(key) });
         return ok(told, &[]);
     }
     let fence = state.fences.entry(key.to_owned()).or_default();
     *fence = attempt.max(*fence);
-    ok(json!({ "committed": false }), &[])
+    ok(json!({ "committed": false, "fence": *fence }), &[])
 }
 
 fn register(state: &mut State, asked: &Asked) -> Reaction {
@@ -108,27 +183,44 @@ fn register(state: &mut State, asked: &Asked) -> Reaction {
         }
         Some(_) => return refusal(409, "XDSDuplicateUniqueIdInRegistry", "duplicate"),
         None if state.fences.get(&key).is_some_and(|fence| attempt <= *fence) => {
-            return refusal(409, "fenced", "conflict");
+            return refusal(409, "attempt-given-up", "conflict");
+        }
+        None if state.refused.contains_key(&key) => {
+            return refusal(400, state.refused[&key], "business-rule");
         }
         None => {
             let bundle: Value = serde_json::from_slice(&asked.body).unwrap();
-            let receipts = receipts(&bundle);
-            let answer = ok(response(&receipts), &[("docshare-attempt".to_owned(), attempt.to_string())]);
+            let receipts = receipts(&bundle, asked.header("docshare-assigned"));
+            state.order.push(key.clone());
+            let headers = [
+                ("docshare-attempt".to_owned(), attempt.to_string()),
+                ("docshare-sequence".to_owned(), state.order.len().to_string()),
+            ];
+            let answer = ok(response(&receipts), &headers);
             state.committed.insert(key, (digest, attempt, receipts, bundle));
             answer
         }
     };
-    if let Step::CommitAndLose = step { Reaction::Close } else { answer }
+    match (step, answer) {
+        (Step::CommitAndLose, _) => Reaction::Close,
+        (Step::CommitAndFallSilent, _) => Reaction::Silence,
+        (Step::CommitAndAnswer(status, body), _) => Reaction::Answer { status, headers: Vec::new(), body },
+        (Step::CommitAndBreakOff(after), Reaction::Answer { status, headers, body }) => {
+            Reaction::BreakOff { after, status, headers, body }
+        }
+        (_, answer) => answer,
+    }
 }
 
-fn receipts(bundle: &Value) -> Vec<Value> {
+fn receipts(bundle: &Value, assigned: Option<&str>) -> Vec<Value> {
     let entries = bundle["entry"].as_array().unwrap().iter();
+    let mut assigned = assigned.into_iter().flat_map(|ids| ids.split(',')).map(str::to_owned);
     entries
         .map(|entry| {
             let kind = entry["resource"]["resourceType"].as_str().unwrap();
             assert_ne!(kind, "Binary", "bytes stay at the repository");
-            let location =
-                format!("{kind}/{}/_history/1", testkit::urn_uuid().trim_start_matches("urn:uuid:"));
+            let id = assigned.next().unwrap_or_else(|| testkit::urn_uuid().replace("urn:uuid:", ""));
+            let location = format!("{kind}/{id}/_history/1");
             json!({ "status": "201 Created", "location": location, "etag": "W/\"1\"",
                     "lastModified": "2026-11-20T12:00:00.000Z" })
         })
@@ -146,8 +238,10 @@ fn ok(body: Value, headers: &[(String, String)]) -> Reaction {
 
 /// A refusal with one issue.
 pub(crate) fn outcome(code: &str, issue: &str, path: &str) -> Value {
+    let is_ours = code.contains('-');
+    let system = if is_ours { "https://docshare.example/errors" } else { "urn:ihe:iti:2007:XDSErrorCode" };
     let mut told = json!({ "severity": "error", "code": issue, "diagnostics": code,
-        "details": { "coding": [{ "system": "urn:ihe:iti:2007:XDSErrorCode", "code": code }], "text": code } });
+        "details": { "coding": [{ "system": system, "code": code }], "text": code } });
     if !path.is_empty() {
         told["expression"] = json!([path]);
     }

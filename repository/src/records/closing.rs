@@ -1,0 +1,156 @@
+//! How an attempt in doubt ends: bound, given up, or found to have been somebody else's.
+
+use std::collections::HashMap;
+
+use actor::failpoint;
+use bytes::Bytes;
+use serde_json::value::RawValue;
+use store::{Batch, Error, Put};
+
+use super::{Attempt, Closed, DOCUMENT, Document, Intent, Records, State, document_row, read};
+use crate::answer;
+use crate::registrar::Commit;
+
+impl Records {
+    /// Closes a key: the registry has committed it. The documents of the attempt that won are bound, those of others go,
+    /// and the answer is kept: the one given, or one made of the receipts. If the same content was committed from elsewhere,
+    /// the answer is that of there. Answers the answer; none if other content was committed, and then nothing is changed.
+    pub(crate) async fn close(
+        &self,
+        key: &str,
+        won: &Commit,
+        answer: Option<&Bytes>,
+    ) -> Result<Option<Bytes>, Error> {
+        if let Some((_, intent)) = self.intent(key)?
+            && intent.open.is_empty()
+        {
+            // Somebody else has closed it already.
+            let known = intent.closed.filter(|closed| won.has_content(&closed.digest));
+            return Ok(known.map(|closed| Bytes::copy_from_slice(closed.answer.get().as_bytes())));
+        }
+        failpoint!(async "repo.bind.pre_commit");
+        let answer = self.change(key, |intent, batch| self.closing(intent, batch, won, answer)).await?;
+        failpoint!(async "repo.bind.post_commit");
+        Ok(answer)
+    }
+
+    fn closing(
+        &self,
+        intent: &mut Intent,
+        batch: &mut Batch,
+        won: &Commit,
+        answer: Option<&Bytes>,
+    ) -> Result<Option<Bytes>, Error> {
+        let winner = intent.open.iter().position(|open| won.is(open));
+        let same = intent.open.iter().rposition(|open| won.has_content(&open.digest));
+        if let Some(meant) = winner.or(same) {
+            let meant = &intent.open[meant];
+            let ours = winner.is_some();
+            if ours {
+                self.bind(meant, won, batch)?;
+            }
+            let answer = match answer {
+                Some(given) => serde_json::from_slice(given),
+                None => RawValue::from_string(answer::of(meant, won, ours, &self.registry)),
+            };
+            intent.closed = Some(Closed {
+                attempt: won.attempt,
+                digest: meant.digest.clone(),
+                answer: answer.map_err(|error| Error::Damaged(error.to_string()))?,
+                sequence: won.sequence,
+                ours,
+                refused: None,
+            });
+        }
+        let Some(closed) = intent.closed.as_ref().filter(|closed| won.has_content(&closed.digest)) else {
+            return Ok(None);
+        };
+        let answer = Bytes::copy_from_slice(closed.answer.get().as_bytes());
+        let open = std::mem::take(&mut intent.open);
+        for (index, gone) in open.iter().enumerate() {
+            if winner != Some(index) {
+                self.discard(gone, batch)?;
+            }
+        }
+        Ok(Some(answer))
+    }
+
+    fn bind(&self, won: &Attempt, commit: &Commit, batch: &mut Batch) -> Result<(), Error> {
+        let entries: HashMap<&str, String> = answer::entries_of_blobs(won, &commit.receipts);
+        for id in won.blobs() {
+            let Some(row) = self.store.get(DOCUMENT, id)? else { continue };
+            let mut document: Document = read(&row)?;
+            if document.state == State::Staged {
+                document.state = State::Bound;
+                document.entry = entries.get(id).cloned();
+                batch.puts.push(document_row(id, row.version + 1, &document));
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives up these attempts of a key: their documents go to the trash.
+    pub(crate) async fn reject(&self, key: &str, which: impl Fn(u64) -> bool) -> Result<(), Error> {
+        let rejected = self.change(key, |intent, batch| {
+            let (gone, open): (Vec<_>, Vec<_>) = intent.open.drain(..).partition(|open| which(open.attempt));
+            intent.open = open;
+            for attempt in &gone {
+                self.discard(attempt, batch)?;
+            }
+            Ok((!gone.is_empty()).then_some(()))
+        });
+        rejected.await.map(|_| ())
+    }
+
+    fn discard(&self, attempt: &Attempt, batch: &mut Batch) -> Result<(), Error> {
+        for id in attempt.blobs() {
+            let Some(row) = self.store.get(DOCUMENT, id)? else { continue };
+            let mut document: Document = read(&row)?;
+            if document.state == State::Staged {
+                document.state = State::Rejected;
+                batch.puts.push(Put { deleted: true, ..document_row(id, row.version + 1, &document) });
+                batch.trash.push(id.to_owned());
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives an attempt another number: the registry has promised never to commit one with the number it has.
+    pub(crate) async fn renumber(&self, key: &str, from: u64, to: u64) -> Result<(), Error> {
+        let renumbered = self.change(key, |intent, _| {
+            intent.last = intent.last.max(to);
+            let open = intent.open.iter_mut().find(|open| open.attempt == from);
+            Ok(open.map(|open| open.attempt = to))
+        });
+        renumbered.await.map(|_| ())
+    }
+
+    /// Notes that a registry that had lost a submission has it again, by this commit.
+    pub(crate) async fn committed_again(&self, key: &str, attempt: u64, sequence: u64) -> Result<(), Error> {
+        let noted = self.change(key, |intent, _| {
+            intent.last = intent.last.max(attempt);
+            let closed = intent.closed.as_mut();
+            Ok(closed
+                .map(|closed| (closed.attempt, closed.sequence, closed.refused) = (attempt, sequence, None)))
+        });
+        noted.await.map(|_| ())
+    }
+
+    /// Notes that a registry has lost a submission and does not take it back.
+    pub(crate) async fn not_taken_back(&self, key: &str, why: &str) -> Result<(), Error> {
+        let noted = self.change(key, |intent, _| {
+            let closed = intent.closed.as_mut();
+            Ok(closed.map(|closed| closed.refused = Some(why.to_owned())))
+        });
+        noted.await.map(|_| ())
+    }
+
+    /// Notes that the bytes of a registered document are not here. One whose bytes are here stays as it is.
+    pub(crate) async fn lost(&self, id: &str, mut document: Document) -> Result<(), Error> {
+        let known = self.store.get(DOCUMENT, id)?;
+        let version = known.as_ref().map_or(0, |row| row.version);
+        document.state = State::Lost;
+        let puts = vec![document_row(id, version + 1, &document)];
+        self.store.apply(Batch { instant: self.clock.now(), puts, ..Batch::default() }).await.map(|_| ())
+    }
+}

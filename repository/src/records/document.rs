@@ -1,0 +1,39 @@
+//! What is kept beside the bytes of a document.
+
+use serde::{Deserialize, Serialize};
+
+/// How far a document has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum State {
+    /// Part of an attempt in doubt.
+    Staged,
+    /// Registered.
+    Bound,
+    /// Part of an attempt that came to nothing.
+    Rejected,
+    /// Registered once, and taken away.
+    Removed,
+    /// Registered, and its bytes are not here any more: this repository was restored from a backup that did not have them.
+    Lost,
+}
+
+/// What is kept beside the bytes of a document.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Document {
+    /// How far it has come.
+    pub(crate) state: State,
+    /// The submission it came with.
+    pub(crate) key: String,
+    /// The attempt it came with.
+    pub(crate) attempt: u64,
+    /// Media type, as the source declared it.
+    pub(crate) content_type: String,
+    /// What it is called when it is saved.
+    pub(crate) file_name: String,
+    /// Id of its DocumentReference on the registry, once registered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) entry: Option<String>,
+    /// The patient, by the id of this domain.
+    pub(crate) patient: String,
+}
