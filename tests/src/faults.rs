@@ -12,9 +12,11 @@ mod dice;
 mod disk;
 pub mod history;
 pub mod load;
+pub mod resource;
 pub mod rows;
 pub mod run;
 mod settle;
+pub mod source;
 mod strike;
 pub mod world;
 

@@ -40,10 +40,15 @@ struct State {
 impl Wire {
     /// A client that follows no redirects and unpacks nothing.
     pub fn new() -> Result<Wire> {
+        Wire::patient(Duration::from_secs(60))
+    }
+
+    /// The same, that waits for an answer no longer than this.
+    pub fn patient(patience: Duration) -> Result<Wire> {
         let client = Client::builder()
             .redirect(reqwest::redirect::Policy::none())
             .no_gzip()
-            .timeout(Duration::from_secs(60))
+            .timeout(patience)
             .build()
             .context("making an HTTP client")?;
         Ok(Wire { client, state: Mutex::default() })

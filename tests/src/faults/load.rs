@@ -4,7 +4,6 @@
 mod feed;
 mod reader;
 mod recipe;
-mod seen;
 mod source;
 
 use std::collections::{HashMap, VecDeque};

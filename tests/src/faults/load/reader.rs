@@ -7,11 +7,11 @@ use reqwest::header::RANGE;
 use serde_json::Value;
 
 use super::feed::Person;
-use super::seen::seen;
 use super::{Load, http};
 use crate::faults::content::{Content, sha256};
 use crate::faults::dice::Dice;
 use crate::faults::history::{Asked, Body, Kind, Read, Retrieve, Search, Seen, What};
+use crate::faults::resource::seen;
 
 /// Pages of one search at most.
 const PAGES: usize = 200;

@@ -6,6 +6,7 @@ use testkit::{Document, Folder, Provide};
 use super::Person;
 use crate::faults::content::{Content, sha256};
 use crate::faults::history::{Kind, Sent};
+use crate::faults::resource::attributes;
 
 /// What is submitted.
 #[derive(Debug, Clone)]
@@ -58,11 +59,11 @@ impl Recipe {
         let key = self.unique_id(seed, 0);
         let title = format!("submission {} as {}", self.number, self.variant);
         let mut documents = Vec::new();
-        let mut objects = vec![sent(Kind::Set, &key, &title, &[])];
+        let mut objects = vec![sent(Kind::Set, &key, &[])];
         for (at, (unique_id, content)) in self.contents(seed).into_iter().enumerate() {
             let bytes = content.bytes();
             let title = format!("document {at} of {title}");
-            let mut object = sent(Kind::Document, &unique_id, &title, &bytes);
+            let mut object = sent(Kind::Document, &unique_id, &bytes);
             let mut document = Document::new(bytes)
                 .unique_id(&unique_id)
                 .title(&title)
@@ -84,7 +85,7 @@ impl Recipe {
             let members: Vec<&str> = members.iter().map(String::as_str).collect();
             let mut folder = Folder::new(&format!("folder of {title}"), &members);
             folder.unique_id = self.unique_id(seed, 255);
-            objects.push(sent(Kind::Folder, &folder.unique_id, &folder.title, &[]));
+            objects.push(sent(Kind::Folder, &folder.unique_id, &[]));
             places.push(1 + 2 * members.len());
             provide = provide.folder(folder);
         }
@@ -92,15 +93,19 @@ impl Recipe {
             provide = provide.superseding(target);
         }
         let content = format!("{}-{}", self.number, self.variant);
-        Ready { key, content, bundle: provide.bundle(), objects, places }
+        let bundle = provide.bundle();
+        for (object, place) in objects.iter_mut().zip(&places) {
+            object.attributes = attributes(&bundle["entry"][*place]["resource"]);
+        }
+        Ready { key, content, bundle, objects, places }
     }
 }
 
-fn sent(kind: Kind, unique_id: &str, title: &str, bytes: &[u8]) -> Sent {
+fn sent(kind: Kind, unique_id: &str, bytes: &[u8]) -> Sent {
     Sent {
         kind,
         unique_id: unique_id.to_owned(),
-        attributes: title.to_owned(),
+        attributes: String::new(),
         sha256: if kind == Kind::Document { sha256(bytes) } else { String::new() },
         size: bytes.len() as u64,
         replaces: None,
