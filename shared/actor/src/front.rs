@@ -160,7 +160,7 @@ impl<A: Actor> web::Service for Front<A> {
 }
 
 /// A minimal OperationOutcome, for what happens where no face can be asked to write one.
-fn outcome(status: StatusCode, issue: &str, code: &str, text: &str, request_id: &str) -> Answer {
+pub(crate) fn outcome(status: StatusCode, issue: &str, code: &str, text: &str, request_id: &str) -> Answer {
     let outcome = serde_json::json!({
         "resourceType": "OperationOutcome",
         "id": request_id,

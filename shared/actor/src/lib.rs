@@ -15,6 +15,7 @@ mod front;
 mod host;
 mod log;
 pub mod meter;
+mod opening;
 #[cfg(feature = "failpoints")]
 pub mod points;
 mod process;

@@ -75,6 +75,7 @@ mod open;
 mod pass;
 #[cfg(feature = "failpoints")]
 pub mod point;
+mod progress;
 mod quarantine;
 mod read;
 mod receive;
@@ -95,6 +96,7 @@ pub use error::{Error, Lost};
 pub use incarnation::{Incarnation, examine, mark_beside};
 pub use interference::{Interference, Write};
 pub use open::{IndexKind, Options};
+pub use progress::Progress;
 pub use quarantine::Quarantined;
 pub use record::{Edge, Fact, Instant, Kind, Reach, Row, Sequence, Version};
 pub use scrub::Scrubbed;

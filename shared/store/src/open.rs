@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::engine::{Engine, embedded};
 use crate::error::Error;
+use crate::progress::Progress;
 
 /// Which library keeps the index of the journal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -34,6 +35,8 @@ pub struct Options {
     pub news_bytes: usize,
     /// Bytes kept back on the volume, so that what was begun can be concluded when it is full.
     pub reserve_bytes: u64,
+    /// Tells others how far the start is.
+    pub progress: Progress,
     /// Told how long each sync of the journal took.
     pub on_sync: Option<fn(Duration)>,
     /// How long a document lies in the trash before it is deleted.
@@ -55,6 +58,7 @@ impl Options {
             segment_bytes: 64 << 20,
             news_bytes: 16 << 20,
             reserve_bytes: 256 << 20,
+            progress: Progress::default(),
             on_sync: None,
             trash_period: Duration::from_hours(7 * 24),
             scrub_period: Duration::from_hours(30 * 24),

@@ -4,9 +4,10 @@ use std::io::IsTerminal;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::mpsc::{RecvError, RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
-use store::Store;
+use store::{Options, Progress, Store};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::clock::Clock;
@@ -14,6 +15,7 @@ use crate::command::{CONFIG, PORT, STORAGE, Stop, causes, options};
 use crate::config::Loaded;
 use crate::host::{Launched, Plan, launch};
 use crate::log;
+use crate::opening::{Meanwhile, PATIENCE};
 use crate::run::{Actor, fresh_secret};
 use crate::settings::{Engine, LogFormat, Policy, Settings};
 
@@ -39,7 +41,7 @@ pub(crate) fn serve<A: Actor>(loaded: Loaded<A::Settings>) -> ExitCode {
 
 fn run<A: Actor>(loaded: Loaded<A::Settings>, json: bool) -> Result<(), Stop> {
     let Loaded { house, own, shown } = loaded;
-    let (store, secret) = storage(&house)?;
+    let Opened { store, secret, listener, admin } = open(A::NAME, &house)?;
     let plan = Plan {
         settings: own,
         clock: Clock::wall(store.last_instant()),
@@ -55,8 +57,8 @@ fn run<A: Actor>(loaded: Loaded<A::Settings>, json: bool) -> Result<(), Stop> {
         trusted_proxies: house.server.trusted_proxies.clone(),
         workers: workers(house.server.workers),
         drain: Duration::from_secs(house.server.drain_timeout),
-        listener: bind("server.listen", house.server.listen)?,
-        admin: bind("admin.listen", house.admin.listen)?,
+        listener,
+        admin,
         shown,
     };
     let signals = Signals::listen()?;
@@ -74,12 +76,53 @@ fn run<A: Actor>(loaded: Loaded<A::Settings>, json: bool) -> Result<(), Stop> {
     signals.until_stopped(launched, store)
 }
 
-fn storage(house: &Settings) -> Result<(Store, [u8; 32]), Stop> {
+/// Storage and ports.
+struct Opened {
+    store: Store,
+    secret: [u8; 32],
+    listener: TcpListener,
+    admin: TcpListener,
+}
+
+/// Storage first: whoever may not have it takes no port either. If it takes its time the ports answer meanwhile.
+fn open(name: &'static str, house: &Settings) -> Result<Opened, Stop> {
+    let ports =
+        || Ok((bind("server.listen", house.server.listen)?, bind("admin.listen", house.admin.listen)?));
+    let progress = Progress::default();
+    let (tell, told) = sync_channel(1);
+    let work = {
+        let (house, progress) = (house.clone(), progress.clone());
+        move || drop(tell.send(storage(&house, progress)))
+    };
+    let cannot =
+        |what: &str, error: std::io::Error| Stop { code: STORAGE, words: format!("{what}: {error}") };
+    std::thread::Builder::new()
+        .name("opening".to_owned())
+        .spawn(work)
+        .map_err(|error| cannot("cannot start a thread", error))?;
+    let ended = |_| Stop { code: STORAGE, words: "opening the storage ended in a panic".to_owned() };
+    let ((store, secret), (listener, admin)) = match told.recv_timeout(PATIENCE) {
+        Ok(opened) => (opened?, ports()?),
+        Err(RecvTimeoutError::Disconnected) => return Err(ended(RecvError)),
+        Err(RecvTimeoutError::Timeout) => {
+            let (listener, admin) = ports()?;
+            let meanwhile = Meanwhile::serve(name, &listener, &admin, &progress)
+                .map_err(|error| Stop { code: PORT, words: format!("cannot serve: {error}") })?;
+            let opened = told.recv().map_err(ended)??;
+            meanwhile.end();
+            (opened, (listener, admin))
+        }
+    };
+    Ok(Opened { store, secret, listener, admin })
+}
+
+fn storage(house: &Settings, progress: Progress) -> Result<(Store, [u8; 32]), Stop> {
     let in_words = |words: String| Stop { code: STORAGE, words };
     match house.storage.engine {
         Engine::Memory => Ok((Store::memory(), fresh_secret())),
         Engine::Embedded => {
-            let store = Store::open(&options(house)).map_err(|error| in_words(causes(&error)))?;
+            let options = Options { progress, ..options(house) };
+            let store = Store::open(&options).map_err(|error| in_words(causes(&error)))?;
             let secret =
                 secret(&house.storage.directory).map_err(|error| in_words(format!("the secret: {error}")))?;
             Ok((store, secret))

@@ -30,6 +30,7 @@ use crate::journal::queue::Queue;
 use crate::journal::replay::{End, Entry, replay};
 use crate::journal::segment::{FIRST, Segment, Segments};
 use crate::open::Options;
+use crate::progress::Progress;
 use crate::quarantine::Quarantine;
 use crate::space::Space;
 use crate::upkeep::{self, Upkeep};
@@ -79,7 +80,7 @@ pub(crate) fn open(options: &Options) -> Result<Embedded, Error> {
     let incarnation = incarnation::settle(&options.directory, options.mark.as_deref())?;
     let quarantine = Quarantine::open(&options.directory)?;
     let layers = Layers::new(Some(library.base()?), state);
-    let (state, end) = catch_up(&segments, &numbers, &layers, &mut library, &files)?;
+    let (state, end) = catch_up(&segments, &numbers, &layers, &mut library, (&files, &options.progress))?;
     let view = layers.view();
     files.sweep(|id| Ok(crate::index::view::Lookup::get(&*view, &keys::blob(id.as_bytes()))?.is_some()))?;
     drop(view);
@@ -153,12 +154,14 @@ fn catch_up(
     numbers: &[u32],
     layers: &Layers,
     library: &mut Box<dyn Library>,
-    files: &Files,
+    (files, progress): (&Files, &Progress),
 ) -> Result<(State, End), Error> {
+    progress.begins(numbers.len());
     let mut replayed = Replayed {
         layers,
         library,
         files,
+        progress,
         state: layers.view().state,
         working: Working::new(layers.view()),
         seen: SeenFacts::default(),
@@ -180,6 +183,7 @@ struct Replayed<'a> {
     layers: &'a Layers,
     library: &'a mut Box<dyn Library>,
     files: &'a Files,
+    progress: &'a Progress,
     state: State,
     working: Working,
     seen: SeenFacts,
@@ -211,6 +215,7 @@ impl Replayed<'_> {
         self.state.start = entry.start;
         self.state.end = entry.start + entry.head.length();
         self.state.hash = entry.head.hash;
+        self.progress.taken(entry.segment);
         self.bytes += entry.head.length();
         if self.bytes > GROUP { self.publish() } else { Ok(()) }
     }
