@@ -215,7 +215,7 @@ impl Copying<'_> {
     /// The entries of a segment.
     fn segment(&mut self, number: u32, end: u64) -> Result<(), Error> {
         let path = segment_path(number);
-        if let Some(part) = self.before.as_ref().and_then(|before| before.part(&path))
+        if let Some(part) = self.before.as_ref().and_then(|before| before.segment(&path))
             && part.bytes == end
             && let Ok(there) = pass::over(&self.order.to.join(&path), end, &mut pass::nowhere)
             && part.is(&there)
@@ -238,23 +238,20 @@ impl Copying<'_> {
             self.manifest.add(path, &measured);
             return Ok(());
         }
-        let mut outcome = Ok(());
-        // It may move while it is looked for, but only once.
-        for place in [name, Path::new("trash").join(id)] {
+        let mut why = None;
+        // It may move while it is looked for: to the trash, or back.
+        for place in [&name, &Path::new("trash").join(id), &name] {
             let from = self.order.directory.join(place);
-            outcome = self.copy(path.clone(), |take| pass::over_document(&from, expected, false, take));
-            if !matches!(&outcome, Err(Error::Damaged(_))) {
-                break;
+            match self.copy(path.clone(), |take| pass::over_document(&from, expected, false, take)) {
+                // That it is not in one place says less than that it is damaged in another.
+                Err(Error::Damaged(words)) if why.is_none() || from.exists() => why = Some(words),
+                Err(Error::Damaged(_)) => {}
+                copied => return copied,
             }
         }
-        match outcome {
-            Err(Error::Damaged(why)) => {
-                let kind = "document-damaged".to_owned();
-                self.manifest.damaged.push(Flaw { kind, subject: id.clone(), words: why });
-                Ok(())
-            }
-            outcome => outcome,
-        }
+        let (kind, words) = ("document-damaged".to_owned(), why.unwrap_or_default());
+        self.manifest.damaged.push(Flaw { kind, subject: id.clone(), words });
+        Ok(())
     }
 
     /// The secret and the mark.

@@ -1,7 +1,7 @@
 //! Records, documents and pending messages: how they are kept.
 //!
-//! Lives here: records with their facts and edges, blobs, the outbox, the engines that keep them, and the battery
-//! every engine must pass.
+//! Lives here: records with their facts and edges, blobs, the outbox, the engines that keep them, copies of what they keep
+//! (taken, looked through, put back), and the battery every engine must pass.
 //! Does not live here: anything that knows what a document entry or a patient is.
 //! Doors: none of our crates.
 //!

@@ -77,19 +77,25 @@ pub(crate) fn refuse_unfinished(directory: &Path) -> Result<(), Error> {
 impl Restore<'_> {
     /// Makes it. On an error that came before the first change, nothing was changed; the words say which it is.
     pub fn make(&self) -> Result<Outcome, Error> {
+        if self.directory.join("lock").exists() {
+            // Looking through a backup may take long; that somebody uses the directory can be told at once.
+            drop(lock(self.directory)?);
+        }
         let manifest = self.verified()?;
         let there = self.mark.map(Mark::read).transpose()?.flatten();
         self.judge_mark(&manifest, there.as_ref())?;
         files::make_directory(self.directory)?;
         let _lock = lock(self.directory)?;
-        let before = Mark::read(&self.directory.join(incarnation::NAME))?;
+        let before = self.marks_before()?;
         let note = self.begin()?;
-        self.judge_room(&manifest)?;
+        if !self.directory.join(NOTE).exists() {
+            self.judge_room(&manifest)?;
+        }
         let replaced = self.clear(note)?;
         self.copy(&manifest).map_err(|error| self.unfinished(error))?;
         let of_this = |mark: &&Mark| mark.id == manifest.incarnation;
-        let numbers = [there.as_ref(), before.as_ref()].into_iter().flatten().filter(of_this);
-        let number = numbers.map(|mark| mark.number).max().unwrap_or(0).max(manifest.number) + 1;
+        let known = there.iter().chain(&before).filter(of_this).map(|mark| mark.number).max();
+        let number = known.unwrap_or(0).max(manifest.number) + 1;
         let restored = Some(Restored { from: manifest.sequence, lost_after: manifest.last_instant });
         let mark = Mark { id: manifest.incarnation.clone(), number, restored };
         self.end(&mark).map_err(|error| self.unfinished(error))?;
@@ -133,6 +139,19 @@ impl Restore<'_> {
             ))),
             _ => Ok(()),
         }
+    }
+
+    /// The marks of lives that took place in this directory: of the one that is there, and of those that were put aside.
+    fn marks_before(&self) -> Result<Vec<Mark>, Error> {
+        let attempt = || Error::io("listing the data directory");
+        let mut marks: Vec<Mark> = Mark::read(&self.directory.join(incarnation::NAME))?.into_iter().collect();
+        for entry in std::fs::read_dir(self.directory).map_err(attempt())? {
+            let entry = entry.map_err(attempt())?;
+            if entry.file_name().to_string_lossy().starts_with(REPLACED) {
+                marks.extend(Mark::read(&entry.path().join(incarnation::NAME))?);
+            }
+        }
+        Ok(marks)
     }
 
     /// What is to be done first. Refuses a directory that holds something.

@@ -1,5 +1,6 @@
 //! What a backup says of itself; written last, so that a backup without it is none.
 
+use std::collections::HashMap;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -124,7 +125,8 @@ impl Manifest {
         self.files.push(Part { path, bytes: measured.bytes, blake3: measured.hash.to_hex().to_string() });
     }
 
-    pub(crate) fn part(&self, path: &str) -> Option<&Part> {
+    /// A segment of the journal; they come first.
+    pub(crate) fn segment(&self, path: &str) -> Option<&Part> {
         self.files.iter().find(|part| part.path == path)
     }
 
@@ -158,9 +160,10 @@ impl Manifest {
             }
             Ended::Complete => {}
         }
+        let parts: HashMap<&str, &Part> = self.files.iter().map(|part| (part.path.as_str(), part)).collect();
         for (id, size, sha256) in cited.in_files() {
             let path = files::blob_name(&id).display().to_string();
-            let known = self.part(&path);
+            let known = parts.get(path.as_str());
             if known.is_none() && self.damaged.iter().any(|flaw| flaw.subject == id) {
                 continue;
             }
