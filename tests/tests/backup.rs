@@ -50,6 +50,8 @@ impl Load {
                     assert_eq!(answer.status, 200, "{}", answer.excerpt());
                     let unique_id = provide.documents[0].unique_id.clone();
                     kept.lock().expect("nobody panics with it").push(Kept { unique_id, bytes });
+                    // Sources are not machines that only send; and a slow machine must not drown in what they sent.
+                    tokio::time::sleep(Duration::from_millis(20)).await;
                 }
             })
         };
@@ -138,7 +140,7 @@ fn back_up(region: &Region) {
         let output = verb(region, actor, &["backup", "--to", text(&to), "-o", "json"]);
         assert_eq!(output.status.code(), Some(0), "{output:?}");
         assert_eq!(json(&output)["actor"], actor.name());
-        let output = verb(region, actor, &["verify", "--from", text(&to), "--deep"]);
+        let output = verb(region, actor, &["verify", "--from", text(&to)]);
         assert_eq!(output.status.code(), Some(0), "{output:?}");
     }
 }
