@@ -279,6 +279,25 @@ async fn a_restore_that_was_broken_off_leaves_nothing_that_starts_and_can_be_don
 }
 
 #[tokio::test]
+async fn a_life_that_was_already_put_aside_counts_when_the_next_one_is_numbered() {
+    let place = Place::new(IndexKind::Redb);
+    let store = place.open().unwrap();
+    filled(&store).await;
+    place.back_up().unwrap();
+    drop(store);
+    place.restore(true).unwrap();
+    assert_eq!(place.restore(true).unwrap().incarnation.number, 3);
+    // Killed when the mark was moved and the rest was not, in a directory whose mark beside is lost.
+    let aside = place.data().join("replaced.3");
+    std::fs::create_dir(&aside).unwrap();
+    std::fs::rename(place.data().join("incarnation"), aside.join("incarnation")).unwrap();
+    std::fs::write(place.data().join("restoring"), r#"{"step":"moving","to":"replaced.3"}"#).unwrap();
+    std::fs::remove_file(place.beside()).unwrap();
+    assert_eq!(place.restore(false).unwrap().incarnation.number, 4);
+    assert!(aside.join("journal").exists());
+}
+
+#[tokio::test]
 async fn an_older_copy_that_was_put_back_by_hand_can_be_adopted() {
     let place = Place::new(IndexKind::Redb);
     let store = place.open().unwrap();
