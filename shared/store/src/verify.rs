@@ -3,6 +3,7 @@
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +23,9 @@ use crate::store::Mark;
 
 /// What lies in `staging/` so long belongs to no submission that is under way.
 const STAGED_AT_MOST: i64 = 60 * 60 * 1_000_000;
+
+/// Within this time a commit that is under way is through.
+const UNDER_WAY: Duration = Duration::from_millis(500);
 
 /// One thing that is not as it should be.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -110,15 +114,27 @@ pub fn directory(directory: &Path, deep: bool, now: Instant) -> Result<Inspectio
             found.flaw("document-damaged", id, in_words(&error));
         }
     }
-    // What went to the trash meanwhile was let go by a later entry.
-    let (end, _) = look.walk(state, u64::MAX, |seen| cited.take(seen))?;
+    // What went to the trash meanwhile was let go by a later entry, perhaps in a segment that was not there yet.
+    let mut end = walk_on(directory, state, &mut cited)?;
     for id in missing {
         if cited.get(&id).is_some() && !directory.join(files::blob_name(&id)).exists() {
             found.flaw("document-missing", id, "its file is missing: put it back, or restore a backup");
         }
     }
-    let broken = ended != Ended::Complete;
-    let uncited = if broken { 0 } else { look_for_uncited(directory, &named, &cited, &mut found) };
+    let mut uncited = Vec::new();
+    if ended == Ended::Complete {
+        uncited = not_cited(directory, &named, &cited);
+    }
+    if !uncited.is_empty() {
+        // A commit that is on its way, to keep the file or to let it go, is through by then.
+        std::thread::sleep(UNDER_WAY);
+        end = walk_on(directory, end, &mut cited)?;
+        uncited = not_cited(directory, &uncited, &cited);
+    }
+    for path in &uncited {
+        let subject = path.strip_prefix(directory).unwrap_or(path).display().to_string();
+        found.flaw("file-uncited", subject, "no commit keeps this file; it takes room for nothing");
+    }
     let (documents, document_bytes) = cited.sum();
     found.counts = vec![
         ("segments", look.numbers().len() as u64),
@@ -131,7 +147,7 @@ pub fn directory(directory: &Path, deep: bool, now: Instant) -> Result<Inspectio
         ("documents_in_files", in_files.len() as u64),
         ("documents_let_go", cited.let_go),
         ("files_in_blobs", named.len() as u64),
-        ("files_uncited", uncited),
+        ("files_uncited", uncited.len() as u64),
     ];
     leftovers(directory, now, &mut found)?;
     let damaged = found.flaws.iter().filter(|flaw| flaw.kind.starts_with("document-")).count();
@@ -191,20 +207,21 @@ fn each_document(look: &Look, entry: &Entry, deep: bool, found: &mut Inspection)
     Ok(())
 }
 
+/// Goes on over what was written since.
+fn walk_on(directory: &Path, from: State, cited: &mut Cited) -> Result<State, Error> {
+    let look = Look::open(&directory.join("journal"))?;
+    Ok(look.walk(from, u64::MAX, |seen| cited.take(seen))?.0)
+}
+
 /// Files of documents that no commit keeps. One that still has its second name in `staging/` is on its way to a commit.
-fn look_for_uncited(directory: &Path, named: &[PathBuf], cited: &Cited, found: &mut Inspection) -> u64 {
-    let mut uncited = 0;
-    for path in named {
+fn not_cited(directory: &Path, named: &[PathBuf], cited: &Cited) -> Vec<PathBuf> {
+    let belongs = |path: &PathBuf| {
         let id = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let kept = cited.get(&id).is_some_and(|document| document.file.is_some());
-        if kept || directory.join("staging").join(&id).exists() || !path.exists() {
-            continue;
-        }
-        uncited += 1;
-        let subject = path.strip_prefix(directory).unwrap_or(path).display().to_string();
-        found.flaw("file-uncited", subject, "no commit keeps this file; it takes room for nothing");
-    }
-    uncited
+        cited.get(&id).is_some_and(|document| document.file.is_some())
+            || directory.join("staging").join(&id).exists()
+            || !path.exists()
+    };
+    named.iter().filter(|path| !belongs(path)).cloned().collect()
 }
 
 /// What is left in the other directories.
