@@ -65,6 +65,8 @@ pub(super) struct Ledger<'a> {
     pub(super) replacers: HashMap<&'a str, Vec<Object>>,
     /// Merges, by the patient that goes.
     merges: HashMap<&'a str, Vec<(usize, &'a Merge)>>,
+    /// Contents by each patient they may be found at.
+    homes: HashMap<&'a str, Vec<usize>>,
     /// When the quiet began.
     pub(super) quiet: Option<u64>,
     unique_ids: HashMap<Kind, HashMap<&'a str, Vec<Object>>>,
@@ -83,6 +85,7 @@ impl<'a> Ledger<'a> {
             since: HashMap::new(),
             replacers: HashMap::new(),
             merges: HashMap::new(),
+            homes: HashMap::new(),
             quiet: None,
             unique_ids: HashMap::new(),
         };
@@ -96,6 +99,7 @@ impl<'a> Ledger<'a> {
                 _ => {}
             }
         }
+        ledger.settle_homes();
         // Whose an object is can be said only once every submission is known: an answer may come after the sight.
         for (at, event) in events.iter().enumerate() {
             match &event.what {
@@ -109,6 +113,25 @@ impl<'a> Ledger<'a> {
             }
         }
         ledger
+    }
+
+    /// A content may be found at its patient, and at whomever that one may have been merged into.
+    fn settle_homes(&mut self) {
+        for (index, content) in self.contents.iter().enumerate() {
+            let (mut patients, mut at) = (vec![content.patient], 0);
+            while let Some(patient) = patients.get(at) {
+                let merges = self.merges.get(patient).map_or(&[][..], Vec::as_slice);
+                for (_, merge) in merges {
+                    if !patients.contains(&merge.into.as_str()) {
+                        patients.push(&merge.into);
+                    }
+                }
+                at += 1;
+            }
+            for patient in patients {
+                self.homes.entry(patient).or_default().push(index);
+            }
+        }
     }
 
     fn submitted(&mut self, known: &mut HashMap<(&'a str, &'a str), usize>, at: usize, submit: &'a Submit) {
@@ -269,7 +292,22 @@ impl<'a> Ledger<'a> {
         self.merges.values().flatten().filter(|(_, merge)| (200..300).contains(&merge.status)).copied()
     }
 
-    /// True if a look must show an object that is visible: it asks for all of its kind and patient, or for itself.
+    /// The objects a look must show if they are visible: it asks for all of their kind and patient, or for themselves.
+    pub(super) fn covered(&self, look: &Look<'a>) -> Vec<Object> {
+        match &look.search.asked {
+            Asked::Patient { patient, .. } => {
+                let contents = self.homes.get(patient.as_str()).map_or(&[][..], Vec::as_slice);
+                let objects = contents.iter().flat_map(|index| {
+                    (0..self.contents[*index].objects.len()).map(|number| (*index, number))
+                });
+                objects.filter(|object| self.covers(look, *object)).collect()
+            }
+            Asked::UniqueId { kind, unique_id } => self.candidates(*kind, unique_id).to_vec(),
+            Asked::Other(_) => Vec::new(),
+        }
+    }
+
+    /// Whether an object is one of those.
     pub(super) fn covers(&self, look: &Look<'a>, object: Object) -> bool {
         let sent = self.sent(object);
         match &look.search.asked {

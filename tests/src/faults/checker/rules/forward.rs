@@ -7,15 +7,15 @@ use crate::faults::checker::{Case, Harm, Violation};
 /// I7.
 pub(in super::super) fn judge(ledger: &Ledger<'_>, case: &mut Case) {
     for look in &ledger.looks {
-        for (object, (since, by)) in &ledger.since {
-            if *since <= look.begin && ledger.covers(look, *object) {
-                let there = ledger.shows(look, *object);
-                case.hold(there, || {
-                    let what =
-                        format!("{} was there before this was asked, and is missing", name(ledger, *object));
-                    Violation::new(Harm::Lost, &ledger.sent(*object).unique_id, what, &[*by, look.event])
-                });
-            }
+        for object in ledger.covered(look) {
+            let Some((_, by)) = ledger.since.get(&object).filter(|(since, _)| *since <= look.begin) else {
+                continue;
+            };
+            case.hold(ledger.shows(look, object), || {
+                let what =
+                    format!("{} was there before this was asked, and is missing", name(ledger, object));
+                Violation::new(Harm::Lost, &ledger.sent(object).unique_id, what, &[*by, look.event])
+            });
         }
     }
     in_order(

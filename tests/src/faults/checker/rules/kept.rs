@@ -8,8 +8,7 @@ use crate::faults::checker::{Case, Harm, Violation};
 use crate::faults::history::{Body, Event, Kind, What};
 
 pub(in super::super) fn judge(ledger: &Ledger<'_>, case: &mut Case) {
-    let promised = promised(ledger);
-    searches(ledger, case, &promised);
+    searches(ledger, case);
     for (at, event) in ledger.events.iter().enumerate() {
         let promise = |id: &str| {
             let object = *ledger.ids.get(id)?;
@@ -40,7 +39,7 @@ pub(in super::super) fn judge(ledger: &Ledger<'_>, case: &mut Case) {
             _ => {}
         }
     }
-    looked_at_in_the_end(ledger, case, &promised);
+    looked_at_in_the_end(ledger, case);
 }
 
 /// A server that says there is no such thing.
@@ -48,23 +47,12 @@ fn denies(status: u16) -> bool {
     matches!(status, 404 | 410)
 }
 
-/// Every acknowledged object, since when, and the acknowledgement.
-fn promised(ledger: &Ledger<'_>) -> Vec<(Object, u64, usize)> {
-    let mut promised = Vec::new();
-    for object in ledger.objects() {
-        if let Some(at) = ledger.content(object).acknowledged {
-            promised.push((object, ledger.events[at].end, at));
-        }
-    }
-    promised
-}
-
-fn searches(ledger: &Ledger<'_>, case: &mut Case, promised: &[(Object, u64, usize)]) {
+fn searches(ledger: &Ledger<'_>, case: &mut Case) {
     for look in &ledger.looks {
-        for (object, since, by) in promised {
-            if *since <= look.begin && ledger.covers(look, *object) {
-                let there = ledger.shows(look, *object);
-                case.hold(there, || lost(ledger, *object, &[*by, look.event]));
+        for object in ledger.covered(look) {
+            let Some(by) = ledger.content(object).acknowledged else { continue };
+            if ledger.events[by].end <= look.begin {
+                case.hold(ledger.shows(look, object), || lost(ledger, object, &[by, look.event]));
             }
         }
     }
@@ -76,7 +64,7 @@ fn lost(ledger: &Ledger<'_>, object: Object, events: &[usize]) -> Violation {
 }
 
 /// A run that claims to have lost nothing has looked at everything once more when it was quiet.
-fn looked_at_in_the_end(ledger: &Ledger<'_>, case: &mut Case, promised: &[(Object, u64, usize)]) {
+fn looked_at_in_the_end(ledger: &Ledger<'_>, case: &mut Case) {
     if ledger.quiet.is_none() {
         return;
     }
@@ -100,12 +88,13 @@ fn looked_at_in_the_end(ledger: &Ledger<'_>, case: &mut Case, promised: &[(Objec
             _ => None,
         })
         .collect();
-    for (object, _, by) in promised {
-        let bytes = ledger.sent(*object).kind != Kind::Document || retrieved.contains(object);
-        case.hold(found.contains(object) && bytes, || {
+    for object in ledger.objects() {
+        let Some(by) = ledger.content(object).acknowledged else { continue };
+        let bytes = ledger.sent(object).kind != Kind::Document || retrieved.contains(&object);
+        case.hold(found.contains(&object) && bytes, || {
             let what =
-                format!("{} was acknowledged, and not found and retrieved in the end", name(ledger, *object));
-            Violation::new(Harm::Lost, &ledger.sent(*object).unique_id, what, &[*by])
+                format!("{} was acknowledged, and not found and retrieved in the end", name(ledger, object));
+            Violation::new(Harm::Lost, &ledger.sent(object).unique_id, what, &[by])
         });
     }
 }

@@ -56,15 +56,13 @@ fn counted(look: &Look<'_>, case: &mut Case) {
 
 /// Once a part of a submission was seen, all of it is there. The part itself is the matter of I7.
 fn across_answers(ledger: &Ledger<'_>, look: &Look<'_>, case: &mut Case) {
-    for (content, known) in ledger.contents.iter().enumerate() {
-        let Some((since, by)) = known.since.filter(|(since, _)| *since <= look.begin) else { continue };
-        for number in 0..known.objects.len() {
-            let object = (content, number);
-            let own = ledger.since.get(&object).is_some_and(|(own, _)| *own <= since);
-            if !own && ledger.covers(look, object) {
-                let there = ledger.shows(look, object);
-                case.hold(there, || half(ledger, object, "another part was seen before", &[by, look.event]));
-            }
+    for object in ledger.covered(look) {
+        let since = ledger.content(object).since.filter(|(since, _)| *since <= look.begin);
+        let Some((since, by)) = since else { continue };
+        let own = ledger.since.get(&object).is_some_and(|(own, _)| *own <= since);
+        if !own {
+            let there = ledger.shows(look, object);
+            case.hold(there, || half(ledger, object, "another part was seen before", &[by, look.event]));
         }
     }
 }
