@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use crate::breaker::Breaker;
 use crate::carrier::{Carrier, Letter};
 use crate::error::Error;
+use crate::send::EXCHANGE;
 
 /// The largest answer of a peer.
 const MAX_ANSWER: usize = 16 << 20;
@@ -143,7 +144,11 @@ impl Peer {
         let deadline = Duration::from_millis(self.settings.timeout_ms);
         let carried = async {
             match &self.carrier {
-                None => self.exchange(self.request(method, url, headers, body)?).await,
+                None => {
+                    let name = crate::trace::new_request_id();
+                    let request = self.request(method, url, headers, body)?.header(EXCHANGE, &name);
+                    self.exchange(request, &name).await
+                }
                 Some(carrier) => {
                     let url = url.to_owned();
                     let letter = Letter { peer: self.name, method, url, headers: headers.to_vec(), body };
@@ -181,7 +186,7 @@ impl Peer {
         Ok(if body.is_empty() { request } else { request.body(body) })
     }
 
-    async fn exchange(&self, request: reqwest::RequestBuilder) -> Result<PeerAnswer, Error> {
+    async fn exchange(&self, request: reqwest::RequestBuilder, name: &str) -> Result<PeerAnswer, Error> {
         let mut response = request.send().await.map_err(|error| {
             if error.is_connect() || error.is_builder() {
                 self.not_reached(&words(&error))
@@ -191,6 +196,10 @@ impl Peer {
         })?;
         let status = response.status().as_u16();
         let headers = std::mem::take(response.headers_mut());
+        // Not every peer repeats the name; one that says another one answers somebody else.
+        if headers.get(EXCHANGE).is_some_and(|answered| answered != name) {
+            return Err(self.unknown("its answer belongs to another request"));
+        }
         let mut first = Bytes::new();
         let mut all = BytesMut::new();
         while let Some(chunk) = response.chunk().await.map_err(|error| self.unknown(&words(&error)))? {

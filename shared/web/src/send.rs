@@ -24,10 +24,16 @@ use crate::trace;
 /// Bodies smaller than this are not worth compressing.
 const WORTHWHILE: usize = 1 << 10;
 
+/// A name one peer gives to a request, which comes back with the answer to it. Not `X-Request-Id`: what stands between two
+/// peers may put its own there.
+pub(crate) const EXCHANGE: &str = "docshare-exchange";
+
 /// What an answer needs to know of its request.
 pub(crate) struct Dressing {
     pub(crate) id: String,
     trace: String,
+    /// What a peer calls this exchange, so that it can tell whose answer it gets.
+    exchange: Option<http::HeaderValue>,
     headless: bool,
     coding: Option<Coding>,
 }
@@ -40,13 +46,15 @@ impl Dressing {
         } else {
             Coding::wanted(request.headers.get(ACCEPT_ENCODING).and_then(|value| value.to_str().ok()))
         };
-        Dressing { id: request.id.clone(), trace: request.trace.clone(), headless, coding }
+        let exchange = request.headers.get(EXCHANGE).filter(|name| name.len() <= 64).cloned();
+        Dressing { id: request.id.clone(), trace: request.trace.clone(), exchange, headless, coding }
     }
 
     /// For an answer to a request that was never understood.
     pub(crate) fn plain() -> Dressing {
         let none = http::HeaderMap::new();
-        Dressing { id: trace::request_id(&none), trace: trace::trace(&none), headless: false, coding: None }
+        let (id, trace) = (trace::request_id(&none), trace::trace(&none));
+        Dressing { id, trace, exchange: None, headless: false, coding: None }
     }
 }
 
@@ -161,6 +169,9 @@ pub(crate) fn dress(mut answer: Answer, dressing: Dressing) -> Response<Outgoing
         if let Ok(value) = HeaderValue::try_from(text) {
             headers.insert(name, value);
         }
+    }
+    if let Some(Ok(exchange)) = dressing.exchange.map(|name| HeaderValue::from_bytes(name.as_bytes())) {
+        headers.insert(HeaderName::from_static(EXCHANGE), exchange);
     }
     if answer.close {
         response.head_mut().set_connection_type(ConnectionType::Close);

@@ -9,8 +9,13 @@ use uuid::Uuid;
 pub(crate) fn request_id(headers: &HeaderMap) -> String {
     match headers.get("x-request-id").and_then(|value| value.to_str().ok()) {
         Some(id) if is_request_id(id) => id.to_owned(),
-        _ => Uuid::now_v7().to_string(),
+        _ => new_request_id(),
     }
+}
+
+/// An id that no request has had (a UUIDv7).
+pub(crate) fn new_request_id() -> String {
+    Uuid::now_v7().to_string()
 }
 
 fn is_request_id(id: &str) -> bool {

@@ -95,6 +95,34 @@ async fn a_redirect_is_an_answer_and_is_not_followed() {
     sender.join().expect("no panic");
 }
 
+#[tokio::test]
+async fn an_answer_to_another_request_is_none_and_leaves_the_outcome_unknown() {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let confused = std::thread::spawn(move || {
+        let (mut socket, _) = listener.accept().expect("a caller");
+        let mut some = [0; 16];
+        socket.read_exact(&mut some).expect("a request");
+        socket
+            .write_all(b"HTTP/1.1 200 OK\r\nDocshare-Exchange: another\r\nContent-Length: 2\r\n\r\n{}")
+            .expect("it reads");
+    });
+    let error = peer(url, 2_000).send(Method::GET, "/", &[], Bytes::new()).await.expect_err("not ours");
+    assert!(matches!(&error, Error::Unknown { reason, .. } if reason.contains("another request")), "{error}");
+    confused.join().expect("no panic");
+}
+
+#[tokio::test]
+async fn every_answer_of_ours_names_the_request_it_belongs_to() {
+    let world = World::new();
+    let peer = peer(format!("http://{}/fhir", world.address), 2_000);
+    for path in ["/read", "/nowhere"] {
+        let answer = peer.send_beside(Method::POST, path, &[], Bytes::from("x")).await.expect("it answers");
+        let name = answer.headers.get("docshare-exchange").map(|name| name.len());
+        assert_eq!(name, Some(36), "{path} answers {} with its name", answer.status);
+    }
+}
+
 /// Brings an answer to what is asked at `/answered`, and nothing to anything else.
 struct Pigeon;
 
