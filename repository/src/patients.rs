@@ -179,7 +179,12 @@ impl Patients {
         let answer = self.ask(Method::GET, &path, Bytes::new(), trace).await?;
         match answer.status {
             200 => {
-                let id = one_of(&answer.body).map_err(|problem| unknown(at, problem))?;
+                let Some(found) = searchset(&answer.body) else {
+                    // What cannot be read says nothing about the patient, so nobody is at fault but the way.
+                    tracing::error!("a look-up at the identity source was answered with something else");
+                    return Err(Nobody::Unavailable);
+                };
+                let id = one_of(&found).map_err(|problem| unknown(at, problem))?;
                 if let Some(id) = &id {
                     self.known.insert(identifier.clone(), id.clone());
                 }
@@ -310,10 +315,14 @@ fn identifiers(patient: &Value) -> Vec<Identifier> {
         .collect()
 }
 
+/// The answer to a look-up, if it is one.
+fn searchset(answer: &[u8]) -> Option<Value> {
+    let bundle: Value = serde_json::from_slice(answer).ok()?;
+    (bundle.get("resourceType").and_then(Value::as_str) == Some("Bundle")).then_some(bundle)
+}
+
 /// The one patient of a searchset; an active one goes before those that are no more.
-fn one_of(searchset: &[u8]) -> Result<Option<String>, &'static str> {
-    let bundle: Value =
-        serde_json::from_slice(searchset).map_err(|_| "the patient could not be looked up")?;
+fn one_of(bundle: &Value) -> Result<Option<String>, &'static str> {
     let entries = bundle.get("entry").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     let patients: Vec<&Value> = entries
         .iter()
@@ -425,11 +434,18 @@ mod tests {
                 .iter()
                 .map(|(id, active)| json!({"resource": {"resourceType": "Patient", "id": id, "active": active}}))
                 .collect();
-            json!({ "entry": entries }).to_string()
+            json!({ "entry": entries })
         };
-        assert_eq!(one_of(bundle(&[("old", false), ("new", true)]).as_bytes()), Ok(Some("new".to_owned())));
-        assert_eq!(one_of(bundle(&[("old", false)]).as_bytes()), Ok(Some("old".to_owned())));
-        assert_eq!(one_of(bundle(&[]).as_bytes()), Ok(None));
-        assert!(one_of(bundle(&[("a", true), ("b", true)]).as_bytes()).is_err());
+        assert_eq!(one_of(&bundle(&[("old", false), ("new", true)])), Ok(Some("new".to_owned())));
+        assert_eq!(one_of(&bundle(&[("old", false)])), Ok(Some("old".to_owned())));
+        assert_eq!(one_of(&bundle(&[])), Ok(None));
+        assert!(one_of(&bundle(&[("a", true), ("b", true)])).is_err());
+    }
+
+    #[test]
+    fn an_answer_that_is_no_searchset_is_none() {
+        assert_eq!(searchset(b"{}"), None);
+        assert_eq!(searchset(b"\x00 not what you think"), None);
+        assert!(searchset(br#"{"resourceType":"Bundle","type":"searchset"}"#).is_some());
     }
 }
