@@ -290,8 +290,8 @@ impl Provide {
         documents
     }
 
-    /// What a registration came to. `doubt` is true if this attempt, or one before, may be committed behind our back:
-    /// then a refusal is believed only after the registry has promised never to commit them.
+    /// What a registration came to. `doubt` is true if this attempt, or one before, may be committed behind our back. A
+    /// failure is told only after the registry has promised never to commit them, unless nothing was ever sent.
     async fn conclude(
         &self,
         tried: Tried,
@@ -300,6 +300,7 @@ impl Provide {
     ) -> Result<Outcome, Fault<Findings>> {
         let Tried { key, attempt, held } = tried;
         let number = attempt.attempt;
+        let was_sent = !matches!(registration, Registration::NotReached);
         let failure = match registration {
             Registration::Committed(commit) if commit.replayed => {
                 return self.committed_before(&key, &attempt, &commit).await;
@@ -327,7 +328,9 @@ impl Provide {
             // Asked about, and nobody's any more.
             Registration::GivenUp => Outcome::Away,
         };
-        if doubt {
+        // A refusal leaves no trace at the registry: a copy of what was refused, repeated on its way and late, would be
+        // committed once the reason is gone. It stands only when the attempt has been given up there too.
+        if doubt || was_sent {
             match self.registrar.settle(&key, number).await {
                 Ok(Settled::Absent { .. }) => {}
                 Ok(Settled::Committed(commit)) if commit.has_content(&attempt.digest) => {
