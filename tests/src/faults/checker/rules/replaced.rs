@@ -44,14 +44,10 @@ fn one_successor(ledger: &Ledger<'_>, case: &mut Case) {
 /// In one answer, a document is superseded just if its successor is there.
 fn one_instant(ledger: &Ledger<'_>, look: &Look<'_>, case: &mut Case) {
     let Asked::Patient { kind: Kind::Document, current_only, .. } = look.search.asked else { return };
-    let replaced: BTreeSet<&str> = look
-        .found
-        .iter()
-        .flat_map(|(object, seen)| {
-            let sent = ledger.sent(*object).replaces.as_deref();
-            sent.into_iter().chain(seen.replaces.iter().map(String::as_str))
-        })
-        .collect();
+    let sent = look.found.keys().filter_map(|object| ledger.sent(*object).replaces.as_deref());
+    // Also where nobody can tell which of two equal submissions an object belongs to.
+    let shown = look.search.found.iter().flat_map(|seen| &seen.replaces).map(String::as_str);
+    let replaced: BTreeSet<&str> = sent.chain(shown).collect();
     for seen in &look.search.found {
         let successor = replaced.contains(seen.id.as_str());
         let holds = seen.superseded == successor && !(current_only && seen.superseded);
