@@ -358,27 +358,25 @@ impl Incoming {
     }
 }
 
-/// The names in a directory that are ids of documents.
+/// The names in a directory that are ids of documents; none if it is not there.
 fn ids_in(directory: &Path) -> Result<BTreeSet<String>, Error> {
-    let attempt = || Error::io(format!("listing {}", directory.display()));
     let is_id = |name: &String| name.len() == ID && name.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let mut ids = BTreeSet::new();
-    for entry in std::fs::read_dir(directory).map_err(attempt())? {
-        ids.extend(entry.map_err(attempt())?.file_name().into_string().ok().filter(is_id));
-    }
-    Ok(ids)
+    let names = list(directory)?.into_iter().filter_map(|path| path.file_name()?.to_str().map(str::to_owned));
+    Ok(names.filter(is_id).collect())
 }
 
 fn directories_in(directory: &Path) -> Result<Vec<PathBuf>, Error> {
-    let attempt = || Error::io(format!("listing {}", directory.display()));
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(directory).map_err(attempt())? {
-        let path = entry.map_err(attempt())?.path();
-        if path.is_dir() {
-            found.push(path);
-        }
-    }
+    let mut found = list(directory)?;
+    found.retain(|path| path.is_dir());
     Ok(found)
+}
+
+fn list(directory: &Path) -> Result<Vec<PathBuf>, Error> {
+    let attempt = || Error::io(format!("listing {}", directory.display()));
+    match std::fs::read_dir(directory) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        entries => entries.map_err(attempt())?.map(|entry| Ok(entry.map_err(attempt())?.path())).collect(),
+    }
 }
 
 pub(crate) fn header(id: &str, size: u64, sha256: &[u8; 32]) -> [u8; HEADER] {

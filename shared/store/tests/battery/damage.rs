@@ -212,6 +212,8 @@ async fn a_missing_document_is_told_and_the_others_are_read() {
     std::fs::remove_dir_all(home.directory.path().join("data/blobs")).unwrap();
     assert!(matches!(read(&home.store, &large, 0..10).await, Err(Error::Damaged(_))));
     assert_eq!(read(&home.store, &small, 0..100).await.unwrap(), content(100, 2));
+    let scrubbed = home.store.scrub_now().await.unwrap();
+    assert_eq!((scrubbed.damaged, scrubbed.whole), (vec![large], 1));
 }
 
 #[tokio::test]
