@@ -1,7 +1,7 @@
 //! Requests and resources to test with: the base requests that every case changes a little.
 //!
-//! Lives here: builders of submissions (ITI-65), patients (ITI-104) and the ids in them, as plain JSON; a proxy that does what networks
-//! do; random numbers that can be repeated.
+//! Lives here: builders of submissions (ITI-65), patients (ITI-104) and the ids in them, as plain JSON; a proxy that does
+//! what networks do; random numbers that can be repeated.
 //! Does not live here: anything that asks, stores or judges; rules of the domain (a builder can make wrong things on purpose).
 //! Doors: none of our crates, so that every room can use it under `[dev-dependencies]`.
 //!
