@@ -34,8 +34,12 @@ pub(crate) const POINTS: &[Point] = &[
     Point::new("repo.reg.pre_send", "registrar.rs", "the intent and the request to the registry"),
     Point::new("repo.reg.sent", "registrar.rs", "sending the registration and reading its answer"),
     Point::new("repo.reg.received", "registrar.rs", "the registry's answer and acting upon it"),
-    Point::new("repo.bind.pre_commit", "records.rs", "the registry's decision and binding the documents"),
-    Point::new("repo.bind.post_commit", "records.rs", "binding the documents and letting the key go"),
+    Point::new(
+        "repo.bind.pre_commit",
+        "records/closing.rs",
+        "the registry's decision and binding the documents",
+    ),
+    Point::new("repo.bind.post_commit", "records/closing.rs", "binding the documents and letting the key go"),
     Point::new("repo.answer.pre", "provide.rs", "the outcome and its answer to the source"),
     Point::new("repo.answer.mid", "face/iti65.rs", "the two halves of the answer to the source"),
     Point::new(

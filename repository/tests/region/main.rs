@@ -1,6 +1,8 @@
 //! The repository between the real registry and the real identity source, spoken to over HTTP.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod restored;
+
 use actor::{Running, Setup, start, start_with};
 use bytes::Bytes;
 use http::Method;
