@@ -20,4 +20,5 @@ pub mod source;
 mod strike;
 pub mod world;
 
+pub use binaries::with_failpoints;
 pub use strike::Strike;

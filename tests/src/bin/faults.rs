@@ -10,7 +10,8 @@ use anyhow::Result;
 use clap::Parser;
 use tests::faults::load::Clients;
 use tests::faults::run::{Storm, Tally, run};
-use tests::faults::{Strike, checker, rows};
+use tests::faults::{Strike, checker, rows, with_failpoints};
+use tests::points::{Matrix, run as matrix_of_points};
 
 /// Loads a region, strikes it with faults, and judges what clients were told; the last line counts what held.
 #[derive(Debug, Parser)]
@@ -54,6 +55,9 @@ struct Arguments {
     /// No storm: the single faults one by one, each with what has to come of it.
     #[arg(long)]
     rows: bool,
+    /// No storm: every failpoint with everything that can happen there, on both indexes.
+    #[arg(long)]
+    points: bool,
     /// Of the single faults only those with these words in their names.
     #[arg(long, value_delimiter = ',')]
     row: Vec<String>,
@@ -84,6 +88,9 @@ fn go(arguments: Arguments, interrupted: &Arc<AtomicBool>) -> Result<Tally> {
     if arguments.rows || !arguments.row.is_empty() {
         return rows::run(&arguments.row, &arguments.index, interrupted);
     }
+    if arguments.points {
+        return points();
+    }
     let words: Vec<String> = std::env::args().skip(1).collect();
     let storm = Storm {
         seed: arguments.seed,
@@ -102,6 +109,22 @@ fn go(arguments: Arguments, interrupted: &Arc<AtomicBool>) -> Result<Tally> {
         again: format!("cargo run --release -p tests --bin faults -- {}", words.join(" ")),
     };
     run(&storm, interrupted)
+}
+
+/// The matrix of failpoints.
+fn points() -> Result<Tally> {
+    let Some(binaries) = with_failpoints()? else {
+        println!("SKIPPED  failpoints: no actors with them, and no cargo to build them");
+        return Ok(Tally { skipped: 1, ..Tally::default() });
+    };
+    let mut tally = Tally::default();
+    for index in ["redb", "sled"] {
+        let matrix =
+            Matrix { index: index.into(), only: String::new(), binaries: binaries.clone(), tries: 1 };
+        let one = matrix_of_points(&matrix)?;
+        tally = tally.plus(Tally { passed: one.passed, failed: one.failed, skipped: one.skipped });
+    }
+    Ok(tally)
 }
 
 /// Ctrl-C ends the storm, not the process: its actors and mounts have to go first. A second one ends everything.

@@ -12,7 +12,7 @@ const BINARIES: [&str; 3] = ["docshare-registry", "docshare-repository", "docsha
 
 /// The folder with actors that have failpoints. `DOCSHARE_FAULT_BIN_DIR` names one that is there already; cargo is asked
 /// for one if it runs us, and none is told otherwise.
-pub(super) fn with_failpoints() -> Result<Option<PathBuf>> {
+pub fn with_failpoints() -> Result<Option<PathBuf>> {
     if let Some(given) = std::env::var_os("DOCSHARE_FAULT_BIN_DIR") {
         return Ok(Some(PathBuf::from(given)));
     }

@@ -7,11 +7,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result};
 use clap::ValueEnum as _;
+use tokio::runtime::Runtime;
 
 use super::checker;
 use super::dice::Dice;
 use super::history::{Phase, What};
-use super::load::{self, Clients, Doors, Load};
+use super::load::{self, Clients, Load};
 use super::settle;
 use super::strike::{self, Hand, Strike};
 use super::world::{Setup, World};
@@ -72,9 +73,12 @@ pub fn run(storm: &Storm, interrupted: &Arc<AtomicBool>) -> Result<Tally> {
         history: storm.history.clone(),
         ..Setup::default()
     };
-    let mut world = World::start(&setup)?;
+    // The proxies live in the runtime, which therefore has to outlive the world.
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let mut world = World::prepare(&setup)?;
     world.interrupted = interrupted.clone();
-    let outcome = rage(storm, &mut world);
+    world.start_behind_proxies(&runtime)?;
+    let outcome = rage(storm, &mut world, &runtime);
     let judged = outcome.and_then(|hand| judge(storm, &mut world, &hand));
     if !matches!(judged, Ok(Tally { failed: 0, .. })) {
         world.keep();
@@ -89,13 +93,12 @@ pub fn run(storm: &Storm, interrupted: &Arc<AtomicBool>) -> Result<Tally> {
 }
 
 /// The storm and its settling.
-fn rage(storm: &Storm, world: &mut World) -> Result<Hand> {
+fn rage(storm: &Storm, world: &mut World, runtime: &Runtime) -> Result<Hand> {
     let mut dice = Dice::new(storm.seed);
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
-    let load = Arc::new(Load::new(storm.seed, Doors::of(&world.region), world.history.clone()));
+    let load = Arc::new(Load::new(storm.seed, world.doors(), world.history.clone()));
     runtime.block_on(load::feed(&load, storm.clients.patients)).context("feeding the patients")?;
     world.history.record(0, world.history.now(), What::Phase(Phase::Storm))?;
-    let clients = load::start(&load, storm.clients, &runtime, &mut dice);
+    let clients = load::start(&load, storm.clients, runtime, &mut dice);
     let points = if world.failpoints { strike::points(world)? } else { Vec::new() };
     let mut hand = Hand { dice, points, counts: Default::default() };
     let struck = strikes(storm, world, &mut hand);
@@ -104,7 +107,7 @@ fn rage(storm: &Storm, world: &mut World) -> Result<Hand> {
         world.history.flush()?;
         return Err(error);
     }
-    settle::settle(world, &load, &runtime, clients)?;
+    settle::settle(world, &load, runtime, clients)?;
     world.trouble.extend(load.wrong());
     Ok(hand)
 }
@@ -149,6 +152,11 @@ fn judge(storm: &Storm, world: &mut World, hand: &Hand) -> Result<Tally> {
     println!("{report}");
     let counts: Vec<String> = hand.counts.iter().map(|(name, count)| format!("{count} {name}")).collect();
     println!("faults: {}", counts.join(", "));
+    for (way, proxy) in &world.proxies {
+        let counts: Vec<String> =
+            proxy.counts().iter().map(|(name, count)| format!("{count} {name}")).collect();
+        println!("{way}: {} requests; {}", proxy.requests(), counts.join(", "));
+    }
     for words in &world.missing {
         println!("SKIPPED  {words}");
     }

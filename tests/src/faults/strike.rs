@@ -41,6 +41,8 @@ pub enum Strike {
     PowerAll,
     /// One actor's wall clock jumps.
     Clock,
+    /// For a while, messages on one way are lost, late, doubled, cut, or rubbish.
+    Network,
 }
 
 impl Strike {
@@ -53,6 +55,7 @@ impl Strike {
             Strike::PowerAll => 6,
             Strike::KillAll | Strike::CrashLoop | Strike::Terminate => 6,
             Strike::Sync | Strike::Pause | Strike::Clock => 6,
+            Strike::Network => 12,
             Strike::Full | Strike::Inodes | Strike::SlowSync => 3,
         }
     }
@@ -67,6 +70,7 @@ impl Strike {
             Strike::Sync | Strike::SlowSync | Strike::Clock if world.controls.is_empty() => {
                 Some("there is no hand on the actors' clocks and syncs")
             }
+            Strike::Network if world.proxies.is_empty() => Some("nothing stands between the actors"),
             _ => None,
         }
     }
@@ -115,6 +119,7 @@ impl Hand {
             Strike::Power => self.power(world, &[actor]),
             Strike::PowerAll => self.power(world, &Actor::ALL),
             Strike::Clock => self.clock(world, actor),
+            Strike::Network => self.network(world),
         };
         done.with_context(|| format!("{} of {}", strike.name(), actor.name()))
     }
@@ -265,6 +270,20 @@ impl Hand {
         }
         world.come_back(actors, FaultKind::PowerCut)?;
         Ok(names(actors))
+    }
+
+    fn network(&mut self, world: &mut World) -> Result<String> {
+        let at = usize::try_from(self.dice.below(world.proxies.len() as u64)).expect("it is below a length");
+        let begin = world.history.now();
+        let (seed, one_in) = (self.dice.next(), self.dice.between(1, 5));
+        let (way, proxy) = &world.proxies[at];
+        let way = *way;
+        proxy.weather(seed, one_in, Duration::from_secs(4));
+        self.rest(500, 3000);
+        world.proxies[at].1.clear();
+        let detail = format!("one request in {one_in}");
+        world.did(begin, way, FaultKind::Network, &detail, Ending::Lives)?;
+        Ok(format!("{way}, {detail}"))
     }
 
     /// The clock stays where it is put until it jumps again.

@@ -8,10 +8,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail, ensure};
 use tempfile::TempDir;
+use testkit::proxy::Proxy;
+use tokio::runtime::Runtime;
 
 use super::control::Control;
 use super::disk::Disk;
 use super::history::{Fault, FaultKind, History, Recovery, What};
+use super::load::Doors;
 use super::{binaries, compile};
 use crate::raw;
 use crate::region::{Actor, Plan, Region};
@@ -65,6 +68,8 @@ pub struct World {
     library: Option<PathBuf>,
     /// Whether the actors have failpoints.
     pub(super) failpoints: bool,
+    /// What stands before the repository, between it and the registry, and between the identity source and the registry.
+    pub(super) proxies: Vec<(&'static str, Proxy)>,
     /// What this machine does not allow, in words.
     pub(super) missing: Vec<String>,
     /// What must not have happened, and is not in the history.
@@ -124,6 +129,7 @@ impl World {
             power,
             library,
             failpoints: with_failpoints.is_some(),
+            proxies: Vec::new(),
             missing,
             trouble: Vec::new(),
             interrupted: Arc::default(),
@@ -139,6 +145,36 @@ impl World {
         }
         world.region.start_all()?;
         Ok(world)
+    }
+
+    /// Starts what was prepared, with a proxy on each way between actors and before the repository.
+    pub(super) fn start_behind_proxies(&mut self, runtime: &Runtime) -> Result<()> {
+        let ways = [
+            ("source to repository", None, Actor::Repository),
+            ("repository to registry", Some(Actor::Repository), Actor::Registry),
+            ("identity source to registry", Some(Actor::Identity), Actor::Registry),
+        ];
+        for (way, from, to) in ways {
+            let target = raw::authority(&self.region.host(to))?.parse().context("an actor has an address")?;
+            let proxy = runtime.block_on(Proxy::listen(target)).context("starting a proxy")?;
+            if let Some(from) = from {
+                self.region.route(from, to, &proxy.host());
+            }
+            self.proxies.push((way, proxy));
+        }
+        for actor in Actor::ALL {
+            self.arm(actor, None);
+        }
+        self.region.start_all()
+    }
+
+    /// Where sources find the repository.
+    pub(super) fn doors(&self) -> Doors {
+        let mut doors = Doors::of(&self.region);
+        if let Some((_, proxy)) = self.proxies.first() {
+            doors.repository = format!("{}/fhir", proxy.host());
+        }
+        doors
     }
 
     /// Where images and history lie.
@@ -286,6 +322,9 @@ impl World {
                 disk.free()?;
             }
             self.arm(actor, None);
+        }
+        for (_, proxy) in &self.proxies {
+            proxy.clear();
         }
         Ok(())
     }

@@ -17,6 +17,9 @@ const ANSWER: Duration = Duration::from_secs(25);
 /// How long nothing may stay without a definite answer, from when there are no faults any more.
 const PATIENCE: Duration = Duration::from_secs(90);
 
+/// Tells requests apart, and their answers.
+const ID: &str = "X-Request-Id";
+
 /// Submits until the load ends.
 pub(super) async fn run(load: &Load, client: u32, mut dice: Dice) -> Result<()> {
     let wire = http(ANSWER)?;
@@ -160,13 +163,17 @@ fn ready_patient(ready: &Ready) -> String {
 }
 
 async fn send(wire: &reqwest::Client, base: &str, body: Vec<u8>, places: &[usize]) -> Told {
-    let request = wire.post(base).header("Content-Type", "application/fhir+json").body(body);
+    let id = uuid::Uuid::new_v4().to_string();
+    let request = wire.post(base).header("Content-Type", "application/fhir+json").header(ID, &id).body(body);
     let answer = match request.send().await {
         Ok(answer) => answer,
         Err(error) if error.is_connect() => return Told::not_sent(),
         Err(error) => return Told::unknown(brief(&error)),
     };
     let status = answer.status().as_u16();
+    if answer.headers().get(ID).is_none_or(|named| named.as_bytes() != id.as_bytes()) {
+        return Told::unknown("what came is no answer to this request");
+    }
     let replayed = answer.headers().get("Idempotency-Replayed").is_some_and(|value| value == "true");
     let body = match answer.bytes().await {
         Ok(body) => body,

@@ -110,8 +110,9 @@ pub(super) fn journal_cut(index: &str) -> Result<Verdict> {
         stage.document(5_000)?;
     }
     stage.world.region.terminate(Actor::Registry)?;
-    let newest = journal(&stage, Actor::Registry).pop().context("a journal has segments")?;
-    let file = OpenOptions::new().write(true).open(newest).context("opening a segment")?;
+    // Behind the segment that is written to, the next one lies ready and empty.
+    let written = journal(&stage, Actor::Registry).swap_remove(0);
+    let file = OpenOptions::new().write(true).open(written).context("opening a segment")?;
     file.set_len(20_000).context("cutting a segment")?;
     let code = stage.refuses_to_start(Actor::Registry)?;
     ensure!(code == Some(74), "the registry ends with {code:?}");
