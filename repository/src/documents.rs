@@ -42,6 +42,8 @@ pub(crate) struct Question {
 
 /// What a consumer gets.
 pub(crate) struct Given {
+    /// Its id.
+    pub(crate) id: String,
     /// What is kept beside the bytes.
     pub(crate) document: Document,
     /// The bytes as the store knows them.
@@ -171,7 +173,7 @@ impl Transaction for Retrieve {
         if question.accept.as_deref().is_some_and(|accept| !accepts(accept, &document.content_type)) {
             return Err(Fault::NotAcceptable(document.content_type));
         }
-        let Some(blob) = self.records.store.blob(&question.id)? else {
+        let Some(blob) = self.records.store.blob(document.blob(&question.id))? else {
             tracing::error!(blob = question.id, "the bytes of a registered document are missing");
             alarm();
             return Err(Fault::Damaged);
@@ -185,11 +187,11 @@ impl Transaction for Retrieve {
         };
         let subject = Subject {
             patient: Some(document.patient.clone()),
-            entities: vec![format!("Document/{}", blob.id)],
+            entities: vec![format!("Document/{}", question.id)],
             query: None,
         };
         let now = self.records.now();
-        let given = Given { document, blob, extent, content };
+        let given = Given { id: question.id, document, blob, extent, content };
         Ok(trail.note(&self.records.store, now, subject, given).await?)
     }
 }

@@ -284,6 +284,7 @@ impl Provide {
                 file_name: disposition::file_name(title, content_type),
                 entry: None,
                 patient: submission.patient.id.clone(),
+                bytes: None,
             };
             documents.push((entry, staged, document));
         }

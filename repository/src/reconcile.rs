@@ -76,11 +76,11 @@ impl Reconcile {
     async fn document(&self, mode: Mode, binding: &Binding) -> Result<Option<Finding>, Undecided> {
         let id = binding.url.rsplit('/').next().unwrap_or_default();
         let known = if is_blob_id(id) { self.records.document(id)? } else { None };
-        let blob = match known.as_ref().map(|known| known.state) {
+        let blob = match known.as_ref().map(|known| (known.state, known)) {
             // In doubt, and told as such.
-            Some(State::Staged) => return Ok(None),
-            Some(State::Bound) => self.records.store.blob(id)?,
-            Some(State::Removed | State::Rejected | State::Lost) | None => None,
+            Some((State::Staged, _)) => return Ok(None),
+            Some((State::Bound, known)) => self.records.store.blob(known.blob(id))?,
+            Some((State::Removed | State::Rejected | State::Lost, _)) | None => None,
         };
         let Some(blob) = blob else {
             let is_new = known.is_none_or(|known| known.state == State::Rejected);

@@ -108,7 +108,7 @@ fn frame(given: &Given, registry: &str) -> (Bytes, Bytes) {
     let document = &given.document;
     let mut resource = json!({
         "resourceType": "Binary",
-        "id": given.blob.id,
+        "id": given.id,
         "meta": { "versionId": "1" },
         "contentType": document.content_type,
     });

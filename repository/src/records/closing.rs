@@ -9,7 +9,17 @@ use store::{Batch, Error, Put};
 
 use super::{Attempt, Closed, DOCUMENT, Document, Intent, Records, State, document_row, read};
 use crate::answer;
+use crate::naming::is_blob_id;
 use crate::registrar::Commit;
+
+/// The one document of an attempt, and the id it was committed under. Of several nobody can say here which is which.
+fn the_one_document<'a>(attempt: &'a Attempt, won: &'a Commit) -> Option<(&'a str, &'a str)> {
+    let mut blobs = attempt.blobs();
+    let (Some(blob), None) = (blobs.next(), blobs.next()) else { return None };
+    let [url] = won.documents.as_deref()? else { return None };
+    let id = url.strip_prefix(&answer::documents_under(&attempt.base))?;
+    is_blob_id(id).then_some((blob, id))
+}
 
 impl Records {
     /// Closes a key: the registry has committed it. The documents of the attempt that won are bound, those of others go,
@@ -67,12 +77,36 @@ impl Records {
         };
         let answer = Bytes::copy_from_slice(closed.answer.get().as_bytes());
         let open = std::mem::take(&mut intent.open);
+        // Equal content may be what a restore has lost.
+        let healed = if winner.is_none() { same } else { None };
         for (index, gone) in open.iter().enumerate() {
-            if winner != Some(index) {
+            if winner == Some(index) {
+                continue;
+            }
+            if healed != Some(index) || !self.heal(gone, won, batch)? {
                 self.discard(gone, batch)?;
             }
         }
         Ok(Some(answer))
+    }
+
+    /// Takes the bytes of this attempt for those of the committed document, if these were lost here. Answers whether it did.
+    fn heal(&self, came_again: &Attempt, won: &Commit, batch: &mut Batch) -> Result<bool, Error> {
+        let Some((blob, id)) = the_one_document(came_again, won) else { return Ok(false) };
+        let (Some(lost), Some(staged)) = (self.store.get(DOCUMENT, id)?, self.store.get(DOCUMENT, blob)?)
+        else {
+            return Ok(false);
+        };
+        let (mut found, mut given): (Document, Document) = (read(&lost)?, read(&staged)?);
+        if found.state != State::Lost || given.state != State::Staged {
+            return Ok(false);
+        }
+        given.state = State::Rejected;
+        batch.puts.push(Put { deleted: true, ..document_row(blob, staged.version + 1, &given) });
+        found = Document { state: State::Bound, entry: found.entry, bytes: Some(blob.to_owned()), ..given };
+        batch.puts.push(document_row(id, lost.version + 1, &found));
+        tracing::warn!("the bytes of a document that a restore had lost came in again");
+        Ok(true)
     }
 
     fn bind(&self, won: &Attempt, commit: &Commit, batch: &mut Batch) -> Result<(), Error> {

@@ -36,4 +36,14 @@ pub(crate) struct Document {
     pub(crate) entry: Option<String>,
     /// The patient, by the id of this domain.
     pub(crate) patient: String,
+    /// The blob that has its bytes, if not the one of its own id: they were lost, and came in again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) bytes: Option<String>,
+}
+
+impl Document {
+    /// The blob that has the bytes of the document with this id.
+    pub(crate) fn blob<'a>(&'a self, id: &'a str) -> &'a str {
+        self.bytes.as_deref().unwrap_or(id)
+    }
 }

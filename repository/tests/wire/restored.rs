@@ -209,3 +209,30 @@ async fn a_restored_repository_says_of_no_document_that_it_is_unknown_until_it_k
     let report = reconcile(&after, false).await;
     assert_eq!(kinds(&report), ["missing-bytes"], "{report:?}");
 }
+
+#[tokio::test]
+async fn what_a_restored_repository_has_lost_is_there_again_when_its_source_sends_it_again() {
+    let before = world().await;
+    let bundle = Provide::new(&before.patient()).bundle();
+    let first = before.provide(&bundle).await;
+    let directory = tempfile::tempdir().unwrap();
+    let after = World::with(second_life(&directory.path().join("data")), |settings| {
+        settings.registry.url = format!("{}/fhir", before.registry.host);
+        settings.identity.url = format!("{}/fhir", before.identity.host);
+    })
+    .await;
+    let other = after.provide(&Provide::new(&before.patient()).bundle()).await;
+    assert_eq!(after.get(&other.document(2), &[]).await.status, 200, "it is bound");
+    after.settle().await;
+    assert_eq!(after.get(&first.document(2), &[]).await.status, 503);
+    let again = after.provide(&bundle).await;
+    assert_eq!((again.status, again.replayed()), (200, true), "{again:?}");
+    assert_eq!(again.locations(), first.locations());
+    let document = after.get(&first.document(2), &[]).await;
+    assert_eq!((document.status, document.bytes()), (200, &b"Hello World"[..]));
+    let binary = first.document(2).replace("/documents/", "/fhir/Binary/");
+    let wrapped = after.get(&binary, &[("accept", "application/fhir+json")]).await;
+    assert_eq!(wrapped.json()["id"], first.document(2).replace("/documents/", ""));
+    assert_eq!(after.documents(), 2);
+    assert!(reconcile(&after, false).await.is_clean());
+}
