@@ -167,6 +167,19 @@ fn refused(region: &mut Region, actor: Actor) -> String {
     panic!("the {} started", actor.name());
 }
 
+/// The repository and the registry compare until nothing differs.
+fn reconciled(region: &Region) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        let output = verb(region, Actor::Repository, &["reconcile", "--plan", "-o", "json"]);
+        if output.status.code() == Some(0) {
+            return;
+        }
+        assert!(Instant::now() < deadline, "they still differ: {output:?}");
+        std::thread::sleep(Duration::from_millis(500));
+    }
+}
+
 fn clean(region: &Region, actor: Actor) {
     let output = verb(region, actor, &["verify", "--deep", "-o", "json"]);
     let report = json(&output);
@@ -203,6 +216,7 @@ async fn what_was_acknowledged_before_a_backup_began_outlives_the_loss_of_everyt
         }
         region.start_all().expect("what was restored starts");
         is_all_there(&region, &patient, &kept).await;
+        reconciled(&region);
         Actor::ALL.into_iter().for_each(|actor| clean(&region, actor));
         // Life goes on.
         let load = Load::begin(&region.base(Actor::Repository), &patient);
