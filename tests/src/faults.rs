@@ -3,9 +3,9 @@
 //! A run ([`run`]) is a [`world`] of actors on disks of their own, clients that load it ([`load`]), and faults drawn by
 //! lot from a seed ([`strike`]); the [`rows`] are single faults, each with what has to come of it.
 
-mod binaries;
+pub(crate) mod binaries;
 pub mod checker;
-mod compile;
+pub(crate) mod compile;
 mod content;
 mod control;
 mod dice;

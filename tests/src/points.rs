@@ -3,13 +3,14 @@
 //! nothing is left over.
 
 mod case;
+mod files;
 mod inspect;
 mod stage;
 
 use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 
 use case::Case;
 use stage::Stage;
@@ -45,6 +46,15 @@ impl Tally {
         self.failed += other.failed;
         self.skipped += other.skipped;
     }
+}
+
+pub use files::run as run_files;
+
+/// Where actors with failpoints are, built first if cargo runs us.
+pub fn binaries() -> Result<PathBuf> {
+    crate::faults::binaries::with_failpoints()?.context(
+        "there are no actors with failpoints: run this by cargo, or name their folder in DOCSHARE_FAULT_BIN_DIR",
+    )
 }
 
 /// Runs the matrix and prints a row for each case.

@@ -1,18 +1,18 @@
 //! Interrupts actors at each failpoint, one after the other, and looks whether anything was lost.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
+use anyhow::Result;
 use clap::Parser;
-use tests::points::{Matrix, Tally, run};
+use tests::points::{Matrix, Tally, binaries, run, run_files};
 
 /// Runs the matrix of failpoints; the last line counts what held.
 #[derive(Debug, Parser)]
 struct Arguments {
-    /// Folder of actors built with the feature `failpoints`.
-    #[arg(long, env = "DOCSHARE_FAULT_BIN_DIR")]
-    binaries: PathBuf,
-    /// Only points whose names hold this.
+    /// Let calls for files fail instead, one after the other.
+    #[arg(long)]
+    files: bool,
+    /// Only points whose names hold this; of calls for files only those of this actor and kind, e.g. `registry sync`.
     #[arg(long, default_value = "")]
     only: String,
     /// Index libraries, one after the other.
@@ -24,18 +24,21 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
     let mut tally = Tally::default();
-    for index in arguments.index {
-        let (only, binaries) = (arguments.only.clone(), arguments.binaries.clone());
-        match run(&Matrix { index, only, binaries, tries: arguments.tries }) {
-            Ok(one) => tally.add(one),
-            Err(error) => {
-                println!("FAILED   {error:#}");
-                tally.failed += 1;
-            }
-        }
+    if let Err(error) = go(&Arguments::parse(), &mut tally) {
+        println!("FAILED   {error:#}");
+        tally.failed += 1;
     }
     println!("{} passed, {} failed, {} skipped", tally.passed, tally.failed, tally.skipped);
     if tally.failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn go(arguments: &Arguments, tally: &mut Tally) -> Result<()> {
+    let binaries = binaries()?;
+    for index in &arguments.index {
+        let (index, only) = (index.clone(), arguments.only.clone());
+        let matrix = Matrix { index, only, binaries: binaries.clone(), tries: arguments.tries };
+        tally.add(if arguments.files { run_files(&matrix) } else { run(&matrix) }?);
+    }
+    Ok(())
 }

@@ -1,4 +1,4 @@
-//! The two small C files beside these tests: what safe Rust cannot do to a process or a file system.
+//! The small C files beside these tests: what safe Rust cannot do to a process or a file system.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -6,11 +6,17 @@ use std::process::Command;
 use anyhow::{Context as _, Result, ensure};
 
 const CONTROL: &str = include_str!("../../faults/control.c");
+const SHIM: &str = include_str!("../../faults/shim.c");
 const POWER: &str = include_str!("../../faults/power.c");
 
 /// The library that stands before an actor's calls for time and syncing.
 pub(super) fn control(folder: &Path) -> Result<PathBuf> {
     compile(folder, "control.so", CONTROL, &["-shared", "-fPIC"])
+}
+
+/// The library that stands before an actor's calls for files.
+pub(crate) fn shim(folder: &Path) -> Result<PathBuf> {
+    compile(folder, "shim.so", SHIM, &["-shared", "-fPIC"])
 }
 
 /// The program that cuts the power of a file system.

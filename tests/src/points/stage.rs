@@ -34,9 +34,9 @@ pub(super) struct Stage {
     pub(super) runtime: Runtime,
     pub(super) wire: Wire,
     /// How often an armed actor is started again as it is, before it is started unarmed.
-    lives: HashMap<Actor, u32>,
+    pub(super) lives: HashMap<Actor, u32>,
     /// How actors ended by themselves during this case.
-    ends: Vec<(Actor, ExitStatus)>,
+    pub(super) ends: Vec<(Actor, ExitStatus)>,
     /// Ids of all documents in files of their own that were ever acknowledged here.
     pub(super) large: BTreeSet<String>,
 }
@@ -44,8 +44,8 @@ pub(super) struct Stage {
 /// What a case that held has shown.
 pub(super) struct Report {
     pub(super) hits: usize,
-    ends: Vec<(Actor, ExitStatus)>,
-    resent: usize,
+    pub(super) ends: Vec<(Actor, ExitStatus)>,
+    pub(super) resent: usize,
 }
 
 impl fmt::Display for Report {
@@ -94,8 +94,12 @@ impl Stage {
         if case.scene == Scene::Read {
             self.read(case.point.actor, &patient);
         }
-        let (promises, resent) = self.submit_all(case, &patient, before)?;
+        let (promises, resent) =
+            self.submit_all(&patient, (case.scene == Scene::Doubt).then_some((case, before)))?;
         self.inspect(&patient, &promises)?;
+        if case.is_failed_sync() && self.strikes(case) > before {
+            self.until_ended()?;
+        }
         let report =
             Report { hits: self.strikes(case) - before, ends: std::mem::take(&mut self.ends), resent };
         judge_ends(case, &report)?;
@@ -127,7 +131,7 @@ impl Stage {
         Ok(())
     }
 
-    fn disarm(&mut self) -> Result<()> {
+    pub(super) fn disarm(&mut self) -> Result<()> {
         for actor in std::mem::take(&mut self.lives).into_keys() {
             self.region.environment::<&str>(actor, &[]);
             self.region.kill(actor)?;
@@ -158,7 +162,7 @@ impl Stage {
     }
 
     /// Feeds a new patient, again and again until that is acknowledged; its reference.
-    fn feed(&mut self) -> Result<String> {
+    pub(super) fn feed(&mut self) -> Result<String> {
         let (system, value) = ("urn:oid:2.25.2718281828", oid());
         let base = self.region.base(Actor::Identity);
         let url = format!("{base}/Patient?identifier={system}%7C{value}");
@@ -194,7 +198,12 @@ impl Stage {
         std::thread::sleep(Duration::from_millis(200));
     }
 
-    fn submit_all(&mut self, case: &Case, patient: &str, before: usize) -> Result<(Vec<Promise>, usize)> {
+    /// Submits documents of all sorts, and at last replaces one. After the first failure `wait` gives its point time.
+    pub(super) fn submit_all(
+        &mut self,
+        patient: &str,
+        mut wait: Option<(&Case, usize)>,
+    ) -> Result<(Vec<Promise>, usize)> {
         let text = |words: &str, size: usize| -> Vec<u8> {
             format!("{words} {patient} ").into_bytes().into_iter().cycle().take(size).collect()
         };
@@ -205,9 +214,8 @@ impl Stage {
             .document(Document::new(text("other", LARGE / 3)));
         let mut promises: Vec<Promise> = Vec::new();
         let mut resent = 0;
-        for (number, provide) in [large, single, pair].into_iter().enumerate() {
-            let wait = (number == 0 && case.scene == Scene::Doubt).then_some((case, before));
-            self.submit(provide, &mut promises, &mut resent, wait)?;
+        for provide in [large, single, pair] {
+            self.submit(provide, &mut promises, &mut resent, wait.take())?;
         }
         let old = &mut promises[1];
         old.status = "superseded";
@@ -264,6 +272,16 @@ impl Stage {
         let begin = Instant::now();
         while self.strikes(case) == before && begin.elapsed() < Duration::from_millis(1500) {
             std::thread::sleep(Duration::from_millis(10));
+        }
+        Ok(())
+    }
+
+    /// An actor looks once a second whether its store still writes.
+    pub(super) fn until_ended(&mut self) -> Result<()> {
+        let begin = Instant::now();
+        while self.ends.is_empty() && begin.elapsed() < Duration::from_secs(5) {
+            std::thread::sleep(Duration::from_millis(20));
+            self.revive()?;
         }
         Ok(())
     }
