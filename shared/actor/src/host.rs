@@ -1,12 +1,14 @@
 //! The life of an actor: built on its own thread, served, drained, stopped, closed.
 
 use std::net::{SocketAddr, TcpListener};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use access::Policy;
+use futures_util::FutureExt as _;
 use store::Store;
 use tokio::sync::watch;
 use web::{Limits, Network, Server, ServerSettings};
@@ -16,6 +18,9 @@ use crate::clock::Clock;
 use crate::corridor::Corridor;
 use crate::front::Front;
 use crate::run::{Actor, House};
+
+/// How long a background task that panicked rests before it is begun again.
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// How long background tasks may take to notice that the actor stops.
 const FAREWELL: Duration = Duration::from_secs(5);
@@ -123,8 +128,10 @@ fn live<A: Actor>(
                     return;
                 }
             };
-            let tasks: Vec<_> =
-                Arc::clone(&actor).background().into_iter().map(tokio::task::spawn_local).collect();
+            let count = Arc::clone(&actor).background().len();
+            let tasks: Vec<_> = (0..count)
+                .map(|number| tokio::task::spawn_local(lasting(Arc::clone(&actor), number, stopping.clone())))
+                .collect();
             drop(tell.send(Ok(actor)));
             // An error means that the sender is gone: the actor was dropped, which is as good as stopped.
             drop(stopping.wait_for(|stop| *stop).await);
@@ -139,6 +146,21 @@ fn live<A: Actor>(
     let life = std::thread::Builder::new().name("life".to_owned()).spawn(work).map_err(|e| e.to_string())?;
     let actor = told.recv().map_err(|_| "the actor ended while it was built".to_owned())??;
     Ok((actor, life))
+}
+
+/// A background task for as long as the actor runs: one that panics is begun again, because nobody else does its work.
+async fn lasting<A: Actor>(actor: Arc<A>, number: usize, mut stopping: watch::Receiver<bool>) {
+    loop {
+        let Some(task) = Arc::clone(&actor).background().into_iter().nth(number) else { return };
+        if AssertUnwindSafe(task).catch_unwind().await.is_ok() {
+            return;
+        }
+        tracing::error!(task = number, "a background task panicked and is begun again");
+        tokio::select! {
+            () = tokio::time::sleep(PAUSE) => {}
+            _ = stopping.wait_for(|stop| *stop) => return,
+        }
+    }
 }
 
 impl Launched {

@@ -20,6 +20,8 @@ const SHARED: &[Point] = &[
         "store, journal/committer.rs",
         "syncing the audit records of reads and going on",
     ),
+    Point::new("scrub.mid", "store, upkeep.rs", "two steps of reading everything that is stored"),
+    Point::new("backup.mid", "store, backup.rs", "two files of a backup"),
     Point::new("backup.mid", "store, backup.rs", "copying a file of a backup and copying the next one"),
 ];
 

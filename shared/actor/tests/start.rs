@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use actor::{Actor, House, Route};
@@ -10,14 +11,18 @@ use futures_util::future::LocalBoxFuture;
 use http::{Method, StatusCode};
 use web::{Answer, Peer, PeerSettings, Request};
 
-struct Echo;
+#[derive(Default)]
+struct Echo {
+    /// How often the background task was begun.
+    begun: AtomicUsize,
+}
 
 impl Actor for Echo {
     const NAME: &'static str = "echo";
     type Settings = ();
 
     async fn build(_house: House<()>) -> Result<Echo, String> {
-        Ok(Echo)
+        Ok(Echo::default())
     }
 
     fn routes() -> &'static [Route<Echo>] {
@@ -25,6 +30,7 @@ impl Actor for Echo {
             Route { method: "POST", path: "/fhir", transaction: "none", serve: echo },
             Route { method: "GET", path: "/fhir/broken", transaction: "none", serve: broken },
             Route { method: "POST", path: "/fhir/broken", transaction: "none", serve: broken },
+            Route { method: "GET", path: "/fhir/begun", transaction: "none", serve: begun },
             Route { method: "GET", path: "/fhir/Thing/{id}", transaction: "ITI-0", serve: name },
         ]
     }
@@ -38,7 +44,11 @@ impl Actor for Echo {
     }
 
     fn background(self: Arc<Self>) -> Vec<LocalBoxFuture<'static, ()>> {
-        vec![Box::pin(async {})]
+        vec![Box::pin(async move {
+            if self.begun.fetch_add(1, Ordering::SeqCst) == 0 {
+                panic!("as this test wants it");
+            }
+        })]
     }
 }
 
@@ -61,6 +71,11 @@ fn name<'a>(_echo: &'a Echo, request: &'a mut Request) -> LocalBoxFuture<'a, Ans
         let words = format!("{} {} {}", request.params.get("id").unwrap_or("?"), request.path, request.base);
         Answer::bytes(StatusCode::OK, "text/plain", words)
     })
+}
+
+fn begun<'a>(echo: &'a Echo, _request: &'a mut Request) -> LocalBoxFuture<'a, Answer> {
+    let begun = echo.begun.load(Ordering::SeqCst).to_string();
+    Box::pin(async { Answer::bytes(StatusCode::OK, "text/plain", begun) })
 }
 
 fn broken<'a>(_echo: &'a Echo, _request: &'a mut Request) -> LocalBoxFuture<'a, Answer> {
@@ -153,4 +168,19 @@ fn requests_that_follow_on_one_connection_are_answered_in_order() {
     let bodies: Vec<&str> =
         answers.split("HTTP/1.1 200 OK").skip(1).map(|a| a.rsplit("\r\n\r\n").next().unwrap_or("")).collect();
     assert_eq!(bodies, ["abcde", "fgh", ""], "{answers}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_background_task_that_panics_is_begun_again() {
+    let running = actor::start::<Echo>(());
+    let host = peer(&running.host);
+    let mut begun = get(&host, "/fhir/begun").await.1;
+    for _ in 0..100 {
+        if begun == "2" {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        begun = get(&host, "/fhir/begun").await.1;
+    }
+    assert_eq!(begun, "2");
 }
