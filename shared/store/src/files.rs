@@ -144,9 +144,10 @@ impl Files {
         })
     }
 
-    /// Removes the name a document had while it was received.
-    pub(crate) fn unstage(&self, id: &str) {
-        let _ = std::fs::remove_file(self.staging_path(id));
+    /// Removes the name a document had while it was received; whether it is gone.
+    pub(crate) fn unstage(&self, id: &str) -> bool {
+        let removed = std::fs::remove_file(self.staging_path(id));
+        removed.is_ok() || !self.staging_path(id).exists()
     }
 
     /// Removes the file of a document that no commit cites.

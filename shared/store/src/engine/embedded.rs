@@ -535,6 +535,25 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_document_that_keeps_the_name_it_was_received_under_loses_it_later() {
+        let directory = tempfile::tempdir().unwrap();
+        let engine = open(&Options::new(directory.path())).unwrap();
+        let mut sink = engine.stage(u64::MAX);
+        sink.write(&vec![7; 1_500_000]).await.unwrap();
+        let blob = sink.finish().await.unwrap();
+        let staged = directory.path().join("staging").join(blob.id());
+        std::fs::remove_file(&staged).unwrap();
+        // What is no file cannot be removed like one.
+        std::fs::create_dir(&staged).unwrap();
+        engine.apply(Batch { blobs: vec![blob], ..Batch::default() }).await.unwrap();
+        assert!(staged.exists());
+        std::fs::remove_dir(&staged).unwrap();
+        std::fs::write(&staged, "the same name").unwrap();
+        engine.apply(Batch::default()).await.unwrap();
+        assert!(!staged.exists());
+    }
+
+    #[tokio::test]
     async fn the_index_is_not_written_to_a_full_volume_and_catches_up_without_a_restart() {
         let directory = tempfile::tempdir().unwrap();
         let options = Options { news_bytes: 0, ..Options::new(directory.path()) };

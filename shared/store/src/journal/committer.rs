@@ -59,6 +59,8 @@ pub(crate) struct Committer {
     notes_unmarked: u64,
     /// Documents that could not be moved to the trash yet.
     untrashed: Vec<String>,
+    /// Documents that have not lost the name yet under which they were received.
+    unstaged: Vec<String>,
 }
 
 type Answer<T> = oneshot::Sender<Result<T, Error>>;
@@ -96,6 +98,7 @@ impl Committer {
             notes_since: None,
             notes_unmarked: 0,
             untrashed: Vec::new(),
+            unstaged: Vec::new(),
         }
     }
 
@@ -360,12 +363,13 @@ impl Committer {
         for (prepared, _, _) in &group.accepted {
             for staged in &prepared.blobs {
                 if matches!(staged.content, crate::blob::Content::File(_)) {
-                    self.shared.files.unstage(&staged.id);
+                    self.unstaged.push(staged.id.clone());
                 }
             }
             self.untrashed.extend(prepared.trash.iter().cloned());
         }
         let Shared { files, space, .. } = &*self.shared;
+        self.unstaged.retain(|id| !files.unstage(id));
         self.untrashed.retain(|id| {
             let moved = match files.trash(id) {
                 Err(Error::NoRoom(_)) if space.give_way() => files.trash(id),
