@@ -27,6 +27,17 @@ pub fn processor_time(pid: u32) -> Option<Duration> {
     Some(Duration::from_millis(ticks * 1000 / rustix::param::clock_ticks_per_second().max(1)))
 }
 
+/// Whether no thread of a process gets back to its own code: stopped, waiting in the kernel for a disk, or ended.
+pub fn stands_still(pid: u32) -> bool {
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return true };
+    threads.flatten().all(|thread| {
+        let Ok(stat) = fs::read_to_string(thread.path().join("stat")) else { return true };
+        // The name before it may hold anything, parentheses too.
+        let state = stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next());
+        matches!(state, Some('T' | 'D' | 'Z' | 'X'))
+    })
+}
+
 fn status_kib(pid: u32, key: &str) -> Option<u64> {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
     let line = status.lines().find(|line| line.starts_with(key))?;
@@ -43,5 +54,11 @@ mod tests {
         assert!(resident_kib(own).is_some_and(|kib| kib > 500));
         assert!(peak_kib(own) >= resident_kib(own));
         assert!(processor_time(own).is_some());
+    }
+
+    #[test]
+    fn a_process_that_runs_does_not_stand_still_and_one_that_is_gone_does() {
+        assert!(!stands_still(std::process::id()));
+        assert!(stands_still(u32::MAX));
     }
 }

@@ -290,12 +290,15 @@ impl World {
     /// The power of these actors' disks goes; they are dead, and their disks are mounted again.
     pub(super) fn cut_power(&mut self, actors: &[Actor]) -> Result<()> {
         let power = self.power.clone().context("there are no disks whose power can be cut")?;
-        // The shutdown of a file system takes a moment, in which a sync may end well that carried nothing: nobody may act on
-        // it. Who is stopped before tells nobody; one that has ended by itself needs no stopping.
+        // A file system is shut down while its machine runs on, and a sync under way may end well that carried nothing: where
+        // power goes, nobody hears of it any more. So the actor stands still before, whatever it waits for in the kernel;
+        // what it told until then must be there. One that has ended by itself needs no stopping.
         for actor in actors {
             let _ = self.region.pause(*actor, true);
         }
-        std::thread::sleep(Duration::from_millis(5));
+        for actor in actors {
+            self.stand_still(*actor)?;
+        }
         for actor in actors {
             self.disk(*actor)?.cut(&power)?;
         }
@@ -304,6 +307,16 @@ impl World {
         }
         for actor in actors {
             self.disk(*actor)?.restore()?;
+        }
+        Ok(())
+    }
+
+    fn stand_still(&self, actor: Actor) -> Result<()> {
+        let Some(pid) = self.region.pid(actor) else { return Ok(()) };
+        let begin = Instant::now();
+        while !crate::process::stands_still(pid) {
+            ensure!(begin.elapsed() < Duration::from_secs(5), "{} does not stand still", actor.name());
+            std::hint::spin_loop();
         }
         Ok(())
     }
