@@ -8,7 +8,6 @@ pub mod checker;
 pub(crate) mod compile;
 mod content;
 mod control;
-mod dice;
 mod disk;
 pub mod history;
 pub mod load;

@@ -17,5 +17,4 @@ pub mod points;
 pub mod process;
 pub mod raw;
 pub mod region;
-pub mod storm;
 pub mod wire;

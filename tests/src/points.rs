@@ -11,6 +11,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use anyhow::{Context as _, Result, ensure};
+use testkit::Dice;
 
 use case::Case;
 use stage::Stage;
@@ -26,6 +27,10 @@ pub struct Matrix {
     pub binaries: PathBuf,
     /// Tries of the repository to register: with one every failure puts a submission in doubt, with more it tries again.
     pub tries: u32,
+    /// Of all rows each is run with a chance of one in so many.
+    pub one_in: u64,
+    /// What decides which rows.
+    pub seed: u64,
 }
 
 /// What came of it.
@@ -60,8 +65,10 @@ pub fn binaries() -> Result<PathBuf> {
 /// Runs the matrix and prints a row for each case.
 pub fn run(matrix: &Matrix) -> Result<Tally> {
     let points = case::points(&matrix.binaries)?;
-    let cases: Vec<Case> =
+    let mut cases: Vec<Case> =
         points.iter().filter(|point| point.name.contains(&matrix.only)).flat_map(case::cases).collect();
+    let mut dice = Dice::new(matrix.seed);
+    cases.retain(|_| dice.below(matrix.one_in) == 0);
     ensure!(!cases.is_empty(), "no point of these actors is called like {:?}", matrix.only);
     let mut tally = Tally::default();
     let mut stage = Stage::start(matrix)?;

@@ -1,23 +1,29 @@
 //! Real binaries: the main job, kills, restarts, an orderly end.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 use testkit::{Document, Provide, oid};
 use tests::answer::Answer;
+use tests::faults::Strike;
+use tests::faults::run::{Storm, run};
 use tests::region::{Actor, Plan, Region};
-use tests::storm::{Storm, run};
 use tests::wire::Wire;
 
 const DOMAIN: &str = "urn:oid:2.25.2718281828";
 
 fn storm(index: &str, seed: u64) {
-    let kills = std::env::var("DOCSHARE_KILLS").ok().and_then(|kills| kills.parse().ok()).unwrap_or(10);
-    let weather =
-        run(&Storm { index: index.into(), kills, seed, ..Storm::default() }).expect("nothing is lost");
-    assert_eq!(weather.kills, kills);
-    assert!(weather.acknowledged > 0, "the storm carried submissions: {weather:?}");
-    println!("{index}: {weather:?}");
+    let storm = Storm {
+        seed,
+        within: Duration::from_secs(5),
+        index: index.to_owned(),
+        only: vec![Strike::Kill, Strike::KillAll],
+        disks: false,
+        ..Storm::default()
+    };
+    let tally = run(&storm, &Arc::default()).expect("the storm could be run");
+    assert!(tally.failed == 0 && tally.passed >= 8, "{tally:?}");
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! Random numbers that can be repeated.
+//! Chance that can be repeated.
 
 /// A source of random numbers: the same seed, the same numbers.
 #[derive(Debug, Clone)]
@@ -7,21 +7,43 @@ pub struct Dice(u64);
 impl Dice {
     /// From a seed.
     pub fn new(seed: u64) -> Dice {
-        Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1)
+        Dice(seed)
     }
 
-    /// A number from 0 that is below this one, which must not be 0.
-    pub fn roll(&mut self, below: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        (self.0 >> 11) % below
+    /// Another source, whose numbers have nothing to do with those of this one.
+    pub fn fork(&mut self, number: u64) -> Dice {
+        let seed = self.draw() ^ number.wrapping_mul(0xA24B_AED4_963E_E407);
+        Dice(seed)
     }
 
-    /// One of these, if there are any.
-    pub fn pick<'a, T>(&mut self, items: &'a [T]) -> Option<&'a T> {
-        let below = u64::try_from(items.len()).ok().filter(|count| *count > 0)?;
-        items.get(usize::try_from(self.roll(below)).ok()?)
+    /// The next number (SplitMix64).
+    pub fn draw(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        mixed ^ (mixed >> 31)
+    }
+
+    /// From 0, below this.
+    pub fn below(&mut self, limit: u64) -> u64 {
+        self.draw() % limit.max(1)
+    }
+
+    /// From one number to another one, both of them possible.
+    pub fn between(&mut self, from: u64, to: u64) -> u64 {
+        from + self.below(to.saturating_sub(from) + 1)
+    }
+
+    /// True so many times in a thousand.
+    pub fn per_mille(&mut self, chance: u64) -> bool {
+        self.below(1000) < chance
+    }
+
+    /// One of them; none of none.
+    pub fn pick<'a, T>(&mut self, of: &'a [T]) -> Option<&'a T> {
+        let at = self.below(of.len() as u64);
+        of.get(usize::try_from(at).ok()?)
     }
 }
 
@@ -30,13 +52,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_seed_rolls_the_same_and_another_one_does_not() {
+    fn the_same_seed_gives_the_same_numbers_and_another_one_others() {
         let rolls = |seed| {
             let mut dice = Dice::new(seed);
-            (0..8).map(|_| dice.roll(1_000)).collect::<Vec<_>>()
+            (0..20).map(|_| dice.below(1000)).collect::<Vec<_>>()
         };
-        assert_eq!(rolls(5), rolls(5));
-        assert_ne!(rolls(5), rolls(6));
+        assert_eq!(rolls(7), rolls(7));
+        assert_ne!(rolls(7), rolls(8));
         assert!(Dice::new(0).pick::<u8>(&[]).is_none());
+    }
+
+    #[test]
+    fn a_fork_does_not_repeat_its_origin() {
+        let mut dice = Dice::new(1);
+        let mut fork = dice.fork(1);
+        assert_ne!(dice.draw(), fork.draw());
     }
 }

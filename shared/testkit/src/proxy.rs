@@ -173,7 +173,7 @@ impl Shared {
             return Some(injected.fault.clone());
         }
         let weather = state.weather.as_mut()?;
-        (weather.dice.roll(weather.one_in) == 0).then(|| Fault::random(&mut weather.dice, weather.longest))
+        (weather.dice.below(weather.one_in) == 0).then(|| Fault::random(&mut weather.dice, weather.longest))
     }
 
     fn applied(&self, fault: &Fault) {

@@ -58,6 +58,9 @@ struct Arguments {
     /// No storm: every failpoint with everything that can happen there, on both indexes.
     #[arg(long)]
     points: bool,
+    /// Of the failpoints only some of the rows, drawn by the seed: one in so many.
+    #[arg(long, default_value_t = 1)]
+    one_in: u64,
     /// Of the single faults only those with these words in their names.
     #[arg(long, value_delimiter = ',')]
     row: Vec<String>,
@@ -89,7 +92,7 @@ fn go(arguments: Arguments, interrupted: &Arc<AtomicBool>) -> Result<Tally> {
         return rows::run(&arguments.row, &arguments.index, interrupted);
     }
     if arguments.points {
-        return points();
+        return points(arguments.one_in, arguments.seed);
     }
     let words: Vec<String> = std::env::args().skip(1).collect();
     let storm = Storm {
@@ -101,6 +104,7 @@ fn go(arguments: Arguments, interrupted: &Arc<AtomicBool>) -> Result<Tally> {
         only: arguments.only,
         history: arguments.history,
         failpoints: !arguments.plain,
+        disks: true,
         clients: Clients {
             sources: arguments.sources,
             readers: arguments.readers,
@@ -112,15 +116,15 @@ fn go(arguments: Arguments, interrupted: &Arc<AtomicBool>) -> Result<Tally> {
 }
 
 /// The matrix of failpoints.
-fn points() -> Result<Tally> {
+fn points(one_in: u64, seed: u64) -> Result<Tally> {
     let Some(binaries) = with_failpoints()? else {
         println!("SKIPPED  failpoints: no actors with them, and no cargo to build them");
         return Ok(Tally { skipped: 1, ..Tally::default() });
     };
     let mut tally = Tally::default();
     for index in ["redb", "sled"] {
-        let matrix =
-            Matrix { index: index.into(), only: String::new(), binaries: binaries.clone(), tries: 1 };
+        let (index, only, binaries) = (index.into(), String::new(), binaries.clone());
+        let matrix = Matrix { index, only, binaries, tries: 1, one_in, seed };
         let one = matrix_of_points(&matrix)?;
         tally = tally.plus(Tally { passed: one.passed, failed: one.failed, skipped: one.skipped });
     }

@@ -21,6 +21,12 @@ struct Arguments {
     /// Tries of the repository to register.
     #[arg(long, default_value_t = 1)]
     tries: u32,
+    /// Only some of the rows: one in so many.
+    #[arg(long, default_value_t = 1)]
+    one_in: u64,
+    /// What decides which rows.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
 }
 
 fn main() -> ExitCode {
@@ -37,7 +43,9 @@ fn go(arguments: &Arguments, tally: &mut Tally) -> Result<()> {
     let binaries = binaries()?;
     for index in &arguments.index {
         let (index, only) = (index.clone(), arguments.only.clone());
-        let matrix = Matrix { index, only, binaries: binaries.clone(), tries: arguments.tries };
+        let (binaries, tries) = (binaries.clone(), arguments.tries);
+        let Arguments { one_in, seed, .. } = *arguments;
+        let matrix = Matrix { index, only, binaries, tries, one_in, seed };
         tally.add(if arguments.files { run_files(&matrix) } else { run(&matrix) }?);
     }
     Ok(())

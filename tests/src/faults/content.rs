@@ -2,7 +2,7 @@
 
 use sha2::{Digest as _, Sha256};
 
-use super::dice::Dice;
+use testkit::Dice;
 
 /// Which bytes: everything about a document that is not in its bytes' recipe is in its submission.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,7 +17,7 @@ impl Content {
         let mut dice = Dice::new(self.seed);
         let mut bytes = Vec::with_capacity(self.size + 8);
         while bytes.len() < self.size {
-            bytes.extend_from_slice(&dice.next().to_le_bytes());
+            bytes.extend_from_slice(&dice.draw().to_le_bytes());
         }
         bytes.truncate(self.size);
         bytes

@@ -19,9 +19,9 @@ pub(super) use recipe::Recipe;
 pub(super) use source::{send_once, submit};
 
 use super::content::Content;
-use super::dice::Dice;
 use super::history::{History, What};
 use crate::region::{Actor, Region};
+use testkit::Dice;
 
 /// Acknowledged submissions that may be sent again.
 const REMEMBERED: usize = 4096;

@@ -10,12 +10,12 @@ use clap::ValueEnum as _;
 use tokio::runtime::Runtime;
 
 use super::checker;
-use super::dice::Dice;
 use super::history::{Phase, What};
 use super::load::{self, Clients, Load};
 use super::settle;
 use super::strike::{self, Hand, Strike};
 use super::world::{Setup, World};
+use testkit::Dice;
 
 /// What a storm is made of.
 #[derive(Debug, Clone)]
@@ -36,10 +36,30 @@ pub struct Storm {
     pub history: Option<PathBuf>,
     /// Whether the actors are to have failpoints.
     pub failpoints: bool,
+    /// Whether the actors are to have disks whose power can be cut.
+    pub disks: bool,
     /// Who makes the load.
     pub clients: Clients,
     /// The command that repeats it.
     pub again: String,
+}
+
+impl Default for Storm {
+    fn default() -> Storm {
+        Storm {
+            seed: 1,
+            within: Duration::from_mins(5),
+            index: "redb".into(),
+            kills: None,
+            power_cuts: None,
+            only: Vec::new(),
+            history: None,
+            failpoints: false,
+            disks: true,
+            clients: Clients::default(),
+            again: "cargo run --release -p tests --bin faults".into(),
+        }
+    }
 }
 
 /// What came of it: cases, as every run counts them.
@@ -70,6 +90,7 @@ pub fn run(storm: &Storm, interrupted: &Arc<AtomicBool>) -> Result<Tally> {
     let setup = Setup {
         index: storm.index.clone(),
         failpoints: storm.failpoints,
+        disks: storm.disks,
         history: storm.history.clone(),
         ..Setup::default()
     };

@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result};
 use clap::ValueEnum;
 
-use super::dice::Dice;
 use super::disk::Filling;
 use super::history::{FaultKind, Recovery, What};
 use super::world::{Ending, Polled, World};
 use crate::region::Actor;
+use testkit::Dice;
 
 /// Kinds of faults that can be drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
@@ -275,7 +275,7 @@ impl Hand {
     fn network(&mut self, world: &mut World) -> Result<String> {
         let at = usize::try_from(self.dice.below(world.proxies.len() as u64)).expect("it is below a length");
         let begin = world.history.now();
-        let (seed, one_in) = (self.dice.next(), self.dice.between(1, 5));
+        let (seed, one_in) = (self.dice.draw(), self.dice.between(1, 5));
         let (way, proxy) = &world.proxies[at];
         let way = *way;
         proxy.weather(seed, one_in, Duration::from_secs(4));

@@ -178,8 +178,9 @@ async fn a_damaged_document_is_never_given_out() {
             write_over(&path, &clean);
             let outcome = read(&home.store, &id, 0..1000).await;
             assert!(matches!(outcome, Err(Error::Damaged(_))), "it stays in quarantine");
-            let scrubbed = home.store.scrub_now().await.unwrap();
-            assert_eq!(scrubbed.lifted, std::slice::from_ref(&id));
+            // The scrub in the background may have lifted it before.
+            home.store.scrub_now().await.unwrap();
+            assert!(home.store.quarantined().is_empty(), "found whole again, it is given out");
         }
         assert!(read(&home.store, &id, 0..length as u64).await.unwrap() == bytes);
     }

@@ -93,9 +93,9 @@ impl Fault {
     /// Any of them, with bytes and delays of any size up to this one.
     pub fn random(dice: &mut Dice, longest: Duration) -> Fault {
         let most = u64::try_from(longest.as_millis()).unwrap_or(u64::MAX).max(1);
-        let delay = Duration::from_millis(dice.roll(most));
-        let near = usize::try_from(dice.roll(1_500)).unwrap_or_default();
-        let far = usize::try_from(dice.roll(40_000)).unwrap_or_default();
+        let delay = Duration::from_millis(dice.below(most));
+        let near = usize::try_from(dice.below(1_500)).unwrap_or_default();
+        let far = usize::try_from(dice.below(40_000)).unwrap_or_default();
         let kinds = Fault::each(delay);
         match dice.pick(&kinds).cloned().unwrap_or(Fault::DropAnswer) {
             Fault::ResetRequest(0) => Fault::ResetRequest(near),

@@ -54,20 +54,20 @@ impl Model {
     /// What has just happened, between two instants that nobody knows better.
     fn happen(&mut self, what: What) {
         self.now += 1_000;
-        let begin = self.now - self.dice.roll(50_000).min(self.now);
-        let end = self.now + self.dice.roll(50_000);
+        let begin = self.now - self.dice.below(50_000).min(self.now);
+        let end = self.now + self.dice.below(50_000);
         self.events.push(Event { client: 1, begin, end, what });
     }
 
     fn step(&mut self) {
-        match self.dice.roll(12) {
+        match self.dice.below(12) {
             0..4 => self.submit_new(),
             4 | 5 => self.submit_again(),
             6 => self.submit_other_content(),
             7 | 8 => self.search(),
             9 | 10 => self.retrieve(),
             _ => {
-                let kind = if self.dice.roll(2) == 0 { FaultKind::Kill } else { FaultKind::PowerCut };
+                let kind = if self.dice.below(2) == 0 { FaultKind::Kill } else { FaultKind::PowerCut };
                 self.now += 100_000;
                 self.happen(fault(kind, "registry", None));
                 self.now += 100_000;
@@ -83,14 +83,14 @@ impl Model {
 
     fn submit_new(&mut self) {
         let key = self.fresh("k");
-        let patient = PATIENTS[usize::from(self.dice.roll(2) == 0)];
+        let patient = PATIENTS[usize::from(self.dice.below(2) == 0)];
         let mut objects = vec![set(&key)];
-        for _ in 0..=self.dice.roll(3) {
+        for _ in 0..=self.dice.below(3) {
             objects.push(document(&self.fresh("u")));
         }
         let documents: Vec<String> =
             self.of(patient, Kind::Document).into_iter().map(|seen| seen.id).collect();
-        if self.dice.roll(3) == 0 {
+        if self.dice.below(3) == 0 {
             objects[1].replaces = self.dice.pick(&documents).cloned();
         }
         self.known.push(Known { key, patient, objects, ids: None });
@@ -118,7 +118,7 @@ impl Model {
         if known.ids.is_none() {
             let target = known.objects[1].replaces.as_ref();
             let replaced = target.is_some_and(|id| self.visible[id].superseded);
-            match self.dice.roll(8) {
+            match self.dice.below(8) {
                 _ if replaced => return self.told(&known, "one", Told::failure(400, "business-rule")),
                 0 => return self.told(&known, "one", Told::failure(503, "transient")),
                 1 => return self.told(&known, "one", Told::unknown("it never came")),
@@ -127,7 +127,7 @@ impl Model {
         }
         let ids: Vec<&str> = self.known[index].ids.iter().flatten().map(String::as_str).collect();
         let told =
-            if self.dice.roll(4) == 0 { Told::unknown("its answer was lost") } else { acknowledged(&ids) };
+            if self.dice.below(4) == 0 { Told::unknown("its answer was lost") } else { acknowledged(&ids) };
         self.told(&known, "one", told);
     }
 
@@ -161,9 +161,9 @@ impl Model {
     }
 
     fn search(&mut self) {
-        let patient = PATIENTS[usize::from(self.dice.roll(2) == 0)];
-        let kind = if self.dice.roll(3) == 0 { Kind::Set } else { Kind::Document };
-        let current_only = self.dice.roll(2) == 0;
+        let patient = PATIENTS[usize::from(self.dice.below(2) == 0)];
+        let kind = if self.dice.below(3) == 0 { Kind::Set } else { Kind::Document };
+        let current_only = self.dice.below(2) == 0;
         self.search_for(patient, kind, current_only);
     }
 
@@ -178,7 +178,7 @@ impl Model {
         let mut documents = self.of("p", Kind::Document);
         documents.extend(self.of("q", Kind::Document));
         let Some(document) = self.dice.pick(&documents).cloned() else { return };
-        let (status, body) = match self.dice.roll(4) {
+        let (status, body) = match self.dice.below(4) {
             0 => (503, Body::Nothing),
             1 => (200, Body::Cut),
             _ => (200, whole(&document.unique_id)),

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::Value;
 
 use super::{Load, http, lock};
-use crate::faults::dice::Dice;
+use testkit::Dice;
 
 const SYSTEM: &str = "urn:oid:2.25.2718281828";
 /// How long the first patients may take.

@@ -9,9 +9,9 @@ use serde_json::Value;
 use super::feed::Person;
 use super::{Load, http};
 use crate::faults::content::{Content, sha256};
-use crate::faults::dice::Dice;
 use crate::faults::history::{Asked, Body, Kind, Read, Retrieve, Search, Seen, What};
 use crate::faults::resource::seen;
+use testkit::Dice;
 
 /// Pages of one search at most.
 const PAGES: usize = 200;

@@ -8,9 +8,9 @@ use serde_json::Value;
 use super::recipe::{Ready, Recipe};
 use super::{Load, http};
 use crate::faults::content;
-use crate::faults::dice::Dice;
 use crate::faults::history::{Kind, Submit, Told, What};
 use crate::outcome;
+use testkit::Dice;
 
 /// How long a source waits for one answer.
 const ANSWER: Duration = Duration::from_secs(25);

@@ -8,12 +8,12 @@ use anyhow::{Context as _, Result, ensure};
 use tokio::runtime::Runtime;
 
 use crate::faults::checker;
-use crate::faults::dice::Dice;
 use crate::faults::history::Told;
 use crate::faults::load::{self, Doors, Load, Person, Recipe};
 use crate::faults::settle;
 use crate::faults::world::{Setup, World};
 use crate::region::Actor;
+use testkit::Dice;
 
 /// A region, and whoever speaks with it.
 pub(super) struct Stage {
