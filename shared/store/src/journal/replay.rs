@@ -150,7 +150,7 @@ impl<'a> Walk<'a> {
         if !self.numbers.contains(&next) {
             return Ok(false);
         }
-        let Ok(segment) = self.segments.segment(next) else { return Ok(false) };
+        let Some(segment) = self.segments.unless_blank(next)? else { return Ok(false) };
         let Some(head) = read_head(&segment, FIRST, self.segments.seed())? else { return Ok(false) };
         let mut meta = vec![0; head.meta as usize];
         if head.number != self.number + 1 || FIRST + head.length() > segment.size {

@@ -137,6 +137,30 @@ impl Segments {
         Ok(Segment { number, file, size: header.size })
     }
 
+    /// A segment for writing; none if its header is damaged and nothing was ever written behind it. One that holds something
+    /// and cannot be read is never taken for one that holds nothing.
+    pub(crate) fn unless_blank(&self, number: u32) -> Result<Option<Segment>, Error> {
+        match self.segment(number) {
+            Err(Error::Unusable(_)) if self.is_blank(number)? => Ok(None),
+            opened => opened.map(Some),
+        }
+    }
+
+    fn is_blank(&self, number: u32) -> Result<bool, Error> {
+        let attempt = || Error::io(format!("reading segment {number} of the journal"));
+        let file = self.file(number)?;
+        let mut bytes = vec![0; 1 << 20];
+        let mut at = FIRST;
+        loop {
+            let length = file.read_at(&mut bytes, at).map_err(attempt())?;
+            match bytes[..length].iter().any(|byte| *byte != 0) {
+                true => return Ok(false),
+                false if length == 0 => return Ok(true),
+                false => at += length as u64,
+            }
+        }
+    }
+
     /// Makes a segment: its whole room is taken, synced and named before this answers.
     pub(crate) fn make(&self, number: u32, size: u64) -> Result<Segment, Error> {
         let temporary = self.directory.join("next.tmp");
@@ -231,7 +255,10 @@ struct Header {
 fn read_header(file: &File, number: u32) -> Result<Header, Error> {
     let unusable = |what: &str| Error::Unusable(format!("segment {number} of the journal {what}"));
     let mut bytes = [0; 48];
-    file.read_exact_at(&mut bytes, 0).map_err(|_| unusable("has no header"))?;
+    file.read_exact_at(&mut bytes, 0).map_err(|error| match error.kind() {
+        std::io::ErrorKind::UnexpectedEof => unusable("has no header"),
+        _ => Error::io(format!("reading the header of segment {number} of the journal"))(error),
+    })?;
     let mut rest = Take::new(&bytes);
     let magic = rest.slice(8)?;
     let (format, found, id, size) = (rest.u32()?, rest.u32()?, rest.array()?, rest.u64()?);

@@ -20,7 +20,7 @@ pub(crate) fn was_durable(walk: &Walk<'_>, number: u64, offset: u64) -> Result<b
         return Ok(true);
     }
     for &later in walk.numbers.iter().filter(|later| **later > walk.segment.number) {
-        if let Ok(segment) = walk.segments.segment(later)
+        if let Some(segment) = walk.segments.unless_blank(later)?
             && proof(&segment, FIRST, number, seed)?.is_some()
         {
             return Ok(true);
@@ -47,9 +47,9 @@ pub(crate) fn settle(walk: Walk<'_>) -> Result<End, Error> {
 fn remove_unacknowledged(walk: &Walk<'_>) -> Result<(), Error> {
     let later: Vec<u32> = walk.numbers.iter().copied().filter(|later| *later > walk.segment.number).collect();
     for (index, number) in later.iter().enumerate() {
-        let written = match walk.segments.segment(*number) {
-            Ok(segment) => used(&segment, FIRST)?.is_some(),
-            Err(_) => true,
+        let written = match walk.segments.unless_blank(*number)? {
+            Some(segment) => used(&segment, FIRST)?.is_some(),
+            None => true,
         };
         if written {
             return later[index..].iter().rev().try_for_each(|number| walk.segments.remove(*number));

@@ -250,6 +250,40 @@ async fn a_missing_segment_is_refused() {
 }
 
 #[tokio::test]
+async fn a_segment_that_cannot_be_read_is_refused_and_never_taken_for_an_empty_one() {
+    let home = Home::new(Engine::Redb);
+    for number in 0..400 {
+        home.store.apply(batch([put(&format!("n{number}"), 1)])).await.unwrap();
+    }
+    home.store.close().await.unwrap();
+    let data = home.directory.path().join("data");
+    let mut segments: Vec<_> = std::fs::read_dir(data.join("journal"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| std::fs::read(path).unwrap()[64..].iter().any(|byte| *byte != 0))
+        .collect();
+    segments.sort();
+    assert!(segments.len() > 1, "the journal has several segments");
+    let last = segments.pop().unwrap();
+    let other = directory();
+    let copied = other.path().join("data");
+    copy(&data, &copied);
+    std::fs::remove_dir_all(copied.join("index")).unwrap();
+    let broken = copied.join("journal").join(last.file_name().unwrap());
+    write_over(&broken, b"dxcjrnl");
+    let options = options(Engine::Redb, other.path()).unwrap();
+    for _ in 0..2 {
+        let refused = Store::open(&options).map(drop).unwrap_err().to_string();
+        assert!(refused.contains("damaged header"), "{refused}");
+        let looked = store::verify::directory(&copied, false, 0).map(drop).unwrap_err().to_string();
+        assert!(looked.contains("damaged header"), "{looked}");
+    }
+    write_over(&broken, b"docjrnl");
+    let store = Store::open(&options).unwrap();
+    assert_eq!(store.sequence(), 400, "nothing that was acknowledged is gone");
+}
+
+#[tokio::test]
 async fn what_a_torn_group_left_is_wiped_before_the_journal_goes_on() {
     let sample = Sample::new().await;
     let mut segment = sample.bytes.clone();
