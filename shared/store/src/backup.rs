@@ -16,6 +16,7 @@ use crate::cited::Cited;
 use crate::engine::embedded::start::lock_file;
 use crate::error::Error;
 use crate::files;
+use crate::halt::Halt;
 use crate::incarnation::{self, Mark};
 use crate::index::values::State;
 use crate::journal::look::{Ended, Look, Seen};
@@ -88,7 +89,14 @@ impl Backup<'_> {
             copying.small(name)?;
         }
         let Copying { manifest, copied, copied_bytes, .. } = copying;
-        pass::sync_directories(self.to)?;
+        // Not what else may lie there: `lost+found` lets nobody in.
+        for name in ["journal", "blobs"] {
+            let path = self.to.join(name);
+            if path.exists() {
+                pass::sync_directories(&path)?;
+            }
+        }
+        files::sync_directory(self.to, &Halt::default())?;
         manifest.write(self.to)?;
         self.prune(&manifest)?;
         Ok(Taken { manifest, copied, copied_bytes })
@@ -217,6 +225,8 @@ impl Copying<'_> {
         let path = segment_path(number);
         if let Some(part) = self.before.as_ref().and_then(|before| before.segment(&path))
             && part.bytes == end
+            // What was damaged may have been mended in its place since.
+            && !self.before_was_damaged(number)
             && let Ok(there) = pass::over(&self.order.to.join(&path), end, &mut pass::nowhere)
             && part.is(&there)
         {
@@ -225,6 +235,12 @@ impl Copying<'_> {
         }
         let from = self.order.directory.join(&path);
         self.copy(path, |take| pass::over(&from, end, take))
+    }
+
+    fn before_was_damaged(&self, number: u32) -> bool {
+        let of_this = format!("segment {number}, ");
+        let mut damaged = self.before.iter().flat_map(|before| &before.damaged);
+        damaged.any(|flaw| flaw.subject.starts_with(&of_this))
     }
 
     /// A document in a file of its own: from the trash if it went there meanwhile.

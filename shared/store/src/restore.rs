@@ -273,7 +273,7 @@ impl Restore<'_> {
     /// Gives the directory its mark, and last takes the note away.
     fn end(&self, mark: &Mark) -> Result<(), Error> {
         mark.write(&self.directory.join(incarnation::NAME))?;
-        self.give_to_owner()?;
+        give_to_owner(self.directory)?;
         for name in ["journal", "blobs"] {
             let path = self.directory.join(name);
             if path.exists() {
@@ -281,34 +281,10 @@ impl Restore<'_> {
             }
         }
         self.sync(self.directory)?;
-        mark_beside(self.mark, mark)?;
+        mark_beside(self.directory, self.mark, mark)?;
         std::fs::remove_file(self.directory.join(NOTE))
             .map_err(Error::io("removing the note of the restore"))?;
         self.sync(self.directory)
-    }
-
-    /// An administrator restores for the account the actor runs under, which owns the directory.
-    fn give_to_owner(&self) -> Result<(), Error> {
-        let attempt = || Error::io("giving what was restored to the owner of the data directory");
-        let owner = std::fs::metadata(self.directory).map_err(attempt())?;
-        if !rustix::process::geteuid().is_root() || owner.uid() == 0 {
-            return Ok(());
-        }
-        let give = |path: &Path| {
-            std::os::unix::fs::lchown(path, Some(owner.uid()), Some(owner.gid())).map_err(attempt())
-        };
-        let mut directories: Vec<PathBuf> = ["journal", "blobs"].map(|name| self.directory.join(name)).into();
-        while let Some(directory) = directories.pop().filter(|directory| directory.exists()) {
-            give(&directory)?;
-            for entry in std::fs::read_dir(&directory).map_err(attempt())?.flatten() {
-                match entry.file_type() {
-                    Ok(kind) if kind.is_dir() => directories.push(entry.path()),
-                    _ => give(&entry.path())?,
-                }
-            }
-        }
-        let small = SMALL.iter().chain(&["lock"]).map(|name| self.directory.join(name));
-        small.filter(|path| path.exists()).try_for_each(|path| give(&path))
     }
 
     fn unfinished(&self, error: Error) -> Error {
@@ -346,12 +322,45 @@ pub fn adopt(directory: &Path, mark: Option<&Path>) -> Result<Incarnation, Error
         _ => {}
     }
     adopted.write(&directory.join(incarnation::NAME))?;
-    mark_beside(mark, &adopted)?;
+    give_to_owner(directory)?;
+    mark_beside(directory, mark, &adopted)?;
     Ok(adopted.into())
 }
 
+/// The account the actor runs under, which owns the directory, if an administrator works for it here.
+fn account(directory: &Path) -> Result<Option<(u32, u32)>, Error> {
+    let owner =
+        std::fs::metadata(directory).map_err(Error::io("looking at the owner of the data directory"))?;
+    let works_for = rustix::process::geteuid().is_root() && owner.uid() != 0;
+    Ok(works_for.then(|| (owner.uid(), owner.gid())))
+}
+
+fn give(path: &Path, (user, group): (u32, u32)) -> Result<(), Error> {
+    std::os::unix::fs::lchown(path, Some(user), Some(group))
+        .map_err(Error::io(format!("giving {} to the owner of the data directory", path.display())))
+}
+
+/// Gives what was restored to the account that is to use it.
+fn give_to_owner(directory: &Path) -> Result<(), Error> {
+    let Some(account) = account(directory)? else { return Ok(()) };
+    let mut directories: Vec<PathBuf> = ["journal", "blobs"].map(|name| directory.join(name)).into();
+    directories.retain(|directory| directory.exists());
+    while let Some(directory) = directories.pop() {
+        give(&directory, account)?;
+        let attempt = || Error::io(format!("listing {}", directory.display()));
+        for entry in std::fs::read_dir(&directory).map_err(attempt())?.flatten() {
+            match entry.file_type() {
+                Ok(kind) if kind.is_dir() => directories.push(entry.path()),
+                _ => give(&entry.path(), account)?,
+            }
+        }
+    }
+    let small = SMALL.iter().chain(&["lock"]).map(|name| directory.join(name));
+    small.filter(|path| path.exists()).try_for_each(|path| give(&path, account))
+}
+
 /// Writes the mark beside; that there can be none is no reason to stop, but one that says otherwise would be.
-fn mark_beside(beside: Option<&Path>, mark: &Mark) -> Result<(), Error> {
+fn mark_beside(directory: &Path, beside: Option<&Path>, mark: &Mark) -> Result<(), Error> {
     let Some(beside) = beside else { return Ok(()) };
     match mark.write(beside) {
         Err(error) if Mark::read(beside)?.is_some_and(|there| there.id != mark.id) => Err(error),
@@ -359,7 +368,11 @@ fn mark_beside(beside: Option<&Path>, mark: &Mark) -> Result<(), Error> {
             tracing::warn!(%error, "there is no incarnation mark beside the data directory");
             Ok(())
         }
-        Ok(()) => Ok(()),
+        // A start that may not read it is refused.
+        Ok(()) => match account(directory)? {
+            Some(account) => give(beside, account),
+            None => Ok(()),
+        },
     }
 }
 

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::files;
 use crate::incarnation::{self, Mark};
 use crate::index::values::State;
-use crate::journal::look::{Ended, Look};
+use crate::journal::look::{Ended, Look, Seen};
 use crate::journal::segment;
 use crate::pass;
 use crate::record::{Instant, Sequence};
@@ -145,7 +145,16 @@ impl Manifest {
         }
         let mut cited = Cited::default();
         let look = Look::open(&backup.join("journal"))?;
-        let (state, ended) = look.walk(State::default(), self.entry, |seen| cited.take(seen))?;
+        let (state, ended) = look.walk(State::default(), self.entry, |seen| {
+            if let Seen::DocumentsDamaged(entry) = seen {
+                let at = place(entry.segment, entry.start);
+                if !self.damaged.iter().any(|flaw| flaw.subject == at) {
+                    let words = format!("a document in entry {} is not what was stored", entry.head.number);
+                    flaw("document-damaged", &at, words);
+                }
+            }
+            cited.take(seen)
+        })?;
         match ended {
             Ended::Broken { entry, segment, offset } => {
                 flaw("journal-broken", &place(segment, offset), format!("entry {entry} cannot be read"));

@@ -343,3 +343,79 @@ async fn an_empty_store_can_be_backed_up_and_restored() {
     let store = place.open().unwrap();
     store.apply(batch([put("a", 1)])).await.unwrap();
 }
+
+#[tokio::test]
+async fn what_an_administrator_restores_belongs_to_the_account_of_the_actor() {
+    use std::os::unix::fs::MetadataExt as _;
+
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let place = Place::new(IndexKind::Redb);
+    let store = place.open().unwrap();
+    // Nothing has a file of its own: the backup has no `blobs`.
+    store.apply(batch([put("a", 1)])).await.unwrap();
+    drop(store);
+    place.back_up().unwrap();
+    place.wipe();
+    std::fs::create_dir(place.data()).unwrap();
+    std::os::unix::fs::chown(place.data(), Some(4321), Some(4322)).unwrap();
+    let all_are_theirs = || {
+        let owner = |path: &Path| std::fs::metadata(path).map(|found| (found.uid(), found.gid())).unwrap();
+        assert_eq!(owner(&place.beside()), (4321, 4322), "a start must be able to read it");
+        for path in verify::files_below(&place.data()).unwrap() {
+            assert_eq!(owner(&path), (4321, 4322), "{}", path.display());
+        }
+        assert_eq!(owner(&place.data().join("journal")), (4321, 4322));
+    };
+    place.restore(false).unwrap();
+    all_are_theirs();
+    std::fs::remove_file(place.beside()).unwrap();
+    restore::adopt(&place.data(), Some(&place.beside())).unwrap();
+    all_are_theirs();
+}
+
+#[tokio::test]
+async fn what_was_damaged_in_a_backup_and_is_mended_now_is_copied_again() {
+    use std::os::unix::fs::FileExt as _;
+
+    let place = Place::new(IndexKind::Redb);
+    let store = place.open().unwrap();
+    let id = keep(&store, &content(5000, 3)).await;
+    store.apply(batch([put("a", 1)])).await.unwrap();
+    let path = place.data().join(segment_path(1));
+    let bytes = std::fs::read(&path).unwrap();
+    let at = bytes.windows(64).position(|window| window == &content(5000, 3)[..64]).unwrap();
+    let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+    file.write_all_at(&[!bytes[at]], at as u64).unwrap();
+    assert_eq!(place.back_up().unwrap().manifest.damaged.len(), 1);
+    file.write_all_at(&[bytes[at]], at as u64).unwrap();
+    assert!(place.back_up().unwrap().manifest.damaged.is_empty());
+    assert!(verify::backup(&place.to(), false).unwrap().flaws.is_empty());
+    drop(store);
+    place.wipe();
+    place.restore(false).unwrap();
+    assert_eq!(read(&place.open().unwrap(), &id).await, content(5000, 3));
+}
+
+#[tokio::test]
+async fn a_backup_with_a_damaged_document_nobody_told_of_is_not_restored() {
+    use std::os::unix::fs::FileExt as _;
+
+    let place = Place::new(IndexKind::Redb);
+    let store = place.open().unwrap();
+    keep(&store, &content(5000, 3)).await;
+    store.apply(batch([put("a", 1)])).await.unwrap();
+    drop(store);
+    let path = place.data().join(segment_path(1));
+    let bytes = std::fs::read(&path).unwrap();
+    let at = bytes.windows(64).position(|window| window == &content(5000, 3)[..64]).unwrap();
+    let file = std::fs::OpenOptions::new().write(true).open(&path).unwrap();
+    file.write_all_at(&[!bytes[at]], at as u64).unwrap();
+    let mut manifest = place.back_up().unwrap().manifest;
+    manifest.damaged.clear();
+    manifest.write(&place.to()).unwrap();
+    assert_eq!(verify::backup(&place.to(), false).unwrap().flaws.len(), 1);
+    place.wipe();
+    assert!(words(place.restore(false)).contains("nothing was changed"));
+}
