@@ -1,7 +1,7 @@
 //! Room kept back on the volume: a file that is given up when the volume is full, so that what was begun can be concluded.
 
 use std::fs::{File, OpenOptions};
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use parking_lot::Mutex;
@@ -27,7 +27,8 @@ impl Reserve {
     /// What an earlier process kept back is kept.
     pub(crate) fn new(directory: &Path, wanted: u64) -> Reserve {
         let path = directory.join("reserve");
-        let held = std::fs::metadata(&path).map_or(0, |found| found.len());
+        // A file with a length and no room behind it is what a process left that ended while it took the room.
+        let held = std::fs::metadata(&path).map_or(0, |found| found.len().min(found.blocks() * 512));
         Reserve { path, wanted, held: Mutex::new(held) }
     }
 

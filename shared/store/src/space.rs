@@ -227,6 +227,21 @@ mod tests {
     }
 
     #[test]
+    fn a_length_without_room_behind_it_is_not_room_that_is_kept_back() {
+        let (directory, space) = watched();
+        let path = directory.path().join("reserve");
+        File::create(&path).unwrap().set_len(1 << 20).unwrap();
+        let lock = File::open(directory.path().join("lock")).unwrap();
+        drop(space);
+        let space = Space::new(directory.path(), &lock, 1 << 20).unwrap();
+        assert!(!space.keeps_back());
+        space.pretend(room(GIB, GIB));
+        space.keep_back();
+        assert!(space.keeps_back());
+        assert!(std::fs::metadata(&path).unwrap().blocks() * 512 >= 1 << 20);
+    }
+
+    #[test]
     fn what_is_kept_back_is_given_up_and_taken_again_when_there_is_room() {
         let (directory, space) = watched();
         let file = directory.path().join("reserve");
