@@ -229,7 +229,7 @@ impl Files {
         for entry in std::fs::read_dir(self.root.join("staging")).map_err(attempt())? {
             let name = entry.map_err(attempt())?.file_name();
             let Some(id) = name.to_str() else { continue };
-            if !cited(id)? {
+            if is_id(id) && !cited(id)? {
                 self.discard(id);
             }
             self.unstage(id);
@@ -291,14 +291,21 @@ pub(crate) fn open_document(
         }
         opened => opened.map_err(attempt())?,
     };
+    // What is not there is damage; what the system does not give just now may be whole.
+    let reading = |what: &'static str| {
+        move |error: std::io::Error| match error.kind() {
+            std::io::ErrorKind::UnexpectedEof => damaged(what),
+            _ => Error::io(format!("reading the file of document {id}"))(error),
+        }
+    };
     let mut head = [0; HEADER];
-    file.read_exact_at(&mut head, 0).map_err(|_| damaged("its file has no header"))?;
+    file.read_exact_at(&mut head, 0).map_err(reading("its file has no header"))?;
     if head != header(id, size, sha256) {
         return Err(damaged("its file has another header"));
     }
     let mut table =
         vec![0; 8 * usize::try_from(size.div_ceil(CHUNK as u64)).map_err(|_| damaged("too large"))?];
-    file.read_exact_at(&mut table, HEADER as u64 + size).map_err(|_| damaged("its file is cut"))?;
+    file.read_exact_at(&mut table, HEADER as u64 + size).map_err(reading("its file is cut"))?;
     let mut rest = Take::new(&table);
     let mut checks = Vec::with_capacity(table.len() / 8);
     while !rest.is_empty() {
@@ -361,9 +368,13 @@ impl Incoming {
 
 /// The names in a directory that are ids of documents; none if it is not there.
 fn ids_in(directory: &Path) -> Result<BTreeSet<String>, Error> {
-    let is_id = |name: &String| name.len() == ID && name.bytes().all(|byte| byte.is_ascii_hexdigit());
     let names = list(directory)?.into_iter().filter_map(|path| path.file_name()?.to_str().map(str::to_owned));
-    Ok(names.filter(is_id).collect())
+    Ok(names.filter(|name| is_id(name)).collect())
+}
+
+/// Whether a name is one that documents have.
+fn is_id(name: &str) -> bool {
+    name.len() == ID && name.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 fn directories_in(directory: &Path) -> Result<Vec<PathBuf>, Error> {

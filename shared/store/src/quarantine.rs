@@ -45,7 +45,11 @@ impl Quarantine {
                 for entry in entries.map_err(attempt())? {
                     let entry = entry.map_err(attempt())?;
                     if let Ok(id) = entry.file_name().into_string() {
-                        let why = std::fs::read(entry.path()).map_err(attempt())?;
+                        // The name says which; what was found can be said again.
+                        let why = std::fs::read(entry.path()).unwrap_or_else(|error| {
+                            tracing::warn!(document = id, %error, "why it is in quarantine cannot be read");
+                            b"found damaged".to_vec()
+                        });
                         kept.insert(id, String::from_utf8_lossy(&why).trim_end().to_owned());
                     }
                 }

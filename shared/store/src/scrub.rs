@@ -12,9 +12,13 @@ use std::str::FromStr;
 
 use crate::engine::embedded::Shared;
 use crate::error::Error;
+use crate::journal::index;
 use crate::upkeep::strays;
 
 use journal::Walk;
+
+/// Documents in quarantine are looked at again until so many bytes were read.
+const AGAIN: u64 = 64 << 20;
 
 /// At most so many places are remembered one by one.
 const PLACES: usize = 100;
@@ -61,6 +65,10 @@ impl Scrubbed {
                 "the index lacks what the journal holds; it is built again at the next start"
             );
             shared.quarantine.found();
+            // At once: a pass lasts for weeks, and what it found so far is not known to the next process.
+            if let Err(error) = index::build_again_at_next_start(shared.files.root()) {
+                tracing::error!(%error, "the index cannot be marked to be built again");
+            }
         }
         if self.missing.len() < PLACES {
             self.missing.push(what);
@@ -198,6 +206,34 @@ impl Pass {
         }
         Ok(())
     }
+}
+
+/// Looks again at documents in quarantine, behind this one and then from the beginning: whoever put one back need not wait
+/// for the next pass. Costs little, since reading ends where the damage is.
+pub(crate) fn look_again(shared: &Shared, after: &mut String, going: &dyn Fn() -> bool) -> Result<(), Error> {
+    let listed = shared.quarantine.list();
+    let (before, behind) = listed.split_at(listed.partition_point(|found| found.id <= *after));
+    let mut read = 0;
+    for found in behind.iter().chain(before) {
+        if read >= AGAIN || !going() {
+            break;
+        }
+        let whole = match shared.stored_blob(&found.id)?.filter(|stored| !stored.trashed) {
+            Some(stored) => {
+                read += stored.size;
+                match files::verify(shared, &found.id, &stored, going) {
+                    Err(Error::Damaged(_) | Error::Io { .. }) => false,
+                    outcome => outcome.map(|()| true)?,
+                }
+            }
+            None => true,
+        };
+        if whole {
+            shared.quarantine.lift(&found.id);
+        }
+        after.clone_from(&found.id);
+    }
+    Ok(())
 }
 
 /// One whole pass, as quickly as it goes.

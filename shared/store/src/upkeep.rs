@@ -13,7 +13,7 @@ use parking_lot::{Condvar, Mutex};
 use crate::engine::embedded::Shared;
 use crate::error::Error;
 use crate::failpoint;
-use crate::scrub::{Cursor, Pass, Place, Step};
+use crate::scrub::{Cursor, Pass, Place, Step, look_again};
 
 use ledger::Ledger;
 use strays::Forgotten;
@@ -74,6 +74,7 @@ pub(crate) fn run(shared: &Arc<Shared>) {
         allowance: 0,
         seldom: None,
         collected: false,
+        looked_again: String::new(),
     };
     loop {
         if shared.stopped().is_ok() && shared.space.ground().is_ok() {
@@ -97,6 +98,8 @@ struct Rounds<'a> {
     seldom: Option<u64>,
     /// Whether files that lie where they should not were collected since the start.
     collected: bool,
+    /// The document in quarantine that was looked at again last.
+    looked_again: String,
 }
 
 impl Rounds<'_> {
@@ -111,19 +114,23 @@ impl Rounds<'_> {
         }
         told("the scrub", self.scrub());
         if due && !first {
+            let going = || self.shared.upkeep.goes_on();
+            let again = look_again(self.shared, &mut self.looked_again, &going);
+            told("looking again at what is in quarantine", again);
             told("the upkeep", self.ledger.write());
         }
     }
 
     fn clear_away(&mut self) -> Result<(), Error> {
         let going = || self.shared.upkeep.goes_on();
-        if !self.collected {
+        let first = !self.collected;
+        if first {
             strays::collect(self.shared, &going)?;
             self.collected = true;
         }
         self.forgotten.sweep(self.shared, Instant::now())?;
         let before = self.ledger.trash.len();
-        trash::empty(self.shared, &mut self.ledger, self.shared.upkeep.trash_period)?;
+        trash::empty(self.shared, &mut self.ledger, self.shared.upkeep.trash_period, first)?;
         if self.ledger.trash.len() == before { Ok(()) } else { self.ledger.write() }
     }
 

@@ -30,7 +30,7 @@ use crate::index::values::{Location, Place, StoredBlob};
 use crate::index::view::{Lookup as _, View};
 use crate::journal::audit;
 use crate::journal::checkpoint::{Checkpoint, Ending};
-use crate::journal::index::{self, Library};
+use crate::journal::index::Library;
 use crate::journal::queue::{Queue, Request};
 use crate::journal::segment::Segments;
 use crate::quarantine::{Quarantine, Quarantined};
@@ -83,7 +83,7 @@ impl Shared {
         Ok(view)
     }
 
-    fn stored_blob(&self, id: &str) -> Result<Option<StoredBlob>, Error> {
+    pub(crate) fn stored_blob(&self, id: &str) -> Result<Option<StoredBlob>, Error> {
         let found = self.view()?.get(&keys::blob(id.as_bytes()))?;
         found.map(|found| StoredBlob::from_bytes(&found)).transpose()
     }
@@ -96,6 +96,13 @@ impl Shared {
     /// Whether this document is kept.
     pub(crate) fn keeps(&self, id: &str) -> Result<bool, Error> {
         Ok(self.stored_blob(id)?.is_some_and(|blob| !blob.trashed))
+    }
+
+    /// Whether the last scrub has compared the whole journal with the index and found that it lacks nothing: only then does
+    /// it mean something that a document is not known.
+    pub(crate) fn knows_all(&self) -> bool {
+        let scrubbed = self.scrubbed.lock();
+        scrubbed.as_ref().is_some_and(|found| found.missing.is_empty() && found.broken.is_empty())
     }
 
     /// Bytes of everything the scrub reads.
@@ -120,11 +127,6 @@ impl Shared {
 
     /// A whole scrub is done.
     pub(crate) fn scrubbed(&self, found: Scrubbed) {
-        if !found.missing.is_empty()
-            && let Err(error) = index::build_again_at_next_start(self.files.root())
-        {
-            tracing::error!(%error, "the index cannot be marked to be built again");
-        }
         *self.scrubbed.lock() = Some(found);
     }
 
@@ -532,6 +534,43 @@ mod tests {
         std::fs::create_dir(&trash).unwrap();
         engine.apply(Batch::default()).await.unwrap();
         assert!(trash.join(&id).exists());
+    }
+
+    #[tokio::test]
+    async fn a_document_that_was_put_back_leaves_quarantine_without_a_whole_scrub() {
+        let directory = tempfile::tempdir().unwrap();
+        let engine = open(&Options { reserve_bytes: 0, ..Options::new(directory.path()) }).unwrap();
+        let mut ids = Vec::new();
+        for length in [1_500_000, 10_000, 1_500_001] {
+            let mut sink = engine.stage(u64::MAX);
+            sink.write(&vec![7; length]).await.unwrap();
+            let blob = sink.finish().await.unwrap();
+            ids.push(blob.id().to_owned());
+            engine.apply(Batch { blobs: vec![blob], ..Batch::default() }).await.unwrap();
+        }
+        let shared = engine.shared();
+        let away = |id: &str| shared.files.blob_path(id).with_extension("away");
+        for id in [&ids[0], &ids[2]] {
+            std::fs::rename(shared.files.blob_path(id), away(id)).unwrap();
+            let blob = engine.blob(id).unwrap().unwrap();
+            assert!(matches!(engine.read(&blob, 0..1).await, Err(Error::Damaged(_))));
+        }
+        shared.quarantine.put(&ids[1], "said by mistake");
+        let mut after = String::new();
+        let mut look = || scrub::look_again(&shared, &mut after, &|| true).unwrap();
+        look();
+        let listed = || engine.quarantined().into_iter().map(|found| found.id).collect::<Vec<_>>();
+        let mut missing = vec![ids[0].clone(), ids[2].clone()];
+        missing.sort();
+        assert_eq!(listed(), missing);
+        std::fs::rename(away(&ids[0]), shared.files.blob_path(&ids[0])).unwrap();
+        look();
+        assert_eq!(listed(), [ids[2].clone()]);
+        let blob = engine.blob(&ids[0]).unwrap().unwrap();
+        assert!(engine.read(&blob, 0..1).await.is_ok());
+        engine.apply(Batch { trash: vec![ids[2].clone()], ..Batch::default() }).await.unwrap();
+        look();
+        assert!(listed().is_empty());
     }
 
     #[tokio::test]

@@ -42,7 +42,17 @@ fn next(shared: &Shared, after: &str) -> Result<Option<(String, StoredBlob)>, Er
     Ok(next)
 }
 
-fn verify(shared: &Shared, id: &str, stored: &StoredBlob, going: &dyn Fn() -> bool) -> Result<(), Error> {
+/// Reads a document that is kept.
+pub(super) fn verify(
+    shared: &Shared,
+    id: &str,
+    stored: &StoredBlob,
+    going: &dyn Fn() -> bool,
+) -> Result<(), Error> {
+    if let Place::Journal { segment, offset } = stored.place {
+        let segment = shared.segments.file(segment)?;
+        return serve::from_journal(id, stored, &segment, offset, 0..stored.size).map(drop);
+    }
     let document = shared.files.read(id, stored.size, &stored.sha256)?;
     // What is still in memory says nothing about the disk.
     let _ = rustix::fs::fadvise(&document.file, 0, None, rustix::fs::Advice::DontNeed);

@@ -22,6 +22,10 @@ pub(crate) fn collect(shared: &Shared, going: &dyn Fn() -> bool) -> Result<u64, 
             if shared.files.is_staged(&id) || shared.keeps(&id)? {
                 continue;
             }
+            // One that was given up meanwhile is gone already.
+            if !shared.files.blob_path(&id).exists() {
+                continue;
+            }
             if shared.knows(&id)? {
                 tracing::info!(
                     document = id,

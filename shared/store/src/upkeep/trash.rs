@@ -4,16 +4,27 @@ use std::time::Duration;
 
 use crate::engine::embedded::Shared;
 use crate::error::Error;
+use crate::scrub::Place;
 use crate::upkeep::ledger::Ledger;
 
-/// Looks through the trash once. `period` is counted from when the document was first seen there, in time observed.
-pub(crate) fn empty(shared: &Shared, ledger: &mut Ledger, period: Duration) -> Result<(), Error> {
+/// Looks through the trash once. `period` is counted from when the document was first seen there, in time observed. What is
+/// seen there for the first time, be it by this process, and is kept after all goes back at once.
+pub(crate) fn empty(
+    shared: &Shared,
+    ledger: &mut Ledger,
+    period: Duration,
+    first: bool,
+) -> Result<(), Error> {
     let lying = shared.files.in_trash()?;
     ledger.trash.retain(|id, _| lying.contains(id));
     let now = ledger.observed();
     for id in lying {
+        let seen = ledger.trash.get(&id).copied();
         let since = *ledger.trash.entry(id.clone()).or_insert(now);
-        if now.saturating_sub(since) >= period.as_secs() && leaves(shared, &id)? {
+        let due = now.saturating_sub(since) >= period.as_secs();
+        let scrubbed =
+            ledger.scrub.place == Place::Done && ledger.scrub.began.is_some_and(|began| began >= since);
+        if (due || first || seen.is_none()) && leaves(shared, &id, scrubbed)? && due {
             shared.files.delete(&id)?;
             ledger.trash.remove(&id);
             tracing::info!(document = id, "a document was deleted out of the trash");
@@ -22,10 +33,12 @@ pub(crate) fn empty(shared: &Shared, ledger: &mut Ledger, period: Duration) -> R
     Ok(())
 }
 
-/// Whether nothing cites a document any more. One that is cited after all goes back.
-fn leaves(shared: &Shared, id: &str) -> Result<bool, Error> {
+/// Whether nothing cites a document any more. One that is cited after all goes back. `scrubbed` says whether a scrub came by
+/// since it lies there.
+fn leaves(shared: &Shared, id: &str, scrubbed: bool) -> Result<bool, Error> {
     if !shared.keeps(id)? {
-        return Ok(true);
+        // An index that lost a document does not know it either, and its bytes would be gone for good.
+        return Ok(shared.knows(id)? || scrubbed && shared.knows_all());
     }
     if shared.files.put_back(id)? {
         tracing::error!(document = id, "a document that is kept lay in the trash; it is back in its place");
@@ -59,15 +72,24 @@ mod tests {
         let (removed, stays) = (kept(&engine).await, kept(&engine).await);
         engine.apply(Batch { trash: vec![removed.clone()], ..Batch::default() }).await.unwrap();
         shared.files.trash(&stays).unwrap();
+        let unknown = "0123456789abcdef0123456789abcdef";
+        std::fs::write(directory.path().join("trash").join(unknown), "nobody's").unwrap();
         let mut ledger = Ledger::open(&directory.path().join("elsewhere"));
         ledger.pretend_observed(1000);
-        empty(&shared, &mut ledger, WEEK).unwrap();
+        empty(&shared, &mut ledger, WEEK, false).unwrap();
+        assert!(shared.files.blob_path(&stays).exists(), "a document that is kept goes back at once");
         ledger.pretend_observed(1000 + WEEK.as_secs() - 1);
-        empty(&shared, &mut ledger, WEEK).unwrap();
+        empty(&shared, &mut ledger, WEEK, false).unwrap();
         assert!(shared.files.in_trash().unwrap().contains(&removed));
         ledger.pretend_observed(1000 + WEEK.as_secs());
-        empty(&shared, &mut ledger, WEEK).unwrap();
-        assert!(shared.files.in_trash().unwrap().is_empty() && !ledger.trash.contains_key(&removed));
+        empty(&shared, &mut ledger, WEEK, false).unwrap();
+        assert!(!ledger.trash.contains_key(&removed));
+        let lying: Vec<_> = shared.files.in_trash().unwrap().into_iter().collect();
+        assert_eq!(lying, [unknown], "the index may have lost it");
+        engine.scrub().await.unwrap();
+        ledger.scrub.began = Some(1000);
+        empty(&shared, &mut ledger, WEEK, false).unwrap();
+        assert!(shared.files.in_trash().unwrap().is_empty(), "the index has lost nothing");
         assert!(shared.files.blob_path(&stays).exists(), "a document that is kept is never deleted");
     }
 }
