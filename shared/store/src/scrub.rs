@@ -180,13 +180,20 @@ impl Pass {
                 self.place = Place::Files { after: String::new() };
                 Ok(Step::Read(0))
             }
-            Place::Files { after } => match files::step(shared, &after, &mut self.found, going)? {
-                Some((id, read)) => {
+            Place::Files { after } => match files::step(shared, &after, &mut self.found, going) {
+                // The index cannot say which documents come behind: it is built again, and the next pass knows them.
+                Err(Error::Damaged(what)) => {
+                    self.found.missing(shared, what);
+                    self.place = Place::Done;
+                    Ok(Step::Over)
+                }
+                Err(error) => Err(error),
+                Ok(Some((id, read))) => {
                     self.place = Place::Files { after: id };
                     self.found.bytes += read;
                     Ok(Step::Read(read))
                 }
-                None => {
+                Ok(None) => {
                     self.found.uncited = strays::collect(shared, going)?;
                     self.forget_removed(shared)?;
                     self.place = Place::Done;

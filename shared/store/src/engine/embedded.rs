@@ -517,6 +517,37 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn an_index_with_something_that_cannot_be_read_ends_no_scrub_and_is_built_again() {
+        use crate::index::{keys, overlay::Run};
+        for length in [10, 1_500_000] {
+            let directory = tempfile::tempdir().unwrap();
+            let options = Options { reserve_bytes: 0, ..Options::new(directory.path()) };
+            let engine = open(&options).unwrap();
+            let mut sink = engine.stage(u64::MAX);
+            sink.write(&vec![7; length]).await.unwrap();
+            let blob = sink.finish().await.unwrap();
+            let id = blob.id().to_owned();
+            engine.apply(Batch { blobs: vec![blob], ..Batch::default() }).await.unwrap();
+            engine.apply(commit([put(1, 1, 10)])).await.unwrap();
+            engine.close().await.unwrap();
+            drop(engine);
+            let index = directory.path().join("index");
+            let mut library = crate::journal::index::open(options.index, &index, 1 << 20).unwrap();
+            let damage = [(keys::blob(id.as_bytes()), Some(Bytes::from_static(b"half")))];
+            library.write(&Run::new(damage.into_iter().collect())).unwrap();
+            library.close().unwrap();
+            let engine = open(&options).unwrap();
+            let scrubbed = engine.scrub().await.unwrap();
+            assert!(!scrubbed.missing.is_empty() && scrubbed.entries >= 2, "{scrubbed:?}");
+            assert!(engine.health().damage.is_some_and(|words| words.contains("built again")));
+            drop(engine);
+            let engine = open(&options).unwrap();
+            assert!(engine.scrub().await.unwrap().is_clean());
+            assert_eq!(engine.blob(&id).unwrap().map(|blob| blob.size), Some(length as u64));
+        }
+    }
+
+    #[tokio::test]
     async fn a_document_that_cannot_be_moved_to_the_trash_stops_nothing_and_is_moved_later() {
         let directory = tempfile::tempdir().unwrap();
         let engine = open(&Options::new(directory.path())).unwrap();

@@ -151,14 +151,22 @@ impl Walk {
         if entry.head.sort == Sort::Commit {
             let commit = Commit::read(&entry.meta)?;
             let compare = Compare { view, entry, commit: &commit };
-            if let Some(what) = compare.missing(&mut self.unclaimed)? {
-                found.missing(shared, what);
+            match compare.missing(&mut self.unclaimed) {
+                // What cannot be read in the index is as good as not there: the journal has it.
+                Ok(Some(what)) | Err(Error::Damaged(what)) => found.missing(shared, what),
+                Ok(None) => {}
+                Err(error) => return Err(error),
             }
             let mut offset = entry.place().documents;
             for document in commit.documents.iter().filter(|document| document.in_entry) {
-                if compare.keeps(document.id)? {
-                    let outcome = self.document(document, offset, going);
-                    found.document(shared, document.id, outcome)?;
+                match compare.keeps(document.id) {
+                    Ok(true) => {
+                        let outcome = self.document(document, offset, going);
+                        found.document(shared, document.id, outcome)?;
+                    }
+                    Ok(false) => {}
+                    Err(Error::Damaged(what)) => found.missing(shared, what),
+                    Err(error) => return Err(error),
                 }
                 offset += document.size;
             }
