@@ -89,7 +89,15 @@ impl Manifest {
                 manifest.format
             )));
         }
-        Ok(manifest)
+        match manifest.files.iter().find(|part| !part.is_ours()) {
+            // A restore writes where this says, perhaps as root.
+            Some(part) => Err(Error::Unusable(format!(
+                "{} names a file that belongs to no backup: {:?}",
+                path.display(),
+                part.path
+            ))),
+            None => Ok(manifest),
+        }
     }
 
     pub(crate) fn write(&self, backup: &Path) -> Result<(), Error> {
@@ -187,6 +195,18 @@ impl Manifest {
 }
 
 impl Part {
+    /// Whether the path is one that a data directory has.
+    fn is_ours(&self) -> bool {
+        let plain = |part: &&str| !part.is_empty() && !part.starts_with('.');
+        let parts: Vec<&str> = self.path.split('/').collect();
+        parts.iter().all(plain)
+            && match parts[..] {
+                [name] => SMALL.contains(&name),
+                ["journal", _] | ["blobs", _, _, _] => true,
+                _ => false,
+            }
+    }
+
     pub(crate) fn is(&self, measured: &pass::Measured) -> bool {
         self.bytes == measured.bytes && self.blake3 == measured.hash.to_hex().as_str()
     }

@@ -419,3 +419,19 @@ async fn a_backup_with_a_damaged_document_nobody_told_of_is_not_restored() {
     place.wipe();
     assert!(words(place.restore(false)).contains("nothing was changed"));
 }
+
+#[tokio::test]
+async fn a_manifest_that_names_files_elsewhere_is_refused() {
+    let place = Place::new(IndexKind::Redb);
+    filled(&place.open().unwrap()).await;
+    let manifest = place.back_up().unwrap().manifest;
+    place.wipe();
+    for path in ["/tmp/elsewhere", "journal/../../elsewhere", "../elsewhere", "lock", "blobs//a/b", ""] {
+        let mut tampered = manifest.clone();
+        tampered.files[0].path = path.to_owned();
+        tampered.write(&place.to()).unwrap();
+        assert!(words(place.restore(false)).contains("belongs to no backup"), "{path}");
+    }
+    manifest.write(&place.to()).unwrap();
+    place.restore(false).unwrap();
+}
