@@ -105,6 +105,11 @@ impl Quarantine {
         kept.iter().map(|(id, why)| Quarantined { id: id.clone(), why: why.clone() }).collect()
     }
 
+    /// How many there are.
+    pub(crate) fn count(&self) -> u64 {
+        self.kept.read().len() as u64
+    }
+
     pub(crate) fn failures(&self) -> u64 {
         self.failures.load(Ordering::Relaxed)
     }

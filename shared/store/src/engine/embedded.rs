@@ -361,7 +361,7 @@ impl Engine for Embedded {
             sequence: state.sequence,
             documents: state.documents,
             document_bytes: state.document_bytes,
-            quarantined: self.shared.quarantine.list().len() as u64,
+            quarantined: self.shared.quarantine.count(),
             damage: self.shared.damage(),
             integrity_failures: self.shared.quarantine.failures(),
             uncited: self.shared.scrubbed.lock().as_ref().map_or(0, |found| found.uncited),
