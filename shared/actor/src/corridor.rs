@@ -125,9 +125,11 @@ impl Corridor {
         context: Context,
     ) -> Answer {
         let outcome = match &fault {
-            Fault::Internal(_) | Fault::Damaged | Fault::NoRoom(_) | Fault::Unwritable(_) => {
-                Outcome::SeriousFailure
-            }
+            Fault::Internal(_)
+            | Fault::Damaged
+            | Fault::Unreadable(_)
+            | Fault::NoRoom(_)
+            | Fault::Unwritable(_) => Outcome::SeriousFailure,
             _ => Outcome::MinorFailure,
         };
         let reason = codec.reason(&fault);
@@ -135,6 +137,9 @@ impl Corridor {
             tracing::error!(request_id = %context.request, transaction = T::NUMBER, cause, "internal fault");
         }
         let now = self.clock.now();
+        if let Fault::Unreadable(cause) | Fault::Unwritable(cause) = &fault {
+            tracing::error!(request_id = %context.request, transaction = T::NUMBER, cause, "storage cannot be used");
+        }
         let event = Trail::new(context.clone(), T::NUMBER, T::ACTION).refusal(now, outcome, &reason);
         if let Err(error) = append(&self.store, now, &event).await {
             tracing::error!(request_id = %context.request, %error, "the audit record of a refusal was not written");

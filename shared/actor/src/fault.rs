@@ -52,6 +52,8 @@ pub enum Fault<F> {
     Unwritable(String),
     /// Stored bytes are damaged; the alarm has been raised.
     Damaged,
+    /// Stored bytes cannot be read at present, which does not say that they are damaged.
+    Unreadable(String),
     /// Our own defect. The cause goes to the log under the request id, never to the caller.
     Internal(String),
 }
@@ -68,9 +70,9 @@ impl<F> From<store::Error> for Fault<F> {
                 Fault::TooLarge { limit, key: "server.limits.max_document_bytes" }
             }
             store::Error::Lost(_) => Fault::Busy(Duration::from_secs(1)),
-            store::Error::BadCursor | store::Error::Unusable(_) | store::Error::Io { .. } => {
-                Fault::Internal(error.to_string())
-            }
+            // What could not be written is told as `Unwritable`: this was read.
+            store::Error::Io { attempt, source } => Fault::Unreadable(format!("{attempt}: {source}")),
+            store::Error::BadCursor | store::Error::Unusable(_) => Fault::Internal(error.to_string()),
         }
     }
 }
@@ -236,6 +238,13 @@ impl<F> Fault<F> {
                 "The stored bytes are damaged and are not served; the operator has been alarmed.",
             )
             .retry(Duration::from_secs(300)),
+            Fault::Unreadable(_) => Told::new(
+                503,
+                "exception",
+                "stored-bytes-unreadable",
+                "What is stored cannot be read at present; the operator has been told. Send the request again later.",
+            )
+            .retry(Duration::from_secs(60)),
             Fault::Internal(_) => Told::new(
                 500,
                 "exception",
@@ -270,6 +279,7 @@ mod tests {
             (Fault::NoRoom("disk".into()), 503),
             (Fault::Unwritable("gone".into()), 503),
             (Fault::Damaged, 503),
+            (Fault::Unreadable("no".into()), 503),
             (Fault::Internal("cause".into()), 500),
         ];
         for (fault, status) in faults {
@@ -279,6 +289,21 @@ mod tests {
             assert!(told.text.ends_with('.'));
         }
         assert_eq!(Fault::Refused(()).told(), None);
+    }
+
+    #[test]
+    fn what_the_system_does_not_give_is_no_defect_of_ours() {
+        let source = std::io::Error::from_raw_os_error(5);
+        let fault: Fault<()> = store::Error::Io { attempt: "reading document 1".into(), source }.into();
+        let told = fault.told().expect("it has words");
+        assert_eq!((told.status, told.issue, told.code), (503, "exception", "stored-bytes-unreadable"));
+        assert!(
+            !told.text.contains("document 1") && !told.text.contains("Nothing was stored"),
+            "{}",
+            told.text
+        );
+        let fault: Fault<()> = store::Error::Unwritable("writing a document: no".into()).into();
+        assert_eq!(fault.told().map(|told| (told.status, told.issue)), Some((503, "no-store")));
     }
 
     #[test]

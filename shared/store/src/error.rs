@@ -11,7 +11,8 @@ pub enum Error {
     /// No room: watermark, full disk, quota.
     #[error("no room to write: {0}")]
     NoRoom(String),
-    /// The data directory cannot be written at present: it is gone, or its volume can only be read. Nothing was written.
+    /// The data directory cannot be written at present: it is gone, its volume can only be read, or the operating system
+    /// refuses. Nothing was written.
     #[error("the data directory cannot be written: {0}")]
     Unwritable(String),
     /// A document is larger than the limit given when it was staged (bytes).
@@ -32,7 +33,7 @@ pub enum Error {
     /// The data directory cannot be used: locked, of a newer format, broken before its tail.
     #[error("the data directory cannot be used: {0}")]
     Unusable(String),
-    /// The operating system refused.
+    /// The operating system refused, to read; one that refused to write what was given is told as `Unwritable`.
     #[error("{attempt}")]
     Io {
         /// What was attempted.
@@ -69,6 +70,14 @@ pub enum Lost {
 }
 
 impl Error {
+    /// The error of something that was to be written and certainly was not.
+    pub(crate) fn unwritten(self) -> Error {
+        match self {
+            Error::Io { attempt, source } => Error::Unwritable(format!("{attempt}: {source}")),
+            other => other,
+        }
+    }
+
     /// An error of the operating system, with what was attempted.
     pub(crate) fn io(attempt: impl Into<String>) -> impl FnOnce(std::io::Error) -> Error {
         let attempt = attempt.into();

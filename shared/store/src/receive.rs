@@ -143,10 +143,10 @@ impl Receiver {
 
 impl Sink for Receiver {
     fn write<'a>(&'a mut self, bytes: &'a [u8]) -> BoxFuture<'a, Result<(), Error>> {
-        self.take(bytes).boxed()
+        async move { self.take(bytes).await.map_err(Error::unwritten) }.boxed()
     }
     fn finish(self: Box<Self>) -> BoxFuture<'static, Result<Staged, Error>> {
-        self.end().boxed()
+        async move { self.end().await.map_err(Error::unwritten) }.boxed()
     }
 }
 

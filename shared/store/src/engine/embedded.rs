@@ -283,10 +283,11 @@ impl Embedded {
 impl Engine for Embedded {
     fn apply(&self, batch: Batch) -> BoxFuture<'_, Result<Applied, Error>> {
         let prepared = Prepared::new(batch);
-        self.commit(prepared).boxed()
+        // Whatever it could not do: a batch that was perhaps written is answered with `Stopped` and nothing else.
+        async move { self.commit(prepared).await.map_err(Error::unwritten) }.boxed()
     }
     fn note(&self, instant: Instant, audit: Vec<Bytes>) -> BoxFuture<'_, Result<(), Error>> {
-        self.append(instant, audit).boxed()
+        async move { self.append(instant, audit).await.map_err(Error::unwritten) }.boxed()
     }
     fn audited(&self, after: u64, limit: usize) -> Result<Vec<AuditLine>, Error> {
         let visible = self.shared.layers.view().state.entry;
@@ -338,7 +339,7 @@ impl Engine for Embedded {
     }
     fn room(&self) -> Result<(), Error> {
         self.shared.stopped()?;
-        self.shared.space.check()
+        self.shared.space.check().map_err(Error::unwritten)
     }
     fn quarantined(&self) -> Vec<Quarantined> {
         self.shared.quarantine.list()

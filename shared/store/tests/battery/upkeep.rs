@@ -100,6 +100,29 @@ async fn a_scrub_finds_every_sort_of_damage_to_a_file_before_a_reader_does() {
     assert_eq!((again.damaged.len(), home.store.health().integrity_failures), (6, 6), "told once");
 }
 
+#[tokio::test]
+async fn what_the_system_does_not_write_is_told_as_unwritable_and_what_it_does_not_read_as_such() {
+    let home = Home::new(Engine::Redb);
+    let id = kept(&home.store, &content(1_500_000, 1)).await;
+    let staging = data(&home).join("staging");
+    std::fs::remove_dir(&staging).unwrap();
+    std::fs::write(&staging, "in the way").unwrap();
+    let mut sink = home.store.stage(u64::MAX);
+    let outcome = sink.write(&content(3_000_000, 2)).await;
+    assert!(matches!(&outcome, Err(Error::Unwritable(why)) if why.contains("a document")), "{outcome:?}");
+    home.store.apply(batch([put("a", 1)])).await.expect("the store has not stopped");
+    // A directory opens like a file and cannot be read like one.
+    let path = file_of(&home, &id);
+    std::fs::rename(&path, path.with_extension("aside")).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    let outcome = read(&home.store, &id, 0..10).await;
+    assert!(matches!(&outcome, Err(Error::Io { .. })), "{:?}", outcome.map(drop));
+    assert!(home.store.quarantined().is_empty(), "that it cannot be read does not say that it is damaged");
+    std::fs::remove_dir(&path).unwrap();
+    std::fs::rename(path.with_extension("aside"), &path).unwrap();
+    assert_eq!(read(&home.store, &id, 0..10).await.unwrap(), content(10, 1));
+}
+
 /// A store of several segments with something of everything.
 async fn filled(home: &Home) {
     for number in 0..200 {
