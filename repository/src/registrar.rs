@@ -152,13 +152,17 @@ impl Registrar {
             headers.push(("traceparent", order.trace.clone()));
             headers.push(("x-request-id", order.request.clone()));
         }
-        self.expecting(&mut headers);
+        let meant = self.expecting(&mut headers);
         failpoint!(peer "repo.reg.pre_send", _failed => return Registration::NotReached);
         let asking = self.peer.send(Method::POST, "", &headers, order.body.clone());
         let answer = failpoint!(during "repo.reg.sent", asking, _failed => return Registration::Unknown);
         failpoint!(peer "repo.reg.received", _failed => return Registration::Unknown);
         match answer {
-            Ok(answer) if self.is_restored(&answer) => Registration::Restored,
+            Ok(answer) if self.is_strange(meant.as_deref(), &answer) => match answer.status {
+                412 => Registration::Restored,
+                // Of a life that is over: what it says of its commits is no more.
+                _ => Registration::Unknown,
+            },
             Ok(answer) => answers::registration(&answer, order),
             Err(Error::NotReached { .. }) => Registration::NotReached,
             Err(_) => Registration::Unknown,
@@ -201,9 +205,9 @@ impl Registrar {
         if !body.is_empty() {
             headers.push(("content-type", "application/json".to_owned()));
         }
-        self.expecting(&mut headers);
+        let meant = self.expecting(&mut headers);
         let answer = self.peer.send_beside(method, path, &headers, body).await?;
-        if self.is_restored(&answer) {
+        if self.is_strange(meant.as_deref(), &answer) {
             return Err(unknown("it was restored from a backup and is reconciled first".to_owned()));
         }
         if answer.status != 200 {
@@ -213,20 +217,22 @@ impl Registrar {
         Ok(answer)
     }
 
-    fn expecting(&self, headers: &mut Headers) {
-        if let Some(life) = self.life.trusted() {
-            headers.push((INCARNATION, life));
-        }
+    /// Says which life is meant, and answers it.
+    fn expecting(&self, headers: &mut Headers) -> Option<String> {
+        let meant = self.life.trusted();
+        headers.extend(meant.clone().map(|life| (INCARNATION, life)));
+        meant
     }
 
-    /// Whether another life of the registry answered than the one that was meant. It did nothing, then.
-    fn is_restored(&self, answer: &PeerAnswer) -> bool {
+    /// Whether another life of the registry answered than the one that was meant, or one that is trusted no more: an answer
+    /// may come so late that the registry has been reconciled with meanwhile.
+    fn is_strange(&self, meant: Option<&str>, answer: &PeerAnswer) -> bool {
         let Some(told) = life_of(answer) else { return false };
-        let strange = self.life.trusted().is_some_and(|trusted| trusted != told);
-        if strange {
+        let is_trusted = self.life.trusted().is_none_or(|trusted| trusted == told);
+        if !is_trusted {
             self.life.met_another();
         }
-        strange && answer.status == 412
+        !is_trusted || meant.is_some_and(|meant| meant != told)
     }
 }
 

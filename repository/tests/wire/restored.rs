@@ -92,6 +92,21 @@ async fn nothing_new_is_registered_with_a_restored_registry_before_it_has_back_w
 }
 
 #[tokio::test]
+async fn what_an_earlier_life_of_the_registry_says_late_is_not_believed() {
+    let world = world().await;
+    let bundle = Provide::new(&world.patient()).bundle();
+    world.registry.state.lock().unwrap().restore(0, "r;2");
+    world.settle().await;
+    world.registry.then(&[Step::AnswerLateFrom("r;1")]);
+    let reply = world.provide(&bundle).await;
+    assert_eq!((reply.status, &reply.json()["issue"][0]["code"]), (503, &json!("timeout")), "{reply:?}");
+    let again = world.provide(&bundle).await;
+    assert_eq!(again.status, 200, "{again:?}");
+    assert_eq!(world.registry.urls().len(), 1);
+    assert_eq!(world.get(&again.document(2), &[]).await.status, 200);
+}
+
+#[tokio::test]
 async fn what_was_in_doubt_when_the_registry_was_restored_is_sent_again_and_not_thrown_away() {
     let world = world().await;
     let bundle = Provide::new(&world.patient()).bundle();
