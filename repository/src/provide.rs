@@ -22,6 +22,7 @@ use crate::keys::{Held, Keys};
 use crate::naming::{hexadecimal, key_of};
 use crate::patients::{Nobody, Patients, Resolved};
 use crate::records::{Attempt, Document, Intent, Records, State, kept};
+use crate::redrive::Redrive;
 use crate::registrar::{Commit, Order, Registrar, Registration, Settled};
 use crate::settle::Settler;
 
@@ -134,7 +135,15 @@ impl Provide {
         let known = self.records.intent(&key)?;
         let digest = hexadecimal(&digest);
         let accepted = match replay(known.as_ref().map(|(_, intent)| intent), &digest) {
-            Some(accepted) => accepted,
+            Some(accepted) => {
+                if is_lost(known.as_ref()) {
+                    // Sent again as it should be: the registry, restored from a backup, may take it back by now.
+                    let redrive =
+                        Redrive::new(self.records.clone(), self.registrar.clone(), self.keys.clone());
+                    redrive.once_more(&key).await;
+                }
+                accepted
+            }
             None => {
                 let submission = Submission { key, digest, patient, provided, staged, known };
                 self.submit(submission, held, trail.context(), deadline).await?
@@ -425,6 +434,12 @@ fn reason(result: &Result<Audited<Accepted>, Fault<Findings>>) -> &'static str {
         Err(Fault::Refused(findings)) => findings.first().map_or("refused", |worst| worst.rule.row().code),
         Err(other) => other.told().map_or("failed", |told| told.code),
     }
+}
+
+/// Whether a restored registry has lost the submission and did not take it back.
+fn is_lost(known: Option<&(store::Version, Intent)>) -> bool {
+    let closed = known.and_then(|(_, intent)| intent.closed.as_ref());
+    closed.is_some_and(|closed| closed.refused.is_some())
 }
 
 /// The answer that is known already.

@@ -112,6 +112,15 @@ impl Records {
         Ok((intents(page)?.0, total))
     }
 
+    /// The same, page by page.
+    pub(crate) fn not_taken(
+        &self,
+        after: Option<Cursor>,
+        limit: usize,
+    ) -> Result<(Known, Option<Cursor>), Error> {
+        intents(self.page(REFUSED, after, limit, false)?)
+    }
+
     fn page(&self, partition: &str, after: Option<Cursor>, limit: usize, total: bool) -> Result<Page, Error> {
         self.store.find(&Ask {
             kind: INTENT,

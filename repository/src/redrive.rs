@@ -45,7 +45,8 @@ impl Redrive {
     /// forgotten then, and the next time goes on.
     pub(crate) async fn run(&self) -> Result<(), Undecided> {
         let mut refused = self.closed().await?;
-        self.in_doubt().await?;
+        refused.extend(self.in_doubt().await?);
+        refused.extend(self.refused_before().await?);
         while !refused.is_empty() {
             let before = refused.len();
             refused = self.again(refused).await?;
@@ -92,6 +93,24 @@ impl Redrive {
         Ok(refused)
     }
 
+    /// What was not taken back an earlier time is tried again: the patient may have become known meanwhile.
+    async fn refused_before(&self) -> Result<Vec<(String, String)>, Undecided> {
+        let mut refused = Vec::new();
+        let mut after: Option<Cursor> = None;
+        loop {
+            let (page, next) = self.records.not_taken(after, PAGE)?;
+            for (key, _) in page {
+                if let Taken::Refused(why) = self.take_back(&key).await? {
+                    refused.push((key, why));
+                }
+            }
+            after = next;
+            if after.is_none() {
+                return Ok(refused);
+            }
+        }
+    }
+
     async fn again(&self, refused: Vec<(String, String)>) -> Result<Vec<(String, String)>, Undecided> {
         let mut still = Vec::new();
         for (key, _) in refused {
@@ -127,6 +146,12 @@ impl Redrive {
                 "a submission that is to be registered again is in use".to_owned(),
             ));
         };
+        self.take_back_held(key).await
+    }
+
+    /// The same by whoever has the turn of the key. A submission the registry has by now is not registered twice: it answers
+    /// as the first time.
+    async fn take_back_held(&self, key: &str) -> Result<Taken, Undecided> {
         let Some((_, Intent { closed: Some(closed), .. })) = self.records.intent(key)? else {
             return Ok(Taken::Back);
         };
@@ -149,6 +174,17 @@ impl Redrive {
         }
     }
 
+    /// A source sends again what was not taken back: the registry is asked once more. What it still refuses stays as it is.
+    pub(crate) async fn once_more(&self, key: &str) {
+        match self.take_back_held(key).await {
+            Ok(Taken::Back) => tracing::info!("a submission the registry had lost was registered again"),
+            Ok(Taken::Refused(why)) => {
+                tracing::warn!(why, "the registry still does not take a submission back");
+            }
+            Err(error) => tracing::warn!(%error, "whether the registry takes a submission back is not known"),
+        }
+    }
+
     /// Whether this is the attempt that was committed: of this content, and its documents are registered.
     fn is_meant(&self, attempt: &Attempt, closed: &Closed) -> bool {
         let is_bound = |blob: &str| {
@@ -160,28 +196,41 @@ impl Redrive {
     }
 
     /// What was in doubt when the registry went away may have been committed, and even acknowledged by another one of us
-    /// who did not live to write it down. It is not settled, then, but sent again: sooner there than lost.
-    async fn in_doubt(&self) -> Result<(), Undecided> {
+    /// who did not live to write it down. It is not settled, then, but sent again: sooner there than lost. Answers what had
+    /// been acknowledged before and was refused.
+    async fn in_doubt(&self) -> Result<Vec<(String, String)>, Undecided> {
+        let mut refused = Vec::new();
         for key in self.records.in_doubt(MOST_IN_DOUBT)?.keys {
-            let Some(_held) = self.keys.hold(&key, TURN).await else { continue };
+            let Some(_held) = self.keys.hold(&key, TURN).await else {
+                // It may be acknowledged any moment, by the life of the registry that is over.
+                return Err(Undecided::Operator("a submission in doubt is in use".to_owned()));
+            };
             let Some((_, intent)) = self.records.intent(&key)? else { continue };
+            if intent.closed.is_some() {
+                // What was acknowledged has the key; what is in doubt beside it has other content, and settling ends it.
+                if !self.lost(&[(key.clone(), intent)]).await?.is_empty()
+                    && let Taken::Refused(why) = self.take_back_held(&key).await?
+                {
+                    refused.push((key, why));
+                }
+                continue;
+            }
             let Some(newest) = intent.open.iter().max_by_key(|open| open.attempt) else { continue };
             let kept = self.records.registration(&key, |attempt| attempt.slots == newest.slots)?;
             let Some((_, body)) = kept else { continue };
-            let mut order = order(&key, newest, body, Vec::new());
-            match self.register(&mut order).await? {
+            let order = order(&key, newest, body, Vec::new());
+            let deadline = tokio::time::Instant::now() + PATIENCE;
+            match self.registrar.register(&order, deadline).await.0 {
                 Registration::Committed(commit) => {
-                    if order.attempt != newest.attempt {
-                        self.records.renumber(&key, newest.attempt, order.attempt).await?;
-                    }
                     self.records.close(&key, &commit, None).await?;
                 }
-                // Settling does the rest: it raises the fence first.
-                Registration::Refused(_) => {}
+                // Settling does the rest: it raises the fence first. One that was given up before the backup was never
+                // committed, and its source may have been told so.
+                Registration::Refused(_) | Registration::GivenUp => {}
                 other => return Err(away(&other)),
             }
         }
-        Ok(())
+        Ok(refused)
     }
 
     /// Registers under the number of the order, or the first one that was not given up.

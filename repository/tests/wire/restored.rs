@@ -141,6 +141,69 @@ async fn what_a_restored_registry_does_not_take_back_is_kept_and_listed() {
 }
 
 #[tokio::test]
+async fn what_was_not_taken_back_is_taken_once_its_source_sends_it_again_or_apply_asks_for_it() {
+    for applied in [false, true] {
+        let world = world().await;
+        let bundle = Provide::new(&world.patient()).bundle();
+        let first = world.provide(&bundle).await;
+        assert_eq!(world.get(&first.document(2), &[]).await.status, 200, "it is bound");
+        {
+            let mut state = world.registry.state.lock().unwrap();
+            state.restore(0, "r;2");
+            state.refused.insert(key_of(&bundle), "XDSUnknownPatientId");
+        }
+        world.settle().await;
+        assert_eq!(kinds(&reconcile(&world, false).await), ["not-taken-back"]);
+        // The patient has become known.
+        world.registry.state.lock().unwrap().refused.clear();
+        if applied {
+            assert!(reconcile(&world, true).await.is_clean());
+        }
+        let again = world.provide(&bundle).await;
+        assert_eq!((again.status, &again.body), (200, &first.body));
+        assert_eq!(registered(&world, &key_of(&bundle)), of_registry(&world, &first));
+        assert!(reconcile(&world, false).await.is_clean());
+    }
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_comes_back_and_not_what_was_in_doubt_under_the_same_key() {
+    let world = world().await;
+    let key = testkit::urn_oid();
+    let provide =
+        |text: &str| Provide::new(&world.patient()).unique_id(&key).only(Document::new(text)).bundle();
+    let (ours, other) = (provide("acknowledged"), provide("other content"));
+    let first = world.provide(&ours).await;
+    assert_eq!(world.get(&first.document(2), &[]).await.status, 200, "it is bound");
+    world.registry.then(&[Step::Lose]);
+    assert_eq!(world.provide(&other).await.status, 503);
+    world.registry.state.lock().unwrap().restore(0, "r;2");
+    world.settle().await;
+    assert_eq!(registered(&world, &key), of_registry(&world, &first));
+    assert_eq!(world.documents(), 1, "nothing of the other content stays");
+    assert_eq!(world.provide(&ours).await.body, first.body);
+    assert_eq!(world.provide(&other).await.status, 409);
+    assert!(reconcile(&world, false).await.is_clean());
+}
+
+#[tokio::test]
+async fn what_had_been_given_up_before_the_backup_is_not_sent_again() {
+    let world = world().await;
+    let bundle = Provide::new(&world.patient()).bundle();
+    world.registry.then(&[Step::Lose]);
+    assert_eq!(world.provide(&bundle).await.status, 503);
+    {
+        let mut state = world.registry.state.lock().unwrap();
+        state.restore(0, "r;2");
+        state.fences.insert(key_of(&bundle), 1);
+    }
+    world.settle().await;
+    assert!(world.registry.state.lock().unwrap().committed.is_empty());
+    assert_eq!(world.documents(), 0);
+    assert_eq!(world.provide(&bundle).await.status, 200, "its source sends it again");
+}
+
+#[tokio::test]
 async fn a_registry_that_goes_away_while_it_is_reconciled_is_reconciled_the_next_time() {
     let world = world().await;
     let bundles: Vec<Value> = (0..3).map(|_| Provide::new(&world.patient()).bundle()).collect();
