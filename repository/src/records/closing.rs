@@ -93,18 +93,31 @@ impl Records {
     /// Takes the bytes of this attempt for those of the committed document, if these were lost here. Answers whether it did.
     fn heal(&self, came_again: &Attempt, won: &Commit, batch: &mut Batch) -> Result<bool, Error> {
         let Some((blob, id)) = the_one_document(came_again, won) else { return Ok(false) };
-        let (Some(lost), Some(staged)) = (self.store.get(DOCUMENT, id)?, self.store.get(DOCUMENT, blob)?)
-        else {
-            return Ok(false);
+        let Some(staged) = self.store.get(DOCUMENT, blob)? else { return Ok(false) };
+        let mut given: Document = read(&staged)?;
+        let lost = self.store.get(DOCUMENT, id)?;
+        let (version, entry) = match &lost {
+            Some(row) => {
+                let found: Document = read(row)?;
+                if found.state != State::Lost {
+                    return Ok(false);
+                }
+                (row.version, found.entry)
+            }
+            // Restored, and not yet told by the registry what was lost: this is it.
+            None if self.store.incarnation().number > 1 => {
+                let entries = answer::entries_of_blobs(came_again, &won.receipts);
+                (0, entries.get(blob).cloned())
+            }
+            None => return Ok(false),
         };
-        let (mut found, mut given): (Document, Document) = (read(&lost)?, read(&staged)?);
-        if found.state != State::Lost || given.state != State::Staged {
+        if given.state != State::Staged {
             return Ok(false);
         }
         given.state = State::Rejected;
         batch.puts.push(Put { deleted: true, ..document_row(blob, staged.version + 1, &given) });
-        found = Document { state: State::Bound, entry: found.entry, bytes: Some(blob.to_owned()), ..given };
-        batch.puts.push(document_row(id, lost.version + 1, &found));
+        let found = Document { state: State::Bound, entry, bytes: Some(blob.to_owned()), ..given };
+        batch.puts.push(document_row(id, version + 1, &found));
         tracing::warn!("the bytes of a document that a restore had lost came in again");
         Ok(true)
     }
@@ -179,12 +192,21 @@ impl Records {
         noted.await.map(|_| ())
     }
 
-    /// Notes that the bytes of a registered document are not here. One whose bytes are here stays as it is.
+    /// Notes that the bytes of a registered document are not here. One whose bytes are here, or have come in again
+    /// meanwhile, stays as it is.
     pub(crate) async fn lost(&self, id: &str, mut document: Document) -> Result<(), Error> {
         let known = self.store.get(DOCUMENT, id)?;
+        if let Some(row) = &known
+            && read::<Document>(row)?.state != State::Rejected
+        {
+            return Ok(());
+        }
         let version = known.as_ref().map_or(0, |row| row.version);
         document.state = State::Lost;
         let puts = vec![document_row(id, version + 1, &document)];
-        self.store.apply(Batch { instant: self.clock.now(), puts, ..Batch::default() }).await.map(|_| ())
+        match self.store.apply(Batch { instant: self.clock.now(), puts, ..Batch::default() }).await {
+            Ok(_) | Err(Error::Lost(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 }

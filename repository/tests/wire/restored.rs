@@ -314,3 +314,25 @@ async fn what_a_restored_repository_has_lost_is_there_again_when_its_source_send
     assert_eq!(after.documents(), 2);
     assert!(reconcile(&after, false).await.is_clean());
 }
+
+#[tokio::test]
+async fn what_its_source_sends_again_before_a_restored_repository_knows_that_it_lost_it_is_kept() {
+    let before = world().await;
+    let bundle = Provide::new(&before.patient()).bundle();
+    let first = before.provide(&bundle).await;
+    let directory = tempfile::tempdir().unwrap();
+    let after = World::with(second_life(&directory.path().join("data")), |settings| {
+        settings.registry.url = format!("{}/fhir", before.registry.host);
+        settings.identity.url = format!("{}/fhir", before.identity.host);
+    })
+    .await;
+    let again = after.provide(&bundle).await;
+    assert_eq!((again.status, again.locations()), (200, first.locations()));
+    // Tells under which address it is known, so that the registry can be asked.
+    let other = after.provide(&Provide::new(&before.patient()).bundle()).await;
+    assert_eq!(after.get(&other.document(2), &[]).await.status, 200, "it is bound");
+    after.settle().await;
+    let document = after.get(&first.document(2), &[]).await;
+    assert_eq!((document.status, document.bytes()), (200, &b"Hello World"[..]));
+    assert!(reconcile(&after, false).await.is_clean());
+}
