@@ -32,6 +32,8 @@ const SETTLED: &str = "settled";
 const REFUSED: &str = "refused";
 /// Intents looked at in one go.
 const PAGE: usize = 500;
+/// Intents in doubt looked at in one go: each comes with its registration, which may be as long as a body.
+const FEW: usize = 16;
 /// Times a commit that lost a race is planned again.
 const REPLANS: usize = 8;
 
@@ -84,11 +86,18 @@ impl Records {
 
     /// What is in doubt, at most so many keys of it.
     pub(crate) fn in_doubt(&self, limit: usize) -> Result<Doubt, Error> {
-        let page = self.page(IN_DOUBT, None, limit, true)?;
+        let page = self.page(IN_DOUBT, None, 1, true)?;
         let total = page.total.unwrap_or(page.rows.len() as u64);
         let oldest = page.rows.first().map(read::<Intent>).transpose()?;
         let since = oldest.and_then(|intent| intent.open.iter().map(|open| open.instant).min());
-        Ok(Doubt { keys: page.rows.into_iter().map(|row| row.id).collect(), total, since })
+        let mut keys: Vec<String> = page.rows.into_iter().map(|row| row.id).collect();
+        let mut after = page.next;
+        while after.is_some() && keys.len() < limit {
+            let page = self.page(IN_DOUBT, after, FEW.min(limit - keys.len()), false)?;
+            keys.extend(page.rows.into_iter().map(|row| row.id));
+            after = page.next;
+        }
+        Ok(Doubt { keys, total, since })
     }
 
     /// Submissions that are not in doubt, in the order in which the registry committed them, page by page.
