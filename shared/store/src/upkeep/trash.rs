@@ -24,7 +24,10 @@ pub(crate) fn empty(
         let due = now.saturating_sub(since) >= period.as_secs();
         let scrubbed =
             ledger.scrub.place == Place::Done && ledger.scrub.began.is_some_and(|began| began >= since);
-        if (due || first || seen.is_none()) && leaves(shared, &id, scrubbed)? && due {
+        let looked_at = due || first || seen.is_none();
+        // One that is kept after all goes back whether it is due or not.
+        let leaves = looked_at && leaves(shared, &id, scrubbed)?;
+        if due && leaves {
             shared.files.delete(&id)?;
             ledger.trash.remove(&id);
             tracing::info!(document = id, "a document was deleted out of the trash");
