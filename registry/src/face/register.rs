@@ -80,6 +80,13 @@ fn wrong(path: &str, text: String) -> Fault<Findings> {
     Fault::Refused(vec![Finding::error(Rule::Value, Place::at(path), text)])
 }
 
+/// Attempts count from 1, by one each; behind a fence there is always room for another one.
+const MOST_ATTEMPTS: u64 = 1_000_000_000;
+
+fn is_attempt(attempt: &u64) -> bool {
+    (1..=MOST_ATTEMPTS).contains(attempt)
+}
+
 /// Key, attempt and digest: all of them, or none.
 fn said(headers: &HeaderMap) -> Result<Option<Said>, Fault<Findings>> {
     let values = [KEY, ATTEMPT, DIGEST].map(|name| header_text(headers, name));
@@ -93,9 +100,9 @@ fn said(headers: &HeaderMap) -> Result<Option<Said>, Fault<Findings>> {
             ))
         };
     };
-    let attempt = attempt.parse().ok().filter(|attempt| *attempt > 0);
+    let attempt = attempt.parse().ok().filter(is_attempt);
     let Some(attempt) = attempt else {
-        return Err(wrong("header", format!("{ATTEMPT} must be a whole number from 1")));
+        return Err(wrong("header", format!("{ATTEMPT} must be a whole number from 1 to {MOST_ATTEMPTS}")));
     };
     if digest.len() != 64 || !digest.bytes().all(|b| b.is_ascii_hexdigit()) {
         return Err(wrong("header", format!("{DIGEST} must be 64 hexadecimal digits")));
@@ -177,8 +184,13 @@ impl Codec<Settle> for Changing<'_> {
     async fn read(&self, request: &mut Request, _: &Context) -> Result<Attempt, Fault<Findings>> {
         expected(&request.headers, self.incarnation)?;
         let body = self.body(request, MAX_SETTLE_BYTES, "settle").await?;
-        serde_json::from_value(body)
-            .map_err(|error| wrong("settle", format!("key and attempt are expected: {error}")))
+        let asked: Attempt = serde_json::from_value(body)
+            .map_err(|error| wrong("settle", format!("key and attempt are expected: {error}")))?;
+        if is_attempt(&asked.attempt) {
+            Ok(asked)
+        } else {
+            Err(wrong("settle", format!("attempt must be a whole number from 1 to {MOST_ATTEMPTS}")))
+        }
     }
 
     fn write(&self, settled: Settled, _: &Context) -> Answer {

@@ -56,6 +56,18 @@ async fn key_attempt_and_digest_belong_together() {
 }
 
 #[tokio::test]
+async fn a_fence_always_leaves_room_for_another_attempt() {
+    let world = World::new().await;
+    let key = testkit::urn_oid();
+    let submission = provide("p1", document("x")).unique_id(&key);
+    for attempt in [0, 1_000_000_001, u64::MAX] {
+        world.settle(&key, attempt).await.expect(400);
+        world.register_as(&submission, &key, attempt, DIGEST).await.expect(400);
+    }
+    world.register_as(&submission, &key, 1, DIGEST).await.expect(200);
+}
+
+#[tokio::test]
 async fn answers_and_fences_are_in_the_store_alone() {
     let setup = Setup::new(settings());
     let again = Setup { store: setup.store.clone(), ..Setup::new(settings()) };
