@@ -1,4 +1,5 @@
-//! Telling the registry of every patient: from the durable outbox, in order per patient, until it says it knows.
+//! Telling the registry of every patient: from the durable outbox, in order per patient, until it says it knows. A registry
+//! that was restored from a backup is told of all of them first (`again.rs`).
 
 use std::cell::Cell;
 use std::collections::{BTreeSet, HashMap};
@@ -6,32 +7,34 @@ use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use actor::{Check, Clock};
+use bytes::Bytes;
 use futures_util::StreamExt;
 use store::{Batch, Pending, Sequence, Store};
 use tokio::sync::{Notify, oneshot, watch};
-use web::Peer;
+use web::{Peer, PeerAnswer};
 
-use crate::records::REGISTRY;
+use crate::again::{Acquaintance, INCARNATION, life_of};
+use crate::records::{PATIENT, REGISTRY};
 
 /// Messages taken from the outbox at a time.
 const ROUND: usize = 256;
 /// The same, at most: where the registry refuses messages, the round reaches further, so that they do not hold up the others.
 const LONGEST_ROUND: usize = 8_192;
 /// Patients told of at the same time.
-const AT_ONCE: usize = 16;
+pub(crate) const AT_ONCE: usize = 16;
 /// How long a feed waits for its own delivery before it is answered; the outbox goes on after that.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// The pause after a first try that came to nothing.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 /// The longest pause between tries while the registry is away.
-const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// Deliveries remembered for feeds that come to wait after the fact.
 const REMEMBERED: usize = 4_096;
 
 /// The messenger to the registry.
 pub(crate) struct Delivery {
-    store: Store,
-    clock: Clock,
+    pub(crate) store: Store,
+    pub(crate) clock: Clock,
     peer: Option<Peer>,
     wake: Notify,
     waiting: Mutex<Waiting>,
@@ -43,6 +46,17 @@ struct Waiting {
     callers: HashMap<Sequence, Vec<oneshot::Sender<()>>>,
     /// Commits that were tried lately, whatever came of it.
     tried: BTreeSet<Sequence>,
+}
+
+/// What became of one message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Sent {
+    /// The registry has it.
+    Taken,
+    /// The registry does not take it, with this status.
+    Refused(u16),
+    /// The registry is away, or another life of it answers than the one that was meant.
+    Away,
 }
 
 /// How a round went.
@@ -92,8 +106,9 @@ impl Delivery {
         let Some(peer) = &self.peer else { return };
         let mut pause = FIRST_PAUSE;
         let mut reach = ROUND;
+        let mut registry = Acquaintance::default();
         while !*stopping.borrow() {
-            let nap = match self.round(peer, reach).await {
+            let nap = match self.round(peer, &mut registry, reach, &stopping).await {
                 Ok(Round::Told) => {
                     (pause, reach) = (FIRST_PAUSE, ROUND);
                     continue;
@@ -125,7 +140,20 @@ impl Delivery {
     }
 
     /// Tells of what is waiting, once. Messages of one patient go one behind the other, patients side by side.
-    async fn round(&self, peer: &Peer, reach: usize) -> Result<Round, store::Error> {
+    async fn round(
+        &self,
+        peer: &Peer,
+        registry: &mut Acquaintance,
+        reach: usize,
+        stopping: &watch::Receiver<bool>,
+    ) -> Result<Round, store::Error> {
+        if !self.meet(peer, registry, stopping).await? {
+            for message in self.store.pending(REGISTRY, reach)? {
+                self.tried(message.sequence);
+            }
+            return Ok(Round::Away);
+        }
+        let meant = registry.meant.as_deref();
         let pending = self.store.pending(REGISTRY, reach)?;
         if pending.is_empty() {
             return Ok(Round::Empty);
@@ -133,7 +161,7 @@ impl Delivery {
         let count = pending.len();
         let is_away = Cell::new(false);
         let outcomes: Vec<Vec<Mark>> = futures_util::stream::iter(by_stream(pending))
-            .map(|messages| self.tell(peer, messages, &is_away))
+            .map(|messages| self.tell(peer, meant, messages, &is_away))
             .buffer_unordered(AT_ONCE)
             .collect()
             .await;
@@ -142,6 +170,9 @@ impl Delivery {
         if !delivered.is_empty() {
             let batch = Batch { instant: self.clock.now(), delivered, ..Batch::default() };
             self.store.apply(batch).await?;
+        }
+        if is_away.get() {
+            registry.doubt();
         }
         Ok(match (all, is_away.get()) {
             (true, _) => Round::Told,
@@ -152,14 +183,25 @@ impl Delivery {
 
     /// Tells of one patient's messages in order; answers those that arrived, and stops at the first that did not, or once the
     /// registry is known to be away.
-    async fn tell(&self, peer: &Peer, messages: Vec<Pending>, is_away: &Cell<bool>) -> Vec<Mark> {
+    async fn tell(
+        &self,
+        peer: &Peer,
+        meant: Option<&str>,
+        messages: Vec<Pending>,
+        is_away: &Cell<bool>,
+    ) -> Vec<Mark> {
         let mut delivered = Vec::with_capacity(messages.len());
         let mut is_taken = true;
         for message in messages {
             if is_taken && !is_away.get() {
-                is_taken = self.send(peer, &message, is_away).await;
-                if is_taken {
-                    delivered.push((message.peer.clone(), message.sequence, message.position));
+                let sent = self.put(peer, meant, &message.stream, message.payload.clone()).await;
+                is_taken = sent == Sent::Taken;
+                match sent {
+                    Sent::Taken => delivered.push((message.peer.clone(), message.sequence, message.position)),
+                    Sent::Refused(status) => {
+                        tracing::warn!(status, sequence = message.sequence, "the registry refused a patient");
+                    }
+                    Sent::Away => is_away.set(true),
                 }
             }
             self.tried(message.sequence);
@@ -167,25 +209,50 @@ impl Delivery {
         delivered
     }
 
-    /// Sends one message; true when the registry has it.
-    async fn send(&self, peer: &Peer, message: &Pending, is_away: &Cell<bool>) -> bool {
-        let path = format!("/Patient/{}", message.stream);
-        let headers = [("content-type", "application/fhir+json".to_owned())];
-        match peer.send(http::Method::PUT, &path, &headers, message.payload.clone()).await {
-            Ok(answer) if matches!(answer.status, 200 | 201 | 204) => true,
-            Ok(answer) => {
-                tracing::warn!(
-                    status = answer.status,
-                    sequence = message.sequence,
-                    "the registry refused a patient"
-                );
-                false
-            }
+    /// Sends one version of a patient to the registry, to no other life of it than the one that is meant.
+    pub(crate) async fn put(&self, peer: &Peer, meant: Option<&str>, id: &str, patient: Bytes) -> Sent {
+        let path = format!("/Patient/{id}");
+        let mut headers = vec![("content-type", "application/fhir+json".to_owned())];
+        headers.extend(meant.map(|life| (INCARNATION, life.to_owned())));
+        let answer = match peer.send(http::Method::PUT, &path, &headers, patient).await {
+            Ok(answer) => answer,
             Err(error) => {
                 tracing::debug!(%error, "the registry was not told");
-                is_away.set(true);
-                false
+                return Sent::Away;
             }
+        };
+        let told = life_of(&answer);
+        // Taken or not: what else that life has forgotten must go there first.
+        if let (Some(meant), Some(told)) = (meant, &told)
+            && meant != told
+        {
+            tracing::warn!(life = told, "another life of the registry answered");
+            return Sent::Away;
+        }
+        if !matches!(answer.status, 200 | 201 | 204) {
+            return Sent::Refused(answer.status);
+        }
+        // A registry that tells no life may be a foreign one, and counts versions of its own.
+        if told.is_some() {
+            self.compare(id, &answer);
+        }
+        Sent::Taken
+    }
+
+    /// A registry ignores what is older than what it knows. If it knows more than we do, our own data went back, and what
+    /// is fed from now on is ignored until it has caught up: an operator has to hear of that.
+    fn compare(&self, id: &str, answer: &PeerAnswer) {
+        let Some(known) = known_version(answer) else { return };
+        let Ok(Some(ours)) = self.store.get(PATIENT, id) else { return };
+        if known > ours.version {
+            actor::meter::count("docshare_patients_behind_registry_total", &[], 1);
+            tracing::error!(
+                patient = id,
+                known,
+                ours = ours.version,
+                "the registry knows a newer version of a patient than this identity source, and ignores ours; was this \
+                 data directory restored from an older backup?"
+            );
         }
     }
 
@@ -245,4 +312,10 @@ fn by_stream(pending: Vec<Pending>) -> Vec<Vec<Pending>> {
         streams[place].push(message);
     }
     streams
+}
+
+/// The version of its entity tag.
+fn known_version(answer: &PeerAnswer) -> Option<u64> {
+    let tag = answer.headers.get(http::header::ETAG)?.to_str().ok()?;
+    tag.trim_start_matches("W/").trim_matches('"').parse().ok()
 }

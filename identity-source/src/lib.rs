@@ -5,6 +5,7 @@
 //! Does not live here: documents, and how FHIR writes a patient (`fhir`).
 //! Doors: every shared room, no other actor.
 
+mod again;
 mod config;
 mod crossreference;
 mod deliver;

@@ -15,6 +15,38 @@ use web::{Answer, PeerSettings, Request};
 struct Told {
     patients: Mutex<Vec<(String, Value)>>,
     refusals: Mutex<u32>,
+    /// Which life it says it is in.
+    life: Mutex<Option<String>>,
+    /// The version it says it knows, whatever it is fed.
+    knows: Mutex<Option<u64>>,
+}
+
+impl Told {
+    /// From now on it is this life.
+    fn live(&self, life: &str) {
+        *self.life.lock().expect("not poisoned") = Some(life.to_owned());
+    }
+
+    /// Id and version of everything it has taken since, once it was told of this patient.
+    async fn since(&self, before: usize, last: &str) -> Vec<(String, String)> {
+        for _ in 0..500 {
+            let told: Vec<(String, String)> = {
+                let patients = self.patients.lock().expect("not poisoned");
+                let version =
+                    |patient: &Value| patient["meta"]["versionId"].as_str().expect("has one").to_owned();
+                patients[before..].iter().map(|(id, patient)| (id.clone(), version(patient))).collect()
+            };
+            if told.iter().any(|(id, _)| id == last) {
+                return told;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        panic!("the registry was not told of {last}");
+    }
+
+    fn count(&self) -> usize {
+        self.patients.lock().expect("not poisoned").len()
+    }
 }
 
 /// A registry that only listens. Settings carry nothing; what it was told is kept here.
@@ -36,12 +68,20 @@ impl Actor for Listener {
     }
 
     fn routes() -> &'static [Route<Listener>] {
-        &[Route {
-            method: "PUT",
-            path: "/fhir/Patient/{id}",
-            transaction: "ITI-104",
-            serve: |listener, request| Box::pin(listen(listener, request)),
-        }]
+        &[
+            Route {
+                method: "PUT",
+                path: "/fhir/Patient/{id}",
+                transaction: "ITI-104",
+                serve: |listener, request| Box::pin(listen(listener, request)),
+            },
+            Route {
+                method: "GET",
+                path: "/incarnation",
+                transaction: "none",
+                serve: |listener, _| Box::pin(async { telling(listener, http::StatusCode::OK) }),
+            },
+        ]
     }
 
     fn unrouted(&self, _request: &Request, _allowed: &[&'static str]) -> Answer {
@@ -55,15 +95,35 @@ impl Actor for Listener {
 
 async fn listen(listener: &Listener, request: &mut Request) -> Answer {
     let id = request.params.get("id").expect("the path has one").to_owned();
+    let meant =
+        request.headers.get("docshare-incarnation").map(|life| life.to_str().expect("is text").to_owned());
     let body = request.body.whole(1 << 20, "none").await.expect("is sent whole");
-    let mut refusals = listener.0.refusals.lock().expect("not poisoned");
-    if *refusals > 0 {
-        *refusals -= 1;
-        return Answer::empty(http::StatusCode::SERVICE_UNAVAILABLE);
+    if meant.is_some() && meant != *listener.0.life.lock().expect("not poisoned") {
+        return telling(listener, http::StatusCode::PRECONDITION_FAILED);
+    }
+    {
+        let mut refusals = listener.0.refusals.lock().expect("not poisoned");
+        if *refusals > 0 {
+            *refusals -= 1;
+            return telling(listener, http::StatusCode::SERVICE_UNAVAILABLE);
+        }
     }
     let patient = serde_json::from_slice(&body).expect("is JSON");
     listener.0.patients.lock().expect("not poisoned").push((id, patient));
-    Answer::empty(http::StatusCode::OK)
+    telling(listener, http::StatusCode::OK)
+}
+
+/// An answer that says in which life it is given, and what is known.
+fn telling(listener: &Listener, status: http::StatusCode) -> Answer {
+    let mut answer = Answer::empty(status);
+    if let Some(life) = &*listener.0.life.lock().expect("not poisoned") {
+        answer =
+            answer.with("docshare-incarnation".parse().expect("is a name"), life.parse().expect("is text"));
+    }
+    if let Some(version) = *listener.0.knows.lock().expect("not poisoned") {
+        answer = answer.with(http::header::ETAG, format!("W/\"{version}\"").parse().expect("is text"));
+    }
+    answer
 }
 
 fn listener(refusals: u32) -> (actor::Running, Arc<Told>) {
@@ -77,10 +137,10 @@ fn listener(refusals: u32) -> (actor::Running, Arc<Told>) {
 }
 
 fn source(registry: &str) -> Subject {
-    Subject::start_with(telling(registry))
+    Subject::start_with(settings(registry))
 }
 
-fn telling(registry: &str) -> Settings {
+fn settings(registry: &str) -> Settings {
     let registry = PeerSettings { url: format!("{registry}/fhir"), ..PeerSettings::default() };
     Settings { registry, ..Settings::default() }
 }
@@ -144,14 +204,114 @@ async fn a_registry_that_is_away_does_not_keep_a_source_waiting() {
 async fn what_was_not_told_is_told_after_a_restart() {
     let directory = tempfile::tempdir().expect("there is room");
     let opened = || store::Store::open(&store::Options::new(directory.path())).expect("can be opened");
-    let setup = Setup { store: opened(), ..Setup::new(telling(&nowhere())) };
+    let setup = Setup { store: opened(), ..Setup::new(settings(&nowhere())) };
     let subject = Subject::start_in(setup);
     let id = subject.fed(&alice()).await;
     subject.stop();
 
     let (registry, told) = listener(0);
-    let setup = Setup { store: opened(), ..Setup::new(telling(&registry.host)) };
+    let setup = Setup { store: opened(), ..Setup::new(settings(&registry.host)) };
     let subject = Subject::start_in(setup);
     assert_eq!(subject.found(&format!("identifier={RED}|IHERED-994")).await, [id.as_str()]);
     assert_eq!(versions(&told, 1).await, ["\"1\""]);
+}
+
+/// A patient of this number, known in the red domain.
+fn numbered(number: usize) -> Value {
+    let mut patient = alice();
+    patient["identifier"][0]["value"] = json!(format!("N-{number}"));
+    patient
+}
+
+#[tokio::test]
+async fn a_registry_in_another_life_is_fed_every_patient_again_once() {
+    let (registry, told) = listener(0);
+    told.live("r;1");
+    let subject = source(&registry.host);
+    let (first, second) = (subject.fed(&numbered(1)).await, subject.fed(&numbered(2)).await);
+    let mut merged = numbered(1);
+    merged["active"] = json!(false);
+    merged["link"] = json!([{
+        "other": { "identifier": { "system": RED, "value": "N-2" } }, "type": "replaced-by"
+    }]);
+    assert_eq!(subject.feed(RED, "N-1", &merged).await.status, StatusCode::OK);
+    let before = told.count();
+    assert_eq!(before, 3, "a registry that is met for the first time is not fed twice");
+
+    told.live("r;2");
+    let third = subject.fed(&numbered(3)).await;
+    let again = told.since(before, &third).await;
+    let versions = |of: &str| {
+        let of = again.iter().filter(|(id, _)| id == of);
+        of.map(|(_, version)| version.as_str()).collect::<Vec<_>>()
+    };
+    assert_eq!((versions(&first), versions(&second)), (vec!["2"], vec!["1"]), "{again:?}");
+    assert!(again.iter().position(|(id, _)| *id == second) < again.iter().position(|(id, _)| *id == third));
+    let patients = told.patients.lock().expect("not poisoned").clone();
+    let (_, merged) = patients[before..].iter().find(|(id, _)| *id == first).expect("was fed again");
+    assert_eq!(merged["link"][0]["other"]["reference"], format!("Patient/{second}"), "{merged}");
+
+    let before = told.count();
+    let fourth = subject.fed(&numbered(4)).await;
+    let later = told.since(before, &fourth).await;
+    assert!(later.iter().all(|(id, _)| *id == third || *id == fourth), "once is enough: {later:?}");
+}
+
+#[tokio::test]
+async fn feeding_again_that_breaks_off_begins_again() {
+    let (registry, told) = listener(0);
+    told.live("r;1");
+    let subject = source(&registry.host);
+    let mut ids = Vec::new();
+    for number in 0..20 {
+        ids.push(subject.fed(&numbered(number)).await);
+    }
+    let before = told.count();
+    told.live("r;2");
+    *told.refusals.lock().expect("not poisoned") = 2;
+    let last = subject.fed(&numbered(20)).await;
+    for _ in 0..500 {
+        let again = told.since(before, &last).await;
+        if ids.iter().all(|id| again.iter().any(|(fed, _)| fed == id)) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("not every patient was fed again");
+}
+
+#[tokio::test]
+async fn a_registry_that_was_fed_before_its_life_was_remembered_is_fed_again_and_then_no_more() {
+    let directory = tempfile::tempdir().expect("there is room");
+    let opened = || store::Store::open(&store::Options::new(directory.path())).expect("can be opened");
+    let (registry, told) = listener(0);
+    let start = || Subject::start_in(Setup { store: opened(), ..Setup::new(settings(&registry.host)) });
+    let subject = start();
+    let id = subject.fed(&alice()).await;
+    subject.stop();
+    assert_eq!(told.count(), 1, "a registry that tells of no life is fed as ever");
+
+    told.live("r;1");
+    let subject = start();
+    assert_eq!(told.since(1, &id).await, [(id.clone(), "1".to_owned())]);
+    let other = subject.fed(&numbered(1)).await;
+    subject.stop();
+
+    let before = told.count();
+    let subject = start();
+    let third = subject.fed(&numbered(2)).await;
+    let later = told.since(before, &third).await;
+    assert!(!later.iter().any(|(fed, _)| *fed == id || *fed == other), "{later:?}");
+}
+
+#[tokio::test]
+async fn a_registry_that_knows_a_newer_version_is_told_of_to_the_operator() {
+    let (registry, told) = listener(0);
+    told.live("r;1");
+    *told.knows.lock().expect("not poisoned") = Some(7);
+    let subject = source(&registry.host);
+    subject.fed(&alice()).await;
+    let metrics = subject.admin("/metrics").await;
+    let line = metrics.lines().find(|line| line.starts_with("docshare_patients_behind_registry_total"));
+    assert!(line.is_some_and(|line| !line.ends_with(" 0")), "{metrics}");
 }

@@ -170,7 +170,7 @@ fn register<'a>(registry: &'a Registry, request: &'a mut Request) -> LocalBoxFut
 fn feed<'a>(registry: &'a Registry, request: &'a mut Request) -> LocalBoxFuture<'a, Answer> {
     Box::pin(async move {
         let codec = changing(registry);
-        registry.corridor.walk(&registry.feed, &codec, request).await
+        telling(registry, registry.corridor.walk(&registry.feed, &codec, request).await)
     })
 }
 

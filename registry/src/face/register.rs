@@ -160,6 +160,7 @@ impl Codec<Register> for Changing<'_> {
 
 impl Codec<Feed> for Changing<'_> {
     async fn read(&self, request: &mut Request, _: &Context) -> Result<Fed, Fault<Findings>> {
+        expected(&request.headers, self.incarnation)?;
         let id = request.params.get("id").unwrap_or_default().to_owned();
         let resource =
             self.body(request, self.limits.max_patient_bytes, "server.limits.max_patient_bytes").await?;

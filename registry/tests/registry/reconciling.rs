@@ -84,6 +84,20 @@ async fn nothing_is_registered_or_fenced_for_who_means_another_life_of_the_regis
 }
 
 #[tokio::test]
+async fn no_patient_is_taken_from_who_means_another_life_of_the_registry() {
+    let world = World::new().await;
+    let patient = json!({ "resourceType": "Patient", "id": "p9", "meta": { "versionId": "1" } });
+    let feed = |incarnation: &str| {
+        let request = world.request(Method::PUT, "/fhir/Patient/p9");
+        request.header("Docshare-Incarnation", incarnation).json(&patient)
+    };
+    let refused = world.send(feed("another;7")).await.expect(412);
+    let incarnation = refused.header("docshare-incarnation").expect("it is told").to_owned();
+    let taken = world.send(feed(&incarnation)).await.expect(201);
+    assert_eq!(taken.header("docshare-incarnation"), Some(incarnation.as_str()));
+}
+
+#[tokio::test]
 async fn a_repository_reads_page_by_page_what_is_registered_under_its_urls() {
     let world = World::new().await;
     let mut urls = Vec::new();

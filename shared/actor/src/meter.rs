@@ -45,6 +45,11 @@ pub const METRICS: &[(&str, Sort, &str)] = &[
     ("docshare_outbox_pending", Sort::Gauge, "Messages not yet delivered to a peer."),
     ("docshare_outbox_oldest_seconds", Sort::Gauge, "Age of the oldest of them."),
     (
+        "docshare_patients_behind_registry_total",
+        Sort::Counter,
+        "Patients fed to a registry that knows a newer version: it ignores what it is fed.",
+    ),
+    (
         "docshare_storage_fsync_duration_seconds",
         Sort::Histogram,
         "Time storage took to report the journal synced.",
