@@ -67,6 +67,43 @@ impl Redrive {
         Ok(())
     }
 
+    /// Offers what was not taken back to the registry once more; as long as something is taken, the others may refer to it.
+    /// What is refused again stays listed as it is, and what is in use right now waits for the next time.
+    pub(crate) async fn retake(&self) -> Result<(), Undecided> {
+        let mut back: u64 = 0;
+        let outcome = loop {
+            let before = back;
+            match self.offer_refused(&mut back).await {
+                Ok(()) if back > before => {}
+                outcome => break outcome,
+            }
+        };
+        if back > 0 {
+            tracing::warn!(back, "submissions the registry had not taken back are registered again");
+        }
+        outcome
+    }
+
+    async fn offer_refused(&self, back: &mut u64) -> Result<(), Undecided> {
+        let mut after: Option<Cursor> = None;
+        loop {
+            let (page, next) = self.records.not_taken(after, PAGE)?;
+            for (key, _) in page {
+                let Some(_held) = self.keys.hold_now(&key) else { continue };
+                match self.take_back_held(&key).await? {
+                    Taken::Back => *back += 1,
+                    Taken::Refused(why) => {
+                        tracing::debug!(why, "the registry still does not take a submission back");
+                    }
+                }
+            }
+            after = next;
+            if after.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
     /// Goes through all submissions that were committed; answers those that were refused.
     async fn closed(&self) -> Result<Vec<(String, String)>, Undecided> {
         let mut refused = Vec::new();

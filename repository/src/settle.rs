@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use actor::{Check, House, meter};
+use parking_lot::Mutex;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::config::Settings;
 use crate::keys::Keys;
@@ -20,6 +22,9 @@ use crate::registrar::{Registrar, Settled};
 
 /// Keys looked at in one round.
 const ROUND: usize = 500;
+/// The pause between two times that what a restored registry did not take back is offered to it: the usual reason is a
+/// patient it has forgotten too, and is fed a moment later.
+const RETAKE_PAUSE: Duration = Duration::from_mins(1);
 
 /// Settles attempts in doubt.
 #[derive(Clone)]
@@ -39,6 +44,8 @@ struct Doubtful {
     since: AtomicI64,
     /// Submissions a restored registry has lost and does not take back.
     refused: AtomicU64,
+    /// When those were offered last; none: not since the start.
+    offered: Mutex<Option<Instant>>,
 }
 
 /// Why an attempt is still in doubt.
@@ -91,8 +98,19 @@ impl Settler {
         self.reconcile().await?;
         // What is in doubt does not wait for an operator to say where to look.
         let recovered = self.recover.run(&self.registrar).await;
+        let retaken = self.retake().await;
         self.round().await?;
-        recovered
+        recovered.and(retaken)
+    }
+
+    /// Offers what a restored registry did not take back to it again, now and then: nobody has to ask for that.
+    async fn retake(&self) -> Result<(), Undecided> {
+        let is_due = self.doubt.offered.lock().is_none_or(|offered| offered.elapsed() >= RETAKE_PAUSE);
+        if !is_due || self.records.not_taken(None, 1)?.0.is_empty() {
+            return Ok(());
+        }
+        *self.doubt.offered.lock() = Some(Instant::now());
+        Redrive::new(self.records.clone(), self.registrar.clone(), self.keys.clone()).retake().await
     }
 
     /// Reconciles with the registry, if another life of it answers than the one that is trusted.
@@ -111,6 +129,7 @@ impl Settler {
             let redrive =
                 Redrive::new(self.records.clone(), self.registrar.in_life(&life), self.keys.clone());
             redrive.run().await?;
+            *self.doubt.offered.lock() = Some(Instant::now());
         }
         self.records.reconciled(Whose::Registry, &life).await?;
         self.registrar.life.trust(&life);

@@ -167,6 +167,39 @@ async fn what_was_not_taken_back_is_taken_once_its_source_sends_it_again_or_appl
 }
 
 #[tokio::test]
+async fn what_was_not_taken_back_is_offered_again_by_itself_and_taken_once_its_patient_is_known() {
+    let world = world().await;
+    let bundle = Provide::new(&world.patient()).bundle();
+    let first = world.provide(&bundle).await;
+    assert_eq!(world.get(&first.document(2), &[]).await.status, 200, "it is bound");
+    {
+        let mut state = world.registry.state.lock().unwrap();
+        state.restore(0, "r;2");
+        state.refused.insert(key_of(&bundle), "XDSUnknownPatientId");
+    }
+    let a_minute_later = async || {
+        tokio::time::pause();
+        tokio::time::advance(std::time::Duration::from_secs(61)).await;
+        tokio::time::resume();
+        world.settle().await;
+    };
+    world.settle().await;
+    let arrived = world.registry.state.lock().unwrap().arrived;
+    world.settle().await;
+    assert_eq!(world.registry.state.lock().unwrap().arrived, arrived, "not with every round");
+    a_minute_later().await;
+    assert_eq!(world.registry.state.lock().unwrap().arrived, arrived + 1);
+    assert_eq!(kinds(&reconcile(&world, false).await), ["not-taken-back"]);
+
+    // The patient has become known.
+    world.registry.state.lock().unwrap().refused.clear();
+    a_minute_later().await;
+    assert_eq!(registered(&world, &key_of(&bundle)), of_registry(&world, &first));
+    assert!(reconcile(&world, false).await.is_clean());
+    assert_eq!(world.get(&first.document(2), &[]).await.status, 200);
+}
+
+#[tokio::test]
 async fn what_was_acknowledged_comes_back_and_not_what_was_in_doubt_under_the_same_key() {
     let world = world().await;
     let key = testkit::urn_oid();
