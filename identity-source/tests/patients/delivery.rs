@@ -315,3 +315,26 @@ async fn a_registry_that_knows_a_newer_version_is_told_of_to_the_operator() {
     let line = metrics.lines().find(|line| line.starts_with("docshare_patients_behind_registry_total"));
     assert!(line.is_some_and(|line| !line.ends_with(" 0")), "{metrics}");
 }
+
+#[tokio::test]
+async fn an_identity_source_that_was_restored_feeds_every_patient_again() {
+    let directory = tempfile::tempdir().expect("there is room");
+    let data = directory.path().join("data");
+    let opened = || store::Store::open(&store::Options::new(&data)).expect("can be opened");
+    let (registry, told) = listener(0);
+    told.live("r;1");
+    let start = || Subject::start_in(Setup { store: opened(), ..Setup::new(settings(&registry.host)) });
+    let subject = start();
+    let id = subject.fed(&alice()).await;
+    subject.stop();
+
+    // What a restore does to the marks of a data directory.
+    for mark in [data.join("incarnation"), store::mark_beside(&data)] {
+        let Ok(written) = std::fs::read(&mark) else { continue };
+        let mut written: Value = serde_json::from_slice(&written).expect("is JSON");
+        written["number"] = json!(2);
+        std::fs::write(&mark, written.to_string()).expect("can be written");
+    }
+    let _restored = start();
+    assert_eq!(told.since(1, &id).await, [(id.clone(), "1".to_owned())]);
+}
