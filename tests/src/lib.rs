@@ -1,6 +1,6 @@
 //! What no single room can show: the actors together, as real processes, spoken to over the wire only.
 //!
-//! Lives here: a region of real binaries, the conformance run, storms of kills, the bench, the tidiness of the house. And, as
+//! Lives here: a region of real binaries, the conformance run, faults and their judge, the bench, the tidiness of the house. And, as
 //! the one thing that is not on the wire, the simulation (`tests/simulation`): the actors in one thread, in pretended time.
 //! Does not live here: tests of one room or one actor (they live with it); anything a running actor needs.
 //! Doors: `testkit`; never an actor, but in the simulation.
