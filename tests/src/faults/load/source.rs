@@ -83,6 +83,7 @@ pub(in crate::faults) async fn submit(
     let ready = prepare(load, recipe);
     let mut pause = 200;
     let mut begin = Instant::now();
+    let first = begin;
     loop {
         let told = once(load, wire, client, &ready, None).await?;
         match &told {
@@ -95,6 +96,8 @@ pub(in crate::faults) async fn submit(
                 load.remember(recipe, &documents);
                 return Ok(told);
             }
+            // The identity source may have been struck down between taking in a patient and telling the registry.
+            Told::Refused { code, .. } if code == "not-found" && first.elapsed() < PATIENCE => {}
             Told::Refused { status, code } => {
                 // Only what lost a race, or another content under a known key, may be refused.
                 if recipe.variant == 0 && recipe.replaces.is_none() {
