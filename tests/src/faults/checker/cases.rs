@@ -428,6 +428,17 @@ fn i18_after_a_failed_sync_nothing_is_acknowledged_and_the_process_ends() {
     story.events[at].begin = story.events[second].begin;
     assert_eq!(story.broken(), ["I18"]);
 
+    for (actor, broken) in [("registry", &[][..]), ("repository", &["I18"])] {
+        let Sound { mut story, second, .. } = sound();
+        let at = story.lasting(5 * SECOND, fault(FaultKind::SyncFailed, actor, Some(74)));
+        story.then(recovery(actor));
+        story.events[at].begin = story.events[second].begin;
+        let What::Submit(submit) = &mut story.events[second].what else { panic!("it is a submission") };
+        let Told::Acknowledged { replayed, .. } = &mut submit.told else { panic!("it is acknowledged") };
+        *replayed = true;
+        assert_eq!(story.broken(), broken, "what is known already is answered without the registry");
+    }
+
     let Sound { mut story, .. } = sound();
     story.then(failed(Some(101)));
     story.then(recovery("repository"));

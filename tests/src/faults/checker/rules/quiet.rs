@@ -92,7 +92,11 @@ pub(in super::super) fn failed_sync(ledger: &Ledger<'_>, case: &mut Case) {
 /// Whether an event tells a client that something this actor has to store was stored.
 fn is_promise(event: &Event, actor: &str) -> bool {
     match &event.what {
-        What::Submit(submit) => actor != "identity" && matches!(submit.told, Told::Acknowledged { .. }),
+        // What is known already the repository answers by itself, with its own audit record.
+        What::Submit(submit) => match submit.told {
+            Told::Acknowledged { replayed, .. } => actor == "repository" || actor == "registry" && !replayed,
+            _ => false,
+        },
         What::Merge(merge) => actor == "identity" && (200..300).contains(&merge.status),
         _ => false,
     }
