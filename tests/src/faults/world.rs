@@ -68,6 +68,8 @@ pub struct World {
     library: Option<PathBuf>,
     /// Whether the actors have failpoints.
     pub(super) failpoints: bool,
+    /// `storage.index`.
+    pub(super) index: String,
     /// What stands before the repository, between it and the registry, and between the identity source and the registry.
     pub(super) proxies: Vec<(&'static str, Proxy)>,
     /// What this machine does not allow, in words.
@@ -129,6 +131,7 @@ impl World {
             power,
             library,
             failpoints: with_failpoints.is_some(),
+            index: setup.index.clone(),
             proxies: Vec::new(),
             missing,
             trouble: Vec::new(),
