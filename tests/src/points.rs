@@ -33,26 +33,7 @@ pub struct Matrix {
     pub seed: u64,
 }
 
-/// What came of it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Tally {
-    /// Rows that held.
-    pub passed: usize,
-    /// Rows that did not.
-    pub failed: usize,
-    /// Rows whose point was not reached.
-    pub skipped: usize,
-}
-
-impl Tally {
-    /// Adds another one.
-    pub fn add(&mut self, other: Tally) {
-        self.passed += other.passed;
-        self.failed += other.failed;
-        self.skipped += other.skipped;
-    }
-}
-
+pub use crate::faults::run::Tally;
 pub use files::run as run_files;
 
 /// Where actors with failpoints are, built first if cargo runs us.

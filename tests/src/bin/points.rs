@@ -46,7 +46,7 @@ fn go(arguments: &Arguments, tally: &mut Tally) -> Result<()> {
         let (binaries, tries) = (binaries.clone(), arguments.tries);
         let Arguments { one_in, seed, .. } = *arguments;
         let matrix = Matrix { index, only, binaries, tries, one_in, seed };
-        tally.add(if arguments.files { run_files(&matrix) } else { run(&matrix) }?);
+        *tally = tally.plus(if arguments.files { run_files(&matrix) } else { run(&matrix) }?);
     }
     Ok(())
 }

@@ -53,7 +53,7 @@ pub fn run(matrix: &Matrix) -> Result<Tally> {
             for nth in 1..=calls {
                 for (how, error) in ways {
                     let row = Row { actor, kind, nth, how, error: *error };
-                    tally.add(print(&mut stage, matrix, &row)?);
+                    tally = tally.plus(print(&mut stage, matrix, &row)?);
                 }
             }
         }
