@@ -2,6 +2,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 use xds::{
     Availability, Carried, DocumentEntry, Finding, Findings, Hash, Identifier, Place, Profile, Rule, Severity,
@@ -30,6 +31,13 @@ pub fn read(resource: &Value, symbol: &str, profile: Profile, at: &Place) -> Res
     let mut findings = Findings::new();
     let entry = read_into(resource, symbol, profile, at, &mut findings);
     if findings.iter().any(|finding| finding.severity == Severity::Error) { Err(findings) } else { Ok(entry) }
+}
+
+/// Reads the times of an entry that name no zone in this one. What was sent stays as it was written.
+pub(crate) fn zoned(entry: &mut DocumentEntry, zone: &TimeZone) {
+    let times =
+        [&mut entry.date, &mut entry.creation_time, &mut entry.service_start, &mut entry.service_stop];
+    times.into_iter().flatten().for_each(|time| when::zoned(time, zone));
 }
 
 /// Coded attributes that Comprehensive metadata demands: element, attribute.

@@ -10,6 +10,7 @@ mod reader;
 mod request;
 
 pub use answer::{EntryReceipt, read_response, write_response};
+pub(crate) use members::registered;
 pub use provided::{Measured, Provided, Role, resolve, write_registration};
 pub use reader::{Event, Limits, Reader};
 pub use request::{Door, local_subjects, read_request};

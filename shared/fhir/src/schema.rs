@@ -3,6 +3,7 @@
 mod mend;
 mod path;
 mod primitive;
+mod step;
 mod table;
 mod xhtml;
 
@@ -11,6 +12,7 @@ use xds::{Finding, Findings, Place, Rule};
 
 pub(crate) use mend::mend;
 use path::Path;
+pub(crate) use step::repeats;
 use table::{Field, Kind, Shape, Table};
 
 /// Checks a resource against the R4 shapes: unknown members, types, cardinality, required codes, nulls, control characters,

@@ -121,6 +121,16 @@ pub enum Rule {
     VersionConflict,
     /// An attempt of a submission that the registry has promised never to commit.
     AttemptGivenUp,
+    /// Metadata that an update may not change.
+    Unmodifiable,
+    /// An update that gives an object another uniqueId or entryUUID.
+    IdentifierChanged,
+    /// An update that gives an object another patient.
+    PatientChanged,
+    /// A patch that cannot be applied to what stands.
+    PatchNotApplicable,
+    /// A patch whose test does not hold.
+    PatchTestFailed,
     /// Source identifier's domain unknown (ITI-83).
     AssigningAuthorityNotFound,
     /// Source identifier unknown (ITI-83).
@@ -194,6 +204,11 @@ impl Rule {
         Rule::MultipleMatches,
         Rule::VersionConflict,
         Rule::AttemptGivenUp,
+        Rule::Unmodifiable,
+        Rule::IdentifierChanged,
+        Rule::PatientChanged,
+        Rule::PatchNotApplicable,
+        Rule::PatchTestFailed,
         Rule::AssigningAuthorityNotFound,
         Rule::SourceIdentifierNotFound,
         Rule::TargetSystemNotFound,
@@ -307,6 +322,31 @@ impl Rule {
             Rule::MultipleMatches => row("multiple-matches", None, 412, "multiple-matches", "FHIR R4 http"),
             Rule::VersionConflict => row("version-conflict", None, 412, "conflict", "FHIR R4 http"),
             Rule::AttemptGivenUp => row("attempt-given-up", None, 409, "conflict", "docshare settle"),
+            Rule::Unmodifiable => row(
+                "unmodifiable-metadata",
+                Some("UnmodifiableMetadataError"),
+                422,
+                "business-rule",
+                "ITI TF-2 3.92",
+            ),
+            Rule::IdentifierChanged => row(
+                "metadata-identifier-changed",
+                Some("XDSMetadataIdentifierError"),
+                422,
+                "business-rule",
+                "ITI TF-2 3.92",
+            ),
+            Rule::PatientChanged => row(
+                "patient-changed",
+                Some("XDSPatientIDReconciliationError"),
+                422,
+                "business-rule",
+                "ITI TF-2 3.92",
+            ),
+            Rule::PatchNotApplicable => {
+                row("patch-not-applicable", None, 422, "processing", "FHIR R4 http patch")
+            }
+            Rule::PatchTestFailed => row("patch-test-failed", None, 422, "conflict", "RFC 6902 4.6"),
             Rule::AssigningAuthorityNotFound => {
                 row("assigning-authority-not-found", None, 400, "code-invalid", "PIXm 2:3.83.4.2.2")
             }

@@ -1,16 +1,19 @@
 //! What a submission does to what is known: pure, so that `$validate` is the same path without the last step.
 //!
 //! [`plan`] takes a submission that passed [`crate::rules::check`], everything registered that it touches ([`Known`]) and
-//! ids to give out, and answers the whole [`Changeset`] or every reason why not (TF-2 3.42.4.1.3).
+//! ids to give out, and answers the whole [`Changeset`] or every reason why not (TF-2 3.42.4.1.3). [`update_document`] and
+//! [`update_folder`] do the same for metadata that is registered and is to read otherwise (TF-2 3.57, 3.92).
 
 mod changeset;
 mod draft;
 mod known;
+mod update;
 
 pub use changeset::{
     Changeset, ExtendedFolder, Member, NewDocument, NewFolder, NewSubmissionSet, UniqueIdClaim,
 };
 pub use known::{Content, Holder, Known, KnownDocument, KnownFolder, PatientState, claim_name};
+pub use update::{DocumentVersion, FolderVersion, Standing, document_alone, update_document, update_folder};
 
 use uuid::Uuid;
 

@@ -29,6 +29,15 @@ pub fn check(submission: &Submission) -> Findings {
     findings
 }
 
+/// Every broken rule of objects that stand alone, as in an update: those rules of [`check`] that ask for one object only.
+pub fn check_objects(submission: &Submission) -> Findings {
+    let mut findings = Findings::new();
+    identifiers::unique_ids_are_well_formed(submission, &mut findings);
+    values::service_times(submission, &mut findings);
+    values::titles(submission, &mut findings);
+    findings
+}
+
 #[cfg(test)]
 pub(crate) mod samples;
 #[cfg(test)]

@@ -165,7 +165,7 @@ fn named(name: xds::Identifier) -> ObjectRef {
 }
 
 /// The entryUUID in `Type/[id]`, relative or absolute, with or without version, or in `urn:uuid:[id]`.
-pub(super) fn registered(reference: &str, kind: &str) -> Option<EntryUuid> {
+pub(crate) fn registered(reference: &str, kind: &str) -> Option<EntryUuid> {
     if reference.starts_with("urn:uuid:") {
         return EntryUuid::parse(reference);
     }

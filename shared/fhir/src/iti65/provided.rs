@@ -7,7 +7,7 @@ use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 use xds::{Finding, Hash, Identifier, Patient, Submission};
 
-use crate::document_reference::{set_attachment, set_name};
+use crate::document_reference::{set_attachment, set_name, zoned};
 use crate::element::{Purpose, set_subject, unique_id_identifier};
 use crate::when;
 
@@ -85,17 +85,8 @@ impl Provided {
 
     /// Reads the times that name no zone in this one. What was sent stays as it was written.
     pub fn set_zone(&mut self, zone: &TimeZone) {
-        let documents = self.submission.documents.iter_mut().flat_map(|document| {
-            let times = [
-                &mut document.date,
-                &mut document.creation_time,
-                &mut document.service_start,
-                &mut document.service_stop,
-            ];
-            times.into_iter().flatten()
-        });
-        let times = documents.chain([&mut self.submission.submission_set.submission_time]);
-        times.for_each(|time| when::zoned(time, zone));
+        self.submission.documents.iter_mut().for_each(|document| zoned(document, zone));
+        when::zoned(&mut self.submission.submission_set.submission_time, zone);
     }
 
     /// Says where the bytes of a document are and what they measure (domain and carried).
