@@ -2,6 +2,7 @@
 
 pub(crate) mod fhir;
 mod metadata;
+mod publish;
 mod read;
 mod reconcile;
 mod refusal;

@@ -88,13 +88,13 @@ impl Transaction for Register {
         mut registration: Registration,
     ) -> Result<Audited<Registered>, Failure> {
         failpoint!(async "reg.parsed");
-        let submission = &registration.provided.submission;
-        refuse_if_any(xds::rules::check(submission))?;
+        refuse_if_any(registration.provided.check())?;
         self.one_patient(&registration.provided)?;
         self.settle_patient(&mut registration.provided)?;
         registration.provided.set_zone(&self.time_zone);
         let said = registration.said.take();
         let said = said.unwrap_or_else(|| derived(&mut registration.provided, &grant.caller().name));
+        registration.provided.set_submission_time(self.clock.now());
         keep_ids(&mut registration.provided, &said.assigned)?;
         let answered = self.decide(trail, said, &mut registration.provided).await;
         count(&answered);

@@ -248,6 +248,12 @@ fn resource_id(location: &str) -> Option<String> {
     bare.rsplit('/').next().filter(|id| !id.is_empty()).map(str::to_owned)
 }
 
+/// Id and version in `[base/]Type/id/_history/n`.
+pub(crate) fn version_at(location: &str) -> (&str, &str) {
+    let (bare, version) = location.split_once("/_history/").unwrap_or((location, "1"));
+    (bare.rsplit('/').next().unwrap_or_default(), version)
+}
+
 /// A FHIR instant.
 pub(crate) fn instant(microseconds: i64) -> Option<String> {
     jiff::Timestamp::from_microsecond(microseconds).ok().map(|timestamp| format!("{timestamp:.3}"))

@@ -15,8 +15,27 @@ pub struct Settings {
     pub identity: IdentitySettings,
     /// How submissions are treated.
     pub submission: SubmissionSettings,
+    /// What is said of documents that come without metadata of their own.
+    pub publish: PublishSettings,
     /// How documents are given out.
     pub documents: DocumentSettings,
+}
+
+/// What is said of documents that come as one DocumentReference [ITI-105] or alone [ITI-106].
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PublishSettings {
+    /// OID of the sourceId of the SubmissionSets that are made; empty: one is made of the caller's name.
+    pub source_id: String,
+    /// `[type] = [class]`, each `system|code|display`: the class of documents of a type. Others have their type as class.
+    pub classes: Vec<String>,
+    /// `[template] = [format]`, the format `system|code|display`: the format of documents that follow a template (CDA) or a
+    /// profile (FHIR).
+    pub formats: Vec<String>,
+    /// healthcareFacilityTypeCode, `system|code|display`; empty: left out.
+    pub facility_type: String,
+    /// practiceSettingCode, `system|code|display`; empty: left out.
+    pub practice_setting: String,
 }
 
 /// How the registry is reached.
@@ -240,6 +259,20 @@ pub(crate) const KEYS: &[(&str, &str)] = &[
         "submission.patient_entries",
         "a Patient sent along that nobody knows yet: \"feed\" it to the identity source, or \"refuse\" the submission",
     ),
+    (
+        "publish.source_id",
+        "OID of the source (SubmissionSet.sourceId) of documents that come without a SubmissionSet; empty: one is made of the caller's name",
+    ),
+    (
+        "publish.classes",
+        "class of a document whose metadata is taken from itself, by its type: \"system|code = system|code|display\"; others have their type as class",
+    ),
+    (
+        "publish.formats",
+        "format of a document whose metadata is taken from itself, by a template id (CDA) or profile (FHIR) it names: \"1.2.3 = system|code|display\"; the first that fits counts, before what is known anyway",
+    ),
+    ("publish.facility_type", "facility type of such documents: \"system|code|display\"; empty: none"),
+    ("publish.practice_setting", "practice setting of such documents: \"system|code|display\"; empty: none"),
     ("documents.inline_types", "media types a browser may show; all others are offered for saving"),
     ("documents.settle_wait", "how long a retrieval waits for a submission in doubt to be settled"),
 ];

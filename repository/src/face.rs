@@ -1,6 +1,10 @@
 //! The faces of the repository: which path is which transaction, and how each is read and written.
 
 pub(crate) mod binary;
+mod body;
 pub(crate) mod fhir;
+pub(crate) mod iti105;
 pub(crate) mod iti65;
 pub(crate) mod iti68;
+
+pub(crate) use body::Intake;

@@ -17,6 +17,7 @@ mod patients;
 #[cfg(feature = "failpoints")]
 mod points;
 mod provide;
+mod publish;
 mod reconcile;
 mod records;
 mod recover;
@@ -36,6 +37,7 @@ pub use config::{
 
 use documents::Retrieve;
 use provide::Provide;
+use publish::Publish;
 use reconcile::{Mode, Reconcile};
 use settle::Settler;
 
@@ -43,12 +45,18 @@ use settle::Settler;
 pub struct Repository {
     house: House<Settings>,
     provide: Provide,
+    publish: Publish,
     retrieve: Retrieve,
     settler: Settler,
     reconcile: Reconcile,
 }
 
 impl Repository {
+    /// Where documents go while a body is read.
+    fn intake(&self) -> face::Intake<'_> {
+        face::Intake { store: &self.house.corridor.store, limits: &self.house.limits }
+    }
+
     /// Reconciles with whoever was restored from a backup and settles every submission in doubt once, as the background
     /// task does again and again; refuses with words if a peer does not tell.
     pub async fn settle_now(&self) -> Result<(), String> {
@@ -71,8 +79,10 @@ impl Actor for Repository {
             );
         }
         let settler = Settler::new(&house)?;
+        let provide = Provide::new(&house, settler.clone());
         Ok(Repository {
-            provide: Provide::new(&house, settler.clone()),
+            publish: Publish(provide.clone()),
+            provide,
             retrieve: Retrieve::new(&house, settler.clone()),
             reconcile: Reconcile::new(&settler, house.public_url.clone()),
             settler,

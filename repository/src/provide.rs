@@ -21,7 +21,7 @@ use crate::disposition;
 use crate::keys::{Held, Keys};
 use crate::naming::{hexadecimal, key_of};
 use crate::patients::{Nobody, Patients, Resolved};
-use crate::records::{Attempt, Document, Intent, Records, State, kept};
+use crate::records::{Attempt, Document, Intent, Named, NamedBefore, NewName, Records, State, kept};
 use crate::redrive::Redrive;
 use crate::registrar::{Commit, Order, Registrar, Registration, Settled};
 use crate::settle::Settler;
@@ -40,6 +40,8 @@ pub(crate) struct Received {
     pub(crate) staged: Vec<(usize, Staged)>,
     /// What they measure.
     pub(crate) measured: Vec<Measured>,
+    /// `Idempotency-Key`: the name the source gives this request.
+    pub(crate) idempotency_key: Option<String>,
 }
 
 /// The answer to a source.
@@ -54,7 +56,7 @@ pub(crate) struct Accepted {
 #[derive(Clone)]
 pub(crate) struct Provide {
     pub(crate) records: Records,
-    registrar: Registrar,
+    pub(crate) registrar: Registrar,
     pub(crate) patients: Patients,
     keys: Keys,
     settings: SubmissionSettings,
@@ -99,31 +101,57 @@ impl Transaction for Provide {
         trail: Trail,
         request: Received,
     ) -> Result<Audited<Accepted>, Fault<Findings>> {
-        let result = self.provide(grant, trail, request).await;
+        let provided = self.counted(&grant.caller().name, trail.context(), request).await?;
+        self.note(trail, provided.0, provided.1).await
+    }
+}
+
+impl Provide {
+    /// Provides a submission, whatever it was read from, and counts what came of it.
+    pub(crate) async fn counted(
+        &self,
+        client: &str,
+        context: &actor::Context,
+        request: Received,
+    ) -> Result<(Accepted, Subject), Fault<Findings>> {
+        let result = self.provide(client, context, request).await;
         failpoint!(async "repo.answer.pre");
         let labels = [("result", word(&result)), ("reason", reason(&result))];
         meter::count("docshare_submissions_total", &labels, 1);
         result
     }
-}
 
-impl Provide {
+    /// Leaves the audit record. The registry has decided, so a failure here is no failure of the submission any more.
+    pub(crate) async fn note<R>(
+        &self,
+        trail: Trail,
+        response: R,
+        subject: Subject,
+    ) -> Result<Audited<R>, Fault<Findings>> {
+        let now = self.records.now();
+        trail
+            .note(&self.records.store, now, subject, response)
+            .await
+            .map_err(|_| Fault::Unknown { retry: RETRY })
+    }
+
     async fn provide(
         &self,
-        grant: Grant<Provide>,
-        trail: Trail,
+        client: &str,
+        context: &actor::Context,
         request: Received,
-    ) -> Result<Audited<Accepted>, Fault<Findings>> {
+    ) -> Result<(Accepted, Subject), Fault<Findings>> {
         let deadline = self.deadline(&request.measured);
-        let Received { mut provided, staged, measured } = request;
-        let resolving = self.patients.resolve(&provided, &trail.context().trace);
+        let Received { mut provided, staged, measured, idempotency_key } = request;
+        let resolving = self.patients.resolve(&provided, &context.trace);
         let patient = tokio::time::timeout_at(deadline, resolving)
             .await
             .unwrap_or(Err(Nobody::Unavailable))
             .map_err(nobody)?;
         provided.set_patient(&patient.id, &patient.reference, patient.identifier.as_ref());
         let digest = provided.digest(&measured);
-        let key = key_of(&mut provided, &grant.caller().name, &patient, &digest);
+        let key = key_of(&mut provided, client, &patient, &digest);
+        provided.set_submission_time(self.records.now());
         let subject = Subject {
             patient: Some(patient.id.clone()),
             entities: vec![format!("SubmissionSet/{key}")],
@@ -132,8 +160,11 @@ impl Provide {
 
         let wait = self.settings.same_id_wait();
         let held = self.keys.hold(&key, wait).await.ok_or(Fault::Busy(RETRY))?;
-        let known = self.records.intent(&key)?;
         let digest = hexadecimal(&digest);
+        let named = idempotency_key.map(|name| Named::new(client, &name, &key, &digest));
+        let named =
+            named.map(|named| self.records.named(named)).transpose()?.map(reused).transpose()?.flatten();
+        let known = self.records.intent(&key)?;
         let accepted = match replay(known.as_ref().map(|(_, intent)| intent), &digest) {
             Some(accepted) => {
                 if is_lost(known.as_ref()) {
@@ -142,19 +173,17 @@ impl Provide {
                         Redrive::new(self.records.clone(), self.registrar.clone(), self.keys.clone());
                     redrive.once_more(&key).await;
                 }
+                if let Some(named) = named {
+                    self.records.name(named).await?;
+                }
                 accepted
             }
             None => {
-                let submission = Submission { key, digest, patient, provided, staged, known };
-                self.submit(submission, held, trail.context(), deadline).await?
+                let submission = Submission { key, digest, patient, provided, staged, known, named };
+                self.submit(submission, held, context, deadline).await?
             }
         };
-        let now = self.records.now();
-        // The registry has decided, so this is no failure of the submission any more.
-        trail
-            .note(&self.records.store, now, subject, accepted)
-            .await
-            .map_err(|_| Fault::Unknown { retry: RETRY })
+        Ok((accepted, subject))
     }
 }
 
@@ -166,6 +195,8 @@ struct Submission {
     provided: Provided,
     staged: Vec<(usize, Staged)>,
     known: Option<(store::Version, Intent)>,
+    /// The name the source gave the request, where nobody knows it yet.
+    named: Option<NewName>,
 }
 
 /// An attempt that has been written down, and what is needed to conclude it.
@@ -220,7 +251,13 @@ impl Provide {
         };
         let documents = documents.into_iter().map(|(_, staged, document)| (staged, document)).collect();
         self.records
-            .open(&order.key, submission.known, attempt.clone(), order.body.clone(), documents)
+            .open(
+                (&order.key, submission.known),
+                attempt.clone(),
+                order.body.clone(),
+                documents,
+                submission.named,
+            )
             .await?;
 
         let (registration, doubt) = self.register(&mut order, deadline).await?;
@@ -417,7 +454,7 @@ impl Provide {
 }
 
 /// What a submission came to, as it is counted.
-fn word(result: &Result<Audited<Accepted>, Fault<Findings>>) -> &'static str {
+fn word<R>(result: &Result<R, Fault<Findings>>) -> &'static str {
     match result {
         Ok(_) => "accepted",
         Err(Fault::Refused(_)) => "refused",
@@ -428,7 +465,7 @@ fn word(result: &Result<Audited<Accepted>, Fault<Findings>>) -> &'static str {
 }
 
 /// Why, in a word of a closed set; `none` where nothing stood in the way.
-fn reason(result: &Result<Audited<Accepted>, Fault<Findings>>) -> &'static str {
+fn reason<R>(result: &Result<R, Fault<Findings>>) -> &'static str {
     match result {
         Ok(_) => "none",
         Err(Fault::Refused(findings)) => findings.first().map_or("refused", |worst| worst.rule.row().code),
@@ -447,6 +484,19 @@ fn replay(known: Option<&Intent>, digest: &str) -> Option<Accepted> {
     let closed = known?.closed.as_ref().filter(|closed| closed.digest == digest)?;
     let bundle = Bytes::copy_from_slice(closed.answer.get().as_bytes());
     Some(Accepted { bundle, replayed: true })
+}
+
+/// The name a source gave its request stands for one content.
+fn reused(before: NamedBefore) -> Result<Option<NewName>, Fault<Findings>> {
+    match before {
+        NamedBefore::Free(new) => Ok(Some(new)),
+        NamedBefore::ForSame => Ok(None),
+        NamedBefore::ForOther => {
+            let text = "This Idempotency-Key came before with another body, whose submission stands or is in doubt. Send the \
+                        same body to have its answer again, or name a new request by a new key.";
+            Err(Fault::Refused(vec![Finding::error(Rule::IdempotencyKeyReused, Place::at("header"), text)]))
+        }
+    }
 }
 
 fn nobody(why: Nobody) -> Fault<Findings> {

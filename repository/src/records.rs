@@ -5,6 +5,7 @@
 
 mod closing;
 mod document;
+mod idempotency;
 mod intent;
 mod peers;
 
@@ -17,6 +18,7 @@ use store::{AnyOf, Ask, Batch, Cursor, Error, Kind, Order, Page, Put, Row, Scope
 use crate::answer;
 
 pub(crate) use document::{Document, State};
+pub(crate) use idempotency::{Named, NamedBefore, NewName};
 pub(crate) use intent::{Attempt, Closed, Intent, kept};
 pub(crate) use peers::Whose;
 
@@ -188,11 +190,11 @@ impl Records {
     /// Writes an attempt down, with its documents and their bytes, in one commit. After this the outcome is in doubt.
     pub(crate) async fn open(
         &self,
-        key: &str,
-        known: Option<(Version, Intent)>,
+        (key, known): (&str, Option<(Version, Intent)>),
         attempt: Attempt,
         registration: Bytes,
         documents: Vec<(Staged, Document)>,
+        named: Option<NewName>,
     ) -> Result<(), Error> {
         let (version, mut intent) = known.unwrap_or_default();
         let instant = attempt.instant;
@@ -204,6 +206,7 @@ impl Records {
             batch.puts.push(document_row(staged.id(), 1, &document));
             batch.blobs.push(staged);
         }
+        batch.puts.extend(named.map(|named| named.row(instant)));
         failpoint!(async "repo.intent.pre_commit");
         self.store.apply(batch).await?;
         failpoint!(async "repo.intent.post_commit");

@@ -194,6 +194,17 @@ impl Registrar {
         answers::bindings(&answer.body).map_err(unknown)
     }
 
+    /// A registered document entry as it reads in this version.
+    pub(crate) async fn document(&self, id: &str, version: &str) -> Result<Bytes, Error> {
+        let headers = vec![("accept", "application/fhir+json".to_owned())];
+        let path = format!("/DocumentReference/{id}/_history/{version}");
+        let answer = self.peer.send(Method::GET, &path, &headers, Bytes::new()).await?;
+        if answer.status == 200 {
+            return Ok(answer.body);
+        }
+        Err(unknown(format!("a document entry was answered with status {}", answer.status)))
+    }
+
     /// Which life of the registry answers now; none if it is a registry that does not say.
     pub(crate) async fn lives(&self) -> Result<Option<String>, Error> {
         let answer = self.peer.send_beside(Method::GET, "/incarnation", &[], Bytes::new()).await?;

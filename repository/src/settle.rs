@@ -100,6 +100,7 @@ impl Settler {
         let recovered = self.recover.run(&self.registrar).await;
         let retaken = self.retake().await;
         self.round().await?;
+        self.records.forget_names().await?;
         recovered.and(retaken)
     }
 

@@ -9,6 +9,7 @@ use http::header;
 use web::{Answer, Request};
 use xds::filter::Of;
 
+use super::publish::Publishing;
 use super::read::Reading;
 use super::reconcile::{self, INCARNATION, Reconciling};
 use super::refusal;
@@ -66,6 +67,11 @@ static LINES: &[Line] = &[
         "Find Document References [ITI-67], by GET and by POST to _search.",
     ),
     line("POST", "/fhir/DocumentReference/_search", "ITI-67", find_documents),
+    line("POST", "/fhir/DocumentReference", "ITI-105", publish).says(
+        DOCUMENTS,
+        "create",
+        "Registers a document that lies on another server, as attachment.url names it; a SubmissionSet is made for it.",
+    ),
     line("GET", "/fhir/DocumentReference/{id}", "read", read_document).says(
         DOCUMENTS,
         "read",
@@ -163,6 +169,13 @@ fn metadata<'a>(registry: &'a Registry, request: &'a mut Request) -> LocalBoxFut
 fn register<'a>(registry: &'a Registry, request: &'a mut Request) -> LocalBoxFuture<'a, Answer> {
     Box::pin(async move {
         let codec = changing(registry);
+        telling(registry, registry.corridor.walk(&registry.register, &codec, request).await)
+    })
+}
+
+fn publish<'a>(registry: &'a Registry, request: &'a mut Request) -> LocalBoxFuture<'a, Answer> {
+    Box::pin(async move {
+        let codec = Publishing::new(changing(registry), &registry.corridor.store, request);
         telling(registry, registry.corridor.walk(&registry.register, &codec, request).await)
     })
 }

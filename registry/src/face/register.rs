@@ -57,7 +57,17 @@ impl<'a> Changing<'a> {
         fhir::json::parse(&body, &fhir::json::Limits::default()).map_err(Fault::Refused)
     }
 
-    fn pretty(&self) -> bool {
+    /// The resource a request brings.
+    pub(super) async fn resource(&self, request: &mut Request) -> Result<Value, Fault<Findings>> {
+        self.body(request, self.limits.max_body_bytes, "server.limits.max_body_bytes").await
+    }
+
+    /// Public base of the identity source.
+    pub(super) fn identity(&self) -> &'a str {
+        self.identity
+    }
+
+    pub(super) fn pretty(&self) -> bool {
         self.format.get().pretty
     }
 }

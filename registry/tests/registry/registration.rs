@@ -278,3 +278,33 @@ async fn all_problems_of_a_submission_are_told_with_their_places() {
     let document = "Bundle.entry[1].resource.content[0].attachment.title";
     assert_eq!(places, ["Bundle.entry[0].resource.title", document]);
 }
+
+#[tokio::test]
+async fn a_document_that_lies_elsewhere_is_published_without_being_fetched() {
+    let world = World::new().await;
+    let document = serde_json::json!({
+        "resourceType": "DocumentReference",
+        "masterIdentifier": { "system": "urn:ietf:rfc:3986", "value": "urn:oid:1.2.3.9" },
+        "status": "current",
+        "subject": { "reference": "Patient/p1" },
+        "content": [{ "attachment": { "contentType": "text/plain", "url": "http://elsewhere.example/1" } }],
+    });
+    let publish = async |document: &serde_json::Value| {
+        world.send(world.request(reqwest::Method::POST, "/fhir/DocumentReference").json(document)).await
+    };
+    let reply = publish(&document).await.expect(201);
+    assert_eq!(reply.body["content"][0]["attachment"]["url"], "http://elsewhere.example/1");
+    assert_eq!(reply.body["subject"]["reference"], format!("{IDENTITY}/Patient/p1"));
+    let location = reply.header("location").expect("a place").to_owned();
+    let read = world.get(location.split("/_history").next().expect("a place")).await.expect(200);
+    assert_eq!(read.body, reply.body);
+    let again = publish(&document).await.expect(201);
+    assert_eq!(again.header("idempotency-replayed"), Some("true"));
+    assert_eq!(again.header("location"), Some(location.as_str()));
+
+    let mut relative = document.clone();
+    relative["content"][0]["attachment"]["url"] = "Binary/1".into();
+    let refused = publish(&relative).await.expect(400);
+    let at = &refused.body["issue"][0]["expression"][0];
+    assert_eq!(at, "DocumentReference.content[0].attachment.url", "{}", refused.body);
+}

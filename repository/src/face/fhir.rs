@@ -5,12 +5,13 @@ use bytes::Bytes;
 use fhir::capability::{Capability, Interaction};
 use fhir::negotiate::{self, Format, JSON};
 use fhir::outcome;
+use fhir::prefer::Preferences;
 use http::{HeaderValue, StatusCode, header};
 use web::{Answer, AnswerBody, Request};
-use xds::Findings;
+use xds::{Finding, Findings, Place, Rule};
 
 use crate::Repository;
-use crate::face::{binary, iti65, iti68};
+use crate::face::{binary, iti65, iti68, iti105};
 
 /// Method, path and what answers.
 pub(crate) const ROUTES: &[Route<Repository>] = &[
@@ -25,6 +26,12 @@ pub(crate) const ROUTES: &[Route<Repository>] = &[
         path: "/fhir",
         transaction: "ITI-65",
         serve: |repository, request| Box::pin(iti65::serve(repository, request)),
+    },
+    Route {
+        method: "POST",
+        path: "/fhir/DocumentReference",
+        transaction: "ITI-105",
+        serve: |repository, request| Box::pin(iti105::serve(repository, request)),
     },
     Route {
         method: "GET",
@@ -54,6 +61,11 @@ fn interaction(method: &str, path: &str) -> Option<Interaction> {
             "transaction",
             "Provide Document Bundle [ITI-65]: Minimal, Comprehensive and UnContained by Bundle.meta.profile",
         ),
+        ("POST", "/fhir/DocumentReference") => (
+            Some("DocumentReference"),
+            "create",
+            "Simplified Publish [ITI-105]: one document with its bytes in content.attachment.data",
+        ),
         ("GET", "/fhir/Binary/{id}") => {
             (Some("Binary"), "read", "The bytes of a document, raw or as a Binary by Accept")
         }
@@ -80,6 +92,7 @@ fn metadata(request: &Request) -> Answer {
             "https://profiles.ihe.net/ITI/MHD/CapabilityStatement/IHE.MHD.DocumentRecipient.Comprehensive",
             "https://profiles.ihe.net/ITI/MHD/CapabilityStatement/IHE.MHD.DocumentRecipient.UnContained",
             "https://profiles.ihe.net/ITI/MHD/CapabilityStatement/IHE.MHD.DocumentRecipient.Fdoc",
+            "https://profiles.ihe.net/ITI/MHD/CapabilityStatement/IHE.MHD.DocumentRecipient.Simplified",
         ],
         guides: vec!["https://profiles.ihe.net/ITI/MHD/ImplementationGuide/ihe.iti.mhd"],
         interactions: Repository::routes()
@@ -103,6 +116,31 @@ pub(crate) fn text(request: &Request, name: header::HeaderName) -> Option<String
     let mut lines = request.headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
     let first = lines.next()?.to_owned();
     Some(lines.fold(first, |all, line| format!("{all}, {line}")))
+}
+
+/// Characters of the longest `Idempotency-Key`.
+const LONGEST_KEY: usize = 255;
+
+/// What the source calls its request, if it says (`Idempotency-Key`).
+pub(crate) fn idempotency_key(request: &Request) -> Result<Option<String>, Fault<Findings>> {
+    let Some(value) = request.headers.get("idempotency-key") else { return Ok(None) };
+    let key = value.to_str().unwrap_or_default().trim();
+    if (1..=LONGEST_KEY).contains(&key.len()) {
+        return Ok(Some(key.to_owned()));
+    }
+    let text = format!("Idempotency-Key has 1 to {LONGEST_KEY} characters of ASCII.");
+    Err(Fault::Refused(vec![Finding::error(Rule::Value, Place::at("header"), text)]))
+}
+
+/// A FHIR instant as a header says it.
+pub(crate) fn http_date(instant: &str) -> Option<HeaderValue> {
+    let instant: jiff::Timestamp = instant.parse().ok()?;
+    HeaderValue::from_str(&super::iti68::last_modified(instant.as_microsecond())?).ok()
+}
+
+/// What the caller prefers.
+pub(crate) fn preferences(request: &Request) -> Preferences {
+    Preferences::read(request.headers.get_all("prefer").iter().filter_map(|line| line.to_str().ok()))
 }
 
 /// A JSON answer in the format wanted.

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod protocol;
+mod publish;
 mod restored;
 mod retrieval;
 mod submission;

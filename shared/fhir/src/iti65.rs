@@ -11,6 +11,7 @@ mod request;
 
 pub use answer::{EntryReceipt, read_response, write_response};
 pub(crate) use members::registered;
-pub use provided::{Measured, Provided, Role, resolve, write_registration};
-pub use reader::{Event, Limits, Reader};
-pub use request::{Door, local_subjects, read_request};
+pub use provided::{Measured, Origin, Provided, Role, resolve, write_registration};
+pub use reader::{Event, Form, Limits, Reader};
+pub(crate) use request::attachment;
+pub use request::{Door, local_subject, local_subjects, read_request};

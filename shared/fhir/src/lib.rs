@@ -11,6 +11,7 @@ pub mod document_reference;
 mod element;
 pub mod history;
 pub mod iti104;
+pub mod iti105;
 pub mod iti65;
 pub mod iti66;
 pub mod iti67;

@@ -15,9 +15,11 @@ use crate::when;
 
 /// System of `List.code`.
 pub(crate) const LIST_TYPES: &str = "https://profiles.ihe.net/ITI/MHD/CodeSystem/MHDlistTypes";
-const SOURCE_ID: &str = "https://profiles.ihe.net/ITI/MHD/StructureDefinition/ihe-sourceId";
-const DESIGNATION_TYPE: &str = "https://profiles.ihe.net/ITI/MHD/StructureDefinition/ihe-designationType";
-const AUTHOR_ORGANIZATION: &str = "https://profiles.ihe.net/ITI/MHD/StructureDefinition/ihe-authorOrg";
+pub(crate) const SOURCE_ID: &str = "https://profiles.ihe.net/ITI/MHD/StructureDefinition/ihe-sourceId";
+pub(crate) const DESIGNATION_TYPE: &str =
+    "https://profiles.ihe.net/ITI/MHD/StructureDefinition/ihe-designationType";
+pub(crate) const AUTHOR_ORGANIZATION: &str =
+    "https://profiles.ihe.net/ITI/MHD/StructureDefinition/ihe-authorOrg";
 
 /// What a List is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -36,6 +36,17 @@ pub fn of_problem(issue: &str, code: &str, text: &str, id: &str) -> Vec<u8> {
     written(id, vec![issue])
 }
 
+/// An OperationOutcome that says what was done, before whatever reservations there are.
+pub fn of_success(text: &str, warnings: &[Finding], id: &str) -> Vec<u8> {
+    let done = json!({
+        "severity": "information",
+        "code": "informational",
+        "details": { "text": text },
+        "diagnostics": text,
+    });
+    written(id, std::iter::once(done).chain(issues(warnings)).collect())
+}
+
 /// The issues of findings, worst first: for an outcome inside another resource.
 pub(crate) fn issues(findings: &[Finding]) -> Vec<Value> {
     let sorted = worst_first(findings);

@@ -119,6 +119,12 @@ pub enum Rule {
     MultipleMatches,
     /// A version that is not the current one.
     VersionConflict,
+    /// An `Idempotency-Key` that came before with another body.
+    IdempotencyKeyReused,
+    /// A recipient the source intends, whom nobody here can notify.
+    RecipientNotNotified,
+    /// A document of a kind nothing can be taken from (ITI-106).
+    DocumentNotUnderstood,
     /// An attempt of a submission that the registry has promised never to commit.
     AttemptGivenUp,
     /// Metadata that an update may not change.
@@ -203,6 +209,9 @@ impl Rule {
         Rule::MergeIsFinal,
         Rule::MultipleMatches,
         Rule::VersionConflict,
+        Rule::IdempotencyKeyReused,
+        Rule::RecipientNotNotified,
+        Rule::DocumentNotUnderstood,
         Rule::AttemptGivenUp,
         Rule::Unmodifiable,
         Rule::IdentifierChanged,
@@ -321,6 +330,19 @@ impl Rule {
             Rule::MergeIsFinal => row("merge-is-final", None, 409, "conflict", "PIXm 2:3.104"),
             Rule::MultipleMatches => row("multiple-matches", None, 412, "multiple-matches", "FHIR R4 http"),
             Rule::VersionConflict => row("version-conflict", None, 412, "conflict", "FHIR R4 http"),
+            Rule::IdempotencyKeyReused => {
+                row("idempotency-key-reused", None, 422, "business-rule", "docshare idempotency")
+            }
+            Rule::RecipientNotNotified => row(
+                "recipient-not-notified",
+                Some("UnavailableRecipient"),
+                400,
+                "not-supported",
+                "MHD 2:3.65.4.1.3",
+            ),
+            Rule::DocumentNotUnderstood => {
+                row("document-not-understood", None, 422, "not-supported", "MHD 2:3.106.4.1.3")
+            }
             Rule::AttemptGivenUp => row("attempt-given-up", None, 409, "conflict", "docshare settle"),
             Rule::Unmodifiable => row(
                 "unmodifiable-metadata",

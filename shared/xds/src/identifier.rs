@@ -23,6 +23,12 @@ pub fn oid(urn: &str) -> Option<&str> {
     urn.strip_prefix("urn:oid:").filter(|bare| is_oid(bare))
 }
 
+/// An OID for a name, as a URN: the same name gives the same one.
+pub fn oid_of_name(name: &str) -> String {
+    let number = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, name.as_bytes()).as_u128();
+    format!("urn:oid:2.25.{number}")
+}
+
 /// The uniqueId of a submission whose source gave none: the same client, patient, documents and content give the same one
 /// (reliability: the key of a submission), so that sending it again is recognised.
 pub fn derived_unique_id(

@@ -30,11 +30,17 @@ pub(crate) struct World {
 }
 
 /// What came back.
-#[derive(Debug)]
 pub(crate) struct Reply {
     pub(crate) status: u16,
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Result<Vec<u8>, String>,
+}
+
+impl std::fmt::Debug for Reply {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let body = self.body.as_ref().map(|body| String::from_utf8_lossy(body).into_owned());
+        write!(f, "{} {:?} {body:?}", self.status, self.headers)
+    }
 }
 
 impl Reply {

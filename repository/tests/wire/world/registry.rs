@@ -110,6 +110,7 @@ fn react(state: &mut State, asked: &Asked) -> Reaction {
         ("POST", "/submissions") => submissions(state, &serde_json::from_slice(&asked.body).unwrap()),
         ("GET", "/bindings") => bindings(state, &asked.target),
         ("GET", "/incarnation") => ok(json!({}), &[]),
+        ("GET", path) if path.starts_with("/fhir/DocumentReference/") => document(state, path),
         (method, target) => panic!("the repository asked the registry {method} {target}"),
     };
     match (reaction, &state.life) {
@@ -118,6 +119,22 @@ fn react(state: &mut State, asked: &Asked) -> Reaction {
             Reaction::Answer { status, headers, body }
         }
         (reaction, _) => reaction,
+    }
+}
+
+/// The document entry with this id and version, as it was registered.
+fn document(state: &State, path: &str) -> Reaction {
+    let location = path.trim_start_matches("/fhir/");
+    let found = state.committed.values().find_map(|(_, _, receipts, bundle)| {
+        let index = receipts.iter().position(|receipt| receipt["location"] == location)?;
+        Some(bundle["entry"][index]["resource"].clone())
+    });
+    match found {
+        Some(mut resource) => {
+            resource["id"] = location.split('/').nth(1).unwrap().into();
+            ok(resource, &[])
+        }
+        None => refusal(404, "not-found", "not-found"),
     }
 }
 

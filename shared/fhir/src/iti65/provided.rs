@@ -39,6 +39,28 @@ pub enum Role {
     Patient,
 }
 
+/// What a source sent, of which the Bundle was read or made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// The Bundle itself [ITI-65].
+    Bundle,
+    /// A DocumentReference with its bytes, or naming them [ITI-105].
+    DocumentReference,
+    /// A document, of which everything was taken [ITI-106].
+    Document,
+}
+
+impl Origin {
+    /// A path in the Bundle, as one in what the source sent.
+    pub fn path(self, path: &str) -> String {
+        match self {
+            Origin::Bundle => path.to_owned(),
+            Origin::DocumentReference => crate::iti105::of_document_reference(path),
+            Origin::Document => "Parameters.parameter.where(name='document').resource".to_owned(),
+        }
+    }
+}
+
 /// A Bundle read whole.
 #[derive(Debug, Clone)]
 pub struct Provided {
@@ -50,6 +72,8 @@ pub struct Provided {
     pub patient: Option<(String, Value)>,
     /// Reservations.
     pub warnings: Vec<Finding>,
+    /// What the source sent.
+    pub origin: Origin,
     /// `Bundle.entry`.
     pub(super) entries: Vec<Value>,
     /// The profile the Bundle claimed.
@@ -57,6 +81,17 @@ pub struct Provided {
 }
 
 impl Provided {
+    /// The rules of the framework, judged for what the source sent: paths are those of its request.
+    pub fn check(&self) -> Vec<Finding> {
+        let mut findings = xds::rules::check(&self.submission);
+        if self.origin != Origin::Bundle {
+            // A set that was made is named once it is known whose the document is.
+            findings.retain(|finding| finding.at.attribute != Some("SubmissionSet.uniqueId"));
+        }
+        findings.iter_mut().for_each(|finding| finding.at.path = self.origin.path(&finding.at.path));
+        findings
+    }
+
     /// How the source named the patient.
     pub fn patient(&self) -> &Patient {
         &self.submission.submission_set.patient
@@ -131,7 +166,24 @@ impl Provided {
                 self.roles.iter().enumerate().filter(|(_, role)| is_registered(role)).nth(index)?;
             Some(format!("Bundle.entry[{original}]{rest}"))
         });
-        moved.unwrap_or_else(|| path.to_owned())
+        self.origin.path(&moved.unwrap_or_else(|| path.to_owned()))
+    }
+
+    /// Says when a submission was made whose source said no time: it sent a document, and the rest was made here.
+    pub fn set_submission_time(&mut self, now: i64) {
+        if self.origin == Origin::Bundle {
+            return;
+        }
+        let time = when::instant(now);
+        if let Some(read) = when::timestamp(&time) {
+            self.submission.submission_set.submission_time = read;
+        }
+        let symbol = self.submission.submission_set.symbol.clone();
+        if let Some(set) = self.entry_of(&symbol).and_then(resource) {
+            set.insert("date".to_owned(), time.into());
+            let set = Value::Object(set.clone()).to_string();
+            self.submission.submission_set.carried.fhir = Some(set);
+        }
     }
 
     fn entry_of(&mut self, symbol: &str) -> Option<&mut Value> {

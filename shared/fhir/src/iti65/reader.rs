@@ -1,10 +1,13 @@
 //! The body of a submission as it comes in: documents are decoded as they pass, the rest is kept.
 
+mod data;
+
 use bytes::Bytes;
 use memchr::memchr2;
 use serde_json::Value;
 use xds::{Finding, Findings, Place, Rule, Side};
 
+use self::data::Data;
 use crate::json;
 
 /// Limits of a submission.
@@ -22,10 +25,43 @@ pub struct Limits {
     pub entries: u64,
 }
 
+/// Where the documents are in a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// A Bundle: in its Binaries, `entry[n].resource.data` [ITI-65].
+    Bundle,
+    /// A Bundle, bare or as the `resource` of Parameters: in its Binaries (`$validate`).
+    BundleOrParameters,
+    /// A DocumentReference: in `content[n].attachment.data` [ITI-105].
+    DocumentReference,
+    /// Parameters: in `parameter[n].resource.data` [ITI-106].
+    Parameters,
+}
+
+impl Form {
+    /// The data of the n-th, as a FHIRPath.
+    fn data(self, n: usize) -> String {
+        match self {
+            Form::Bundle | Form::BundleOrParameters => format!("Bundle.entry[{n}].resource.data"),
+            Form::DocumentReference => format!("DocumentReference.content[{n}].attachment.data"),
+            Form::Parameters => format!("Parameters.parameter[{n}].resource.data"),
+        }
+    }
+
+    /// What holds the documents, as a FHIRPath.
+    fn list(self) -> &'static str {
+        match self {
+            Form::Bundle | Form::BundleOrParameters => "Bundle.entry",
+            Form::DocumentReference => "DocumentReference.content",
+            Form::Parameters => "Parameters.parameter",
+        }
+    }
+}
+
 /// What comes out of the reader while the body goes in.
 #[derive(Debug)]
 pub enum Event {
-    /// The data of the Binary of this entry (index in the Bundle) begins.
+    /// The data of a document begins: index of its entry, content or parameter.
     Begin(usize),
     /// Its next bytes, decoded.
     Bytes(Bytes),
@@ -33,11 +69,12 @@ pub enum Event {
     End,
 }
 
-/// A pull parser over the body: the base64 of each `entry[n].resource.data` is decoded as it passes and given out as events;
-/// everything else is kept (at most `limits.body` bytes) with the data left out.
+/// A pull parser over the body: the base64 of each document (by default `entry[n].resource.data`, see [`Form`]) is decoded as
+/// it passes and given out as events; everything else is kept (at most `limits.body` bytes) with the data left out.
 #[derive(Debug)]
 pub struct Reader {
     limits: Limits,
+    form: Form,
     /// The Bundle without its data: each is left as an empty string.
     shell: Vec<u8>,
     /// Where data was left out, and how much: for the columns of findings.
@@ -75,42 +112,33 @@ struct Frame {
     member: Member,
 }
 
-/// Where on the way `entry[n].resource.data` a container lies.
+/// Where on the way to the data a container lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Spot {
-    Bundle,
-    Entries,
-    Entry,
-    Resource,
+    /// The resource that is the body, or that stands for it.
+    Root,
+    /// What holds the documents, and is counted: `entry`, `content` or `parameter`.
+    List,
+    /// One of them.
+    Item,
+    /// `parameter`, of a Bundle in Parameters.
+    Wrappers,
+    /// One of them.
+    Wrapper,
+    /// What has the data as a member: `resource` or `attachment`.
+    Holder,
     Elsewhere,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Member {
     Entry,
+    Content,
+    Parameter,
     Resource,
+    Attachment,
     Data,
     Other,
-}
-
-/// A document on its way through.
-#[derive(Debug, Default)]
-struct Data {
-    escape: Escape,
-    base64: Base64,
-    bytes: u64,
-    /// Characters of the text, for the column of later findings.
-    characters: u64,
-}
-
-/// An escape of JSON that may be cut by the end of a chunk.
-#[derive(Debug, Default, Clone, Copy)]
-enum Escape {
-    #[default]
-    None,
-    Backslash,
-    /// `\u` and so many digits, with their value.
-    Unicode(u8, u32),
 }
 
 /// Containers deeper than this are refused here already, so that a bomb costs nothing.
@@ -119,8 +147,14 @@ const DEPTH: usize = 64;
 impl Reader {
     /// A reader at the beginning of a body.
     pub fn new(limits: Limits) -> Reader {
+        Reader::of(Form::Bundle, limits)
+    }
+
+    /// A reader at the beginning of a body that has its documents elsewhere than a Bundle of ITI-65.
+    pub fn of(form: Form, limits: Limits) -> Reader {
         Reader {
             limits,
+            form,
             shell: Vec::new(),
             cuts: Vec::new(),
             frames: Vec::new(),
@@ -202,7 +236,7 @@ impl Reader {
             }
             b'"' => {
                 let frame = self.frames.last();
-                if frame.is_some_and(|frame| frame.spot == Spot::Resource && frame.member == Member::Data) {
+                if frame.is_some_and(|frame| frame.spot == Spot::Holder && frame.member == Member::Data) {
                     return self.begin().map(Some);
                 }
                 self.state = State::Text(false);
@@ -217,36 +251,56 @@ impl Reader {
             let text = format!("The body is nested deeper than {DEPTH} levels.");
             return Err(Finding::error(Rule::Structure, Place::whole(), text));
         }
-        let spot = match self.frames.last() {
-            None if !array => Spot::Bundle,
-            Some(Frame { spot: Spot::Bundle, member: Member::Entry, .. }) if array => Spot::Entries,
-            Some(Frame { spot: Spot::Entries, .. }) => {
-                self.entries += 1;
-                if self.entries > self.limits.entries {
-                    let place = Place::at("Bundle.entry");
-                    let most = self.limits.entries;
-                    return Err(limit(
-                        Rule::TooCostly,
-                        place,
-                        "The Bundle has more entries than",
-                        most,
-                        "max_entries",
-                    ));
-                }
-                if array { Spot::Elsewhere } else { Spot::Entry }
+        let spot = self.spot(array);
+        if spot == Spot::Item {
+            self.entries += 1;
+            if self.entries > self.limits.entries {
+                let (place, most) = (Place::at(self.form.list()), self.limits.entries);
+                return Err(limit(
+                    Rule::TooCostly,
+                    place,
+                    "The Bundle has more entries than",
+                    most,
+                    "max_entries",
+                ));
             }
-            Some(Frame { spot: Spot::Entry, member: Member::Resource, .. }) if !array => Spot::Resource,
-            _ => Spot::Elsewhere,
-        };
+        }
         self.frames.push(Frame { array, spot, member: Member::Other });
         self.state = State::Between(!array);
         Ok(())
     }
 
+    /// What the container that opens here is.
+    fn spot(&self, array: bool) -> Spot {
+        let Some(Frame { spot, member, .. }) = self.frames.last() else {
+            return if array { Spot::Elsewhere } else { Spot::Root };
+        };
+        let lists = match self.form {
+            Form::Bundle | Form::BundleOrParameters => Member::Entry,
+            Form::DocumentReference => Member::Content,
+            Form::Parameters => Member::Parameter,
+        };
+        let holds = match self.form {
+            Form::DocumentReference => Member::Attachment,
+            Form::Bundle | Form::BundleOrParameters | Form::Parameters => Member::Resource,
+        };
+        let wrapped = self.form == Form::BundleOrParameters;
+        match (spot, member, array) {
+            (Spot::Root, member, true) if *member == lists => Spot::List,
+            (Spot::Root, Member::Parameter, true) if wrapped => Spot::Wrappers,
+            // An array in the place of an entry is counted as well; it holds no document.
+            (Spot::List, _, _) => Spot::Item,
+            (Spot::Item, member, false) if *member == holds => Spot::Holder,
+            (Spot::Wrappers, _, false) => Spot::Wrapper,
+            (Spot::Wrapper, Member::Resource, false) => Spot::Root,
+            _ => Spot::Elsewhere,
+        }
+    }
+
     fn begin(&mut self) -> Result<usize, Finding> {
         self.documents += 1;
         if self.documents > self.limits.documents {
-            let place = Place::at("Bundle.entry");
+            let place = Place::at(self.form.list());
             let most = self.limits.documents;
             return Err(limit(
                 Rule::TooCostly,
@@ -276,7 +330,7 @@ impl Reader {
                 }
             }
             _ => {
-                // The longest name we look for, each letter written as an escape, has 48 characters.
+                // The longest name we look for, each letter written as an escape, has 60 characters.
                 if self.name.len() < 64 {
                     self.name.push(byte);
                 }
@@ -302,13 +356,13 @@ impl Reader {
 
     /// Takes the data of a document; answers how many bytes of the chunk were its.
     fn data(&mut self, chunk: &[u8], events: &mut Vec<Event>) -> Result<usize, Finding> {
-        let entry = self.entry();
+        let (entry, form) = (self.entry(), self.form);
         let Some(data) = &mut self.data else { return Ok(chunk.len()) };
         let mut decoded = Vec::with_capacity(chunk.len().min(1 << 20) / 4 * 3 + 4);
         let taken = data.take(chunk, &mut decoded);
         data.bytes += decoded.len() as u64;
         self.total += decoded.len() as u64;
-        let place = || Place::at(format!("Bundle.entry[{entry}].resource.data"));
+        let place = || Place::at(form.data(entry));
         if data.bytes > self.limits.document {
             let most = self.limits.document;
             return Err(limit(
@@ -330,7 +384,7 @@ impl Reader {
         }
         if ended {
             if let Some(data) = self.data.take() {
-                if !data.base64.complete() {
+                if !data.complete() {
                     return Err(invalid());
                 }
                 self.cuts.push((self.shell.len(), data.characters));
@@ -343,124 +397,13 @@ impl Reader {
     }
 }
 
-impl Data {
-    /// Decodes up to the closing quote; answers how many bytes were taken, and whether the quote was among them.
-    fn take(&mut self, chunk: &[u8], out: &mut Vec<u8>) -> Result<(usize, bool), ()> {
-        let mut at = 0;
-        while at < chunk.len() {
-            match self.escape {
-                Escape::None => {
-                    let rest = &chunk[at..];
-                    let run = memchr2(b'"', b'\\', rest).unwrap_or(rest.len());
-                    self.base64.take(&rest[..run], out)?;
-                    at += run;
-                    self.characters += run as u64;
-                    match rest.get(run) {
-                        None => {}
-                        Some(b'"') => return Ok((at + 1, true)),
-                        Some(_) => {
-                            self.escape = Escape::Backslash;
-                            at += 1;
-                            self.characters += 1;
-                        }
-                    }
-                }
-                _ => {
-                    if let Some(letter) = self.escaped(chunk[at])? {
-                        self.base64.take(&[letter], out)?;
-                    }
-                    at += 1;
-                    self.characters += 1;
-                }
-            }
-        }
-        Ok((at, false))
-    }
-
-    /// Takes the next byte of an escape; answers the letter it stands for once it is complete.
-    fn escaped(&mut self, byte: u8) -> Result<Option<u8>, ()> {
-        let (next, letter) = match self.escape {
-            Escape::Unicode(digits, value) => {
-                let value = value * 16 + char::from(byte).to_digit(16).ok_or(())?;
-                if digits == 3 {
-                    (Escape::None, Some(u8::try_from(value).map_err(|_| ())?))
-                } else {
-                    (Escape::Unicode(digits + 1, value), None)
-                }
-            }
-            Escape::None | Escape::Backslash => match byte {
-                b'n' => (Escape::None, Some(b'\n')),
-                b'r' => (Escape::None, Some(b'\r')),
-                b't' => (Escape::None, Some(b'\t')),
-                b'/' => (Escape::None, Some(b'/')),
-                b'u' => (Escape::Unicode(0, 0), None),
-                _ => return Err(()),
-            },
-        };
-        self.escape = next;
-        Ok(letter)
-    }
-}
-
-/// A decoder of base64 that is fed in pieces. Space between the letters is passed over.
-#[derive(Debug, Default)]
-struct Base64 {
-    /// Letters that do not fill a group of four yet.
-    pending: [u8; 4],
-    count: usize,
-    /// Set behind a padded group: nothing but space may follow.
-    ended: bool,
-}
-
-impl Base64 {
-    fn take(&mut self, mut text: &[u8], out: &mut Vec<u8>) -> Result<(), ()> {
-        // Letters are taken one by one until the groups of four begin in `text`, and again at its end.
-        while self.count > 0 || self.ended {
-            let Some((letter, rest)) = text.split_first() else { return Ok(()) };
-            self.letter(*letter, out)?;
-            text = rest;
-        }
-        let mut whole = text.len() & !3;
-        // A padded group ends the text; it would spoil the block.
-        if text[..whole].ends_with(b"=") {
-            whole -= 4;
-        }
-        let start = out.len();
-        if whole >= 16 && base64_simd::STANDARD_NO_PAD.decode_append(&text[..whole], out).is_ok() {
-            text = &text[whole..];
-        } else {
-            out.truncate(start);
-        }
-        // What is left is short, or has space or padding in it.
-        text.iter().try_for_each(|letter| self.letter(*letter, out))
-    }
-
-    fn letter(&mut self, letter: u8, out: &mut Vec<u8>) -> Result<(), ()> {
-        if matches!(letter, b' ' | b'\n' | b'\r' | b'\t') {
-            return Ok(());
-        }
-        if self.ended {
-            return Err(());
-        }
-        self.pending[self.count] = letter;
-        self.count += 1;
-        if self.count == 4 {
-            self.count = 0;
-            self.ended = letter == b'=';
-            base64_simd::STANDARD.decode_append(self.pending, out).map_err(|_| ())?;
-        }
-        Ok(())
-    }
-
-    fn complete(&self) -> bool {
-        self.count == 0
-    }
-}
-
 /// Which member a name is; escapes resolved, so that nobody hides one.
 fn member(name: &[u8]) -> Member {
     let known = |name: &[u8]| match name {
         b"entry" => Member::Entry,
+        b"content" => Member::Content,
+        b"parameter" => Member::Parameter,
+        b"attachment" => Member::Attachment,
         b"resource" => Member::Resource,
         b"data" => Member::Data,
         _ => Member::Other,
@@ -525,6 +468,33 @@ mod tests {
         assert_eq!(shell["entry"][1]["resource"]["nested"]["data"], "kept");
         assert_eq!(shell["data"], "x");
         assert_eq!(shell["entry"][0]["resource"]["title"], "\"data\":");
+    }
+
+    #[test]
+    fn each_form_has_its_documents_in_its_own_place() {
+        let cases = [
+            (Form::DocumentReference, r#"{"content":[{"attachment":{"data":"SGVsbG8="}}],"data":"x"}"#, 0),
+            (Form::Parameters, r#"{"parameter":[{"name":"x"},{"resource":{"data":"SGVsbG8="}}]}"#, 1),
+            (Form::BundleOrParameters, r#"{"entry":[{},{"resource":{"data":"SGVsbG8="}}]}"#, 1),
+            (
+                Form::BundleOrParameters,
+                r#"{"parameter":[{"resource":{"entry":[{"resource":{"data":"SGVsbG8="}}]}}]}"#,
+                0,
+            ),
+        ];
+        for (form, text, index) in cases {
+            let (mut events, mut reader) = (Vec::new(), Reader::of(form, LIMITS));
+            reader.feed(text.as_bytes(), &mut events).unwrap();
+            assert!(matches!(events[0], Event::Begin(n) if n == index), "{form:?} {events:?}");
+            assert!(matches!(&events[1], Event::Bytes(bytes) if bytes[..] == b"Hello"[..]), "{form:?}");
+            assert!(!reader.finish().unwrap().to_string().contains("SGVs"), "{form:?}");
+        }
+        // In a FHIR document that travels in Parameters, the Binaries belong to it.
+        let document = r#"{"parameter":[{"resource":{"entry":[{"resource":{"data":"SGVsbG8="}}]}}]}"#;
+        let (mut events, mut reader) = (Vec::new(), Reader::of(Form::Parameters, LIMITS));
+        reader.feed(document.as_bytes(), &mut events).unwrap();
+        assert!(events.is_empty());
+        assert!(reader.finish().unwrap().to_string().contains("SGVs"));
     }
 
     #[test]

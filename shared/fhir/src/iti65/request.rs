@@ -8,7 +8,7 @@ use xds::{
 use super::documents::attach;
 use super::members::Links;
 use super::patch;
-use super::provided::{Measured, Provided, Role};
+use super::provided::{Measured, Origin, Provided, Role};
 use crate::document_reference;
 use crate::element::{self, items, text};
 use crate::list::{self, ListKind};
@@ -68,16 +68,19 @@ pub fn read_request(bundle: Value, measured: &[Measured], door: Door) -> Result<
 /// named in one way, also by an object that was read here and sent back beside new ones.
 pub fn local_subjects(bundle: &mut Value, own: &[&str]) {
     let entries = bundle.get_mut("entry").and_then(Value::as_array_mut);
-    for entry in entries.into_iter().flatten() {
-        let Some(Value::String(reference)) = entry.pointer_mut("/resource/subject/reference") else {
-            continue;
-        };
-        let below = |base: &&str| reference.strip_prefix(base.trim_end_matches('/'))?.strip_prefix('/');
-        if let Some(local) = own.iter().filter(|base| !base.is_empty()).find_map(below)
-            && local.starts_with("Patient/")
-        {
-            *reference = local.to_owned();
-        }
+    for resource in entries.into_iter().flatten().filter_map(|entry| entry.get_mut("resource")) {
+        local_subject(resource, own);
+    }
+}
+
+/// The same, of one resource.
+pub fn local_subject(resource: &mut Value, own: &[&str]) {
+    let Some(Value::String(reference)) = resource.pointer_mut("/subject/reference") else { return };
+    let below = |base: &&str| reference.strip_prefix(base.trim_end_matches('/'))?.strip_prefix('/');
+    if let Some(local) = own.iter().filter(|base| !base.is_empty()).find_map(below)
+        && local.starts_with("Patient/")
+    {
+        *reference = local.to_owned();
     }
 }
 
@@ -146,7 +149,8 @@ fn read(mut bundle: Value, measured: &[Measured], door: Door, findings: &mut Fin
     let roles = entries.iter().map(|entry| documents.role(entry)).collect::<Vec<Role>>();
     let patient = entries.iter().find(|entry| entry.kind == Kind::Patient);
     let patient = patient.map(|entry| (entry.symbol.to_owned(), entry.resource.clone()));
-    Some(Provided { submission, roles, patient, warnings: Vec::new(), entries: sent, claimed })
+    let origin = Origin::Bundle;
+    Some(Provided { submission, roles, patient, warnings: Vec::new(), origin, entries: sent, claimed })
 }
 
 /// Leaves out what follows from a fault of shape: findings at or below its place.
@@ -379,7 +383,7 @@ fn unversioned(reference: &str) -> &str {
 }
 
 /// The attachment of a document.
-pub(super) fn attachment(resource: &Value) -> &Value {
+pub(crate) fn attachment(resource: &Value) -> &Value {
     element::items(resource, "content")
         .first()
         .and_then(|content| content.get("attachment"))
