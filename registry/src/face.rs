@@ -9,5 +9,6 @@ mod refusal;
 mod register;
 mod search;
 pub(crate) mod time;
+mod update;
 
 pub(crate) use search::Desk;

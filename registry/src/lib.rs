@@ -1,7 +1,7 @@
 //! The Document Registry: knows what has been shared, and answers questions about it.
 //!
 //! Lives here: Register Document Set [ITI-42] in FHIR, Find Document References [ITI-67], Find Document Lists [ITI-66],
-//! read and history of what is registered, the registry's own record of patients, and `settle` for the repository.
+//! read and history of what is registered, its metadata update (ITI-92 in FHIR), the registry's own record of patients, and `settle` for the repository.
 //! Does not live here: the bytes of documents, who patients are, the rules of the framework (`xds`), FHIR itself (`fhir`).
 //! Doors: every room in `shared/`; no other actor.
 //!
@@ -22,6 +22,7 @@ mod read;
 mod records;
 mod register;
 mod settle;
+mod update;
 
 use std::sync::Arc;
 
@@ -45,6 +46,7 @@ pub struct Registry {
     read: read::Read,
     feed: feed::Feed,
     settle: settle::Settle,
+    update: update::Update,
     bindings: bindings::Bindings,
     submissions: bindings::Submissions,
     /// Which life of this registry this is: its id and a number that every restore raises.
@@ -72,6 +74,13 @@ impl Actor for Registry {
                 page_ttl_seconds: settings.search.page_ttl,
                 require_patient: settings.search.require_patient,
                 identity: identity.clone(),
+                time_zone: time_zone.clone(),
+            },
+            update: update::Update {
+                store: store.clone(),
+                clock: clock.clone(),
+                gates: gates.clone(),
+                identity: identity.as_str().into(),
                 time_zone: time_zone.clone(),
             },
             register: register::Register {

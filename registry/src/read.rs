@@ -104,7 +104,7 @@ impl Read {
 }
 
 /// FHIR ids are 1 to 64 letters, digits, `-` and `.`.
-fn well_formed(id: &str) -> Result<(), Fault<Findings>> {
+pub(crate) fn well_formed(id: &str) -> Result<(), Fault<Findings>> {
     let well_formed = (1..=64).contains(&id.len())
         && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.');
     if well_formed {

@@ -2,12 +2,14 @@
 
 mod ask;
 mod document;
+mod identified;
 mod list;
 mod patient;
 mod submission;
 
 pub(crate) use ask::ask;
 pub(crate) use document::{DocumentRecord, document_put, document_row};
+pub(crate) use identified::identified;
 pub(crate) use list::{FolderMember, ListRecord, folder_put, list_row, set_put};
 pub(crate) use patient::{
     PatientRecord, patient_put, patient_row, patient_rows_by_identifier, patients_by_identifier,

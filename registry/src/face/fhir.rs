@@ -15,6 +15,7 @@ use super::reconcile::{self, INCARNATION, Reconciling};
 use super::refusal;
 use super::register::Changing;
 use super::search::Searching;
+use super::update::{Updating, Written};
 use crate::Registry;
 use crate::read::Which;
 use crate::records::{DOCUMENT, LIST};
@@ -87,6 +88,17 @@ static LINES: &[Line] = &[
         "vread",
         "Reads one version.",
     ),
+    line("PUT", "/fhir/DocumentReference/{id}", "ITI-92", put_document).says(
+        DOCUMENTS,
+        "update",
+        "Metadata update: the whole resource, with If-Match; identifiers, patient, relations and what belongs to the bytes stay.",
+    ),
+    line("PATCH", "/fhir/DocumentReference/{id}", "ITI-92", patch_document).says(
+        DOCUMENTS,
+        "patch",
+        "Metadata update by JSON Patch or FHIRPath Patch, also by PATCH DocumentReference?identifier=system|value.",
+    ),
+    line("PATCH", "/fhir/DocumentReference", "ITI-92", patch_document),
     line("GET", "/fhir/List", "ITI-66", find_lists).says(
         LISTS,
         "search-type",
@@ -107,6 +119,16 @@ static LINES: &[Line] = &[
         LISTS,
         "vread",
         "Reads one version.",
+    ),
+    line("PUT", "/fhir/List/{id}", "ITI-92", put_list).says(
+        LISTS,
+        "update",
+        "Metadata update of a folder: title, codes, comments; with If-Match.",
+    ),
+    line("PATCH", "/fhir/List/{id}", "ITI-92", patch_list).says(
+        LISTS,
+        "patch",
+        "Metadata update of a folder by JSON Patch or FHIRPath Patch.",
     ),
     line("PUT", "/fhir/Patient/{id}", "ITI-104", feed).says(
         Some("Patient"),
@@ -184,6 +206,34 @@ fn feed<'a>(registry: &'a Registry, request: &'a mut Request) -> LocalBoxFuture<
     Box::pin(async move {
         let codec = changing(registry);
         telling(registry, registry.corridor.walk(&registry.feed, &codec, request).await)
+    })
+}
+
+fn put_document<'a>(registry: &'a Registry, request: &'a mut Request) -> LocalBoxFuture<'a, Answer> {
+    update(registry, request, DOCUMENT, Written::Whole)
+}
+
+fn patch_document<'a>(registry: &'a Registry, request: &'a mut Request) -> LocalBoxFuture<'a, Answer> {
+    update(registry, request, DOCUMENT, Written::Patch)
+}
+
+fn put_list<'a>(registry: &'a Registry, request: &'a mut Request) -> LocalBoxFuture<'a, Answer> {
+    update(registry, request, LIST, Written::Whole)
+}
+
+fn patch_list<'a>(registry: &'a Registry, request: &'a mut Request) -> LocalBoxFuture<'a, Answer> {
+    update(registry, request, LIST, Written::Patch)
+}
+
+fn update<'a>(
+    registry: &'a Registry,
+    request: &'a mut Request,
+    kind: store::Kind,
+    written: Written,
+) -> LocalBoxFuture<'a, Answer> {
+    Box::pin(async move {
+        let codec = Updating::new(changing(registry), &registry.limits, kind, written);
+        registry.corridor.walk(&registry.update, &codec, request).await
     })
 }
 

@@ -43,7 +43,19 @@ impl<'a> Changing<'a> {
     }
 
     /// Checks what can be checked before the body, then reads it as strict JSON.
-    async fn body(
+    pub(super) async fn body(
+        &self,
+        request: &mut Request,
+        limit: u64,
+        key: &'static str,
+    ) -> Result<Value, Fault<Findings>> {
+        let content_type = header_text(&request.headers, "content-type");
+        negotiate::request(content_type).map_err(Fault::UnsupportedMedia)?;
+        self.json(request, limit, key).await
+    }
+
+    /// The same of JSON under a media type of its own, which the caller has checked.
+    pub(super) async fn json(
         &self,
         request: &mut Request,
         limit: u64,
@@ -51,8 +63,6 @@ impl<'a> Changing<'a> {
     ) -> Result<Value, Fault<Findings>> {
         let accept = header_text(&request.headers, "accept");
         self.format.set(negotiate::answer(&request.query, accept).map_err(Fault::NotAcceptable)?);
-        let content_type = header_text(&request.headers, "content-type");
-        negotiate::request(content_type).map_err(Fault::UnsupportedMedia)?;
         let body = request.body.whole(limit, key).await?;
         fhir::json::parse(&body, &fhir::json::Limits::default()).map_err(Fault::Refused)
     }
@@ -72,7 +82,7 @@ impl<'a> Changing<'a> {
     }
 }
 
-fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+pub(super) fn header_text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name).and_then(|value| value.to_str().ok())
 }
 

@@ -4,4 +4,5 @@ mod reading;
 mod reconciling;
 mod registration;
 mod settling;
+mod updating;
 mod world;

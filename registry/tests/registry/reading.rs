@@ -417,7 +417,7 @@ async fn metadata_claims_what_the_table_routes() {
     let documents = resources.iter().find(|r| r["type"] == "DocumentReference").expect("DocumentReference");
     let codes: Vec<_> =
         documents["interaction"].as_array().expect("interactions").iter().map(|i| &i["code"]).collect();
-    assert_eq!(codes, ["search-type", "create", "read", "history-instance", "vread"]);
+    assert_eq!(codes, ["search-type", "create", "read", "history-instance", "vread", "update", "patch"]);
 }
 
 #[tokio::test]

@@ -1,0 +1,351 @@
+//! Metadata update: PUT and PATCH of a document entry or folder. One version becomes the next in one commit, with its audit
+//! record; what may change, `xds::plan` decides.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use access::Grant;
+use actor::{Audited, Clock, Fault, Subject, Trail, Transaction};
+use audit::Action;
+use bytes::Bytes;
+use fhir::condition::Identified;
+use fhir::patch::Patch;
+use fhir::update::Listed;
+use serde_json::Value;
+use store::{Batch, Instant, Kind, Put, Row, Store, Version};
+use xds::plan::{DocumentVersion, FolderVersion, KnownDocument, PatientState, Standing};
+use xds::{AssociationType, EntryUuid, Finding, Findings, Folder, Patient, Place, Rule};
+
+use crate::gate::Gates;
+use crate::patients;
+use crate::read::{resource_type, well_formed};
+use crate::records::{
+    DOCUMENT, DocumentRecord, FolderMember, LIST, ListRecord, document_put, document_row, folder_put,
+    identified, unreadable,
+};
+
+/// Lost races before a caller is asked to come again.
+const TRIES: usize = 20;
+
+/// The use case.
+#[derive(Clone)]
+pub(crate) struct Update {
+    pub(crate) store: Store,
+    pub(crate) clock: Clock,
+    pub(crate) gates: Arc<Gates>,
+    /// Public base of the identity source.
+    pub(crate) identity: Arc<str>,
+    /// The zone of times that name none.
+    pub(crate) time_zone: jiff::tz::TimeZone,
+}
+
+/// What is to be changed, and how.
+#[derive(Debug, Clone)]
+pub(crate) struct Wanted {
+    /// Documents or lists.
+    pub(crate) kind: Kind,
+    /// Which one.
+    pub(crate) which: Which,
+    /// The version it is meant for.
+    pub(crate) if_match: Option<Versions>,
+    /// How.
+    pub(crate) change: Change,
+}
+
+/// Which object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Which {
+    /// By its id.
+    Id(String),
+    /// The one that has this identifier.
+    Identified(Identified),
+}
+
+/// What `If-Match` says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Versions {
+    /// The versions, as they were written; empty: any.
+    pub(crate) any_of: Vec<String>,
+}
+
+/// How.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Change {
+    /// It becomes this.
+    Whole(Value),
+    /// This is done to it.
+    Patch(Patch),
+}
+
+/// What became of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Updated {
+    /// Documents or lists.
+    pub(crate) kind: Kind,
+    /// Its id.
+    pub(crate) id: String,
+    /// The version that stands now.
+    pub(crate) version: Version,
+    /// When it was made.
+    pub(crate) instant: Instant,
+    /// As readers get it.
+    pub(crate) rendering: Bytes,
+    /// Whether this request made the version; false: there was nothing to change.
+    pub(crate) changed: bool,
+    /// Reservations.
+    pub(crate) warnings: Findings,
+}
+
+type Failure = Fault<Findings>;
+
+impl Transaction for Update {
+    type Request = Wanted;
+    type Response = Updated;
+    type Findings = Findings;
+    const NUMBER: &'static str = "ITI-92";
+    const ACTION: Action = Action::Update;
+
+    async fn run(
+        &self,
+        _: Grant<Self>,
+        mut trail: Trail,
+        wanted: Wanted,
+    ) -> Result<Audited<Updated>, Failure> {
+        let id = self.id(&wanted)?;
+        for _ in 0..TRIES {
+            let partition = self.current(wanted.kind, &id)?.partition;
+            // Whether a status may change depends on what else belongs to the patient.
+            let _pass = self.gates.alone(&partition).await;
+            let row = self.current(wanted.kind, &id)?;
+            if row.partition != partition {
+                continue;
+            }
+            matches(wanted.if_match.as_ref(), &row)?;
+            let now = self.clock.now();
+            let (put, warnings) = self.decide(&wanted, &row, now)?;
+            let subject = Subject {
+                patient: Some(row.partition.clone()),
+                entities: vec![format!("{}/{id}", resource_type(wanted.kind))],
+                query: None,
+            };
+            let Some(put) = put else {
+                let stands = Updated {
+                    kind: wanted.kind,
+                    id: row.id,
+                    version: row.version,
+                    instant: row.instant,
+                    rendering: row.rendering,
+                    changed: false,
+                    warnings,
+                };
+                return Ok(trail.note(&self.store, now, subject, stands).await?);
+            };
+            let updated = Updated {
+                kind: wanted.kind,
+                id: id.clone(),
+                version: put.version,
+                instant: now,
+                rendering: put.rendering.clone(),
+                changed: true,
+                warnings,
+            };
+            let batch = Batch { instant: now, puts: vec![put], ..Batch::default() };
+            let committed = trail.commit(&self.store, batch, subject, |applied| Updated {
+                instant: applied.instant,
+                ..updated
+            });
+            match committed.await {
+                Ok(audited) => return Ok(audited),
+                Err((back, store::Error::Lost(_))) => trail = *back,
+                Err((_, error)) => return Err(error.into()),
+            }
+        }
+        Err(Fault::Busy(Duration::from_secs(1)))
+    }
+}
+
+/// Whether the version that stands is one the caller means.
+fn matches(if_match: Option<&Versions>, row: &Row) -> Result<(), Failure> {
+    let Some(Versions { any_of }) = if_match else { return Ok(()) };
+    if any_of.is_empty() || any_of.contains(&row.version.to_string()) {
+        return Ok(());
+    }
+    Err(Fault::Precondition(format!(
+        "the current version is W/\"{}\" and If-Match says {}; read it again, and make the change on that",
+        row.version,
+        any_of.join(", ")
+    )))
+}
+
+impl Update {
+    /// The id of what is meant: of several with one identifier nobody can say which.
+    fn id(&self, wanted: &Wanted) -> Result<String, Failure> {
+        let name = match &wanted.which {
+            Which::Id(id) => {
+                well_formed(id)?;
+                return Ok(id.clone());
+            }
+            Which::Identified(name) => name,
+        };
+        let mut rows = identified(&self.store, wanted.kind, name)?;
+        match (rows.pop(), rows.len()) {
+            (None, _) => Err(Fault::NotFound),
+            (Some(row), 0) => Ok(row.id),
+            (Some(_), more) => Err(several(wanted.kind, more + 1)),
+        }
+    }
+
+    fn current(&self, kind: Kind, id: &str) -> Result<Row, Failure> {
+        let row = self.store.get(kind, id)?.ok_or(Fault::NotFound)?;
+        if row.deleted { Err(Fault::Gone(row.version)) } else { Ok(row) }
+    }
+
+    /// The next version; none if it would be equal to this one.
+    fn decide(&self, wanted: &Wanted, row: &Row, now: Instant) -> Result<(Option<Put>, Findings), Failure> {
+        let resource = resource_type(wanted.kind);
+        let current: Value =
+            serde_json::from_slice(&row.rendering).map_err(|e| unreadable(wanted.kind, &row.id, &e))?;
+        let new = match &wanted.change {
+            Change::Whole(new) => new.clone(),
+            Change::Patch(patch) => patch.apply(&current).map_err(Fault::Refused)?,
+        };
+        let new = fhir::update::check(new, resource, &row.id).map_err(Fault::Refused)?;
+        let id = EntryUuid::parse(&row.id)
+            .ok_or_else(|| unreadable(wanted.kind, &row.id, &"its id is no UUID"))?;
+        let decided = if wanted.kind == DOCUMENT {
+            self.document(row, &current, &new)?
+        } else {
+            self.folder(row, &current, &new)?
+        };
+        let (of, warnings) = decided;
+        // What would be written now in the place of the version that stands tells whether anything changes.
+        let same = of.put(&id, row, row.version, row.instant);
+        let same: Option<Value> = serde_json::from_slice(&same.rendering).ok();
+        if same.as_ref() == Some(&current) {
+            return Ok((None, warnings));
+        }
+        Ok((Some(of.put(&id, row, row.version + 1, now)), warnings))
+    }
+
+    fn document(&self, row: &Row, current: &Value, new: &Value) -> Result<(Next, Findings), Failure> {
+        let record: DocumentRecord =
+            serde_json::from_slice(&row.body).map_err(|e| unreadable(DOCUMENT, &row.id, &e))?;
+        let profile = fhir::update::profile_of(current);
+        let mut read = fhir::update::read_document(new, profile, &self.time_zone).map_err(Fault::Refused)?;
+        self.settle_patient(&record.entry.patient, &mut read.entry.patient)?;
+        let before = DocumentVersion { entry: &record.entry, relations: &record.relations };
+        let after = DocumentVersion { entry: &read.entry, relations: &read.relations };
+        let at = Place::at("DocumentReference");
+        let standing = self.standing(&row.id)?;
+        let mut entry =
+            xds::plan::update_document(before, after, &standing, profile, &at).map_err(Fault::Refused)?;
+        entry.carried.fhir = Some(new.to_string());
+        Ok((Next::Document(Box::new(DocumentRecord { entry, ..record })), read.warnings))
+    }
+
+    fn folder(&self, row: &Row, current: &Value, new: &Value) -> Result<(Next, Findings), Failure> {
+        let record = serde_json::from_slice(&row.body).map_err(|e| unreadable(LIST, &row.id, &e))?;
+        let ListRecord::Folder { folder: before, members } = record else { return Err(a_set()) };
+        if fhir::update::listed(new) == Some(Listed::SubmissionSet) {
+            return Err(a_set());
+        }
+        let profile = fhir::update::profile_of_folder(current);
+        let (mut after, listed) = fhir::update::read_folder(new, profile).map_err(Fault::Refused)?;
+        self.settle_patient(&before.patient, &mut after.patient)?;
+        let registered: Vec<EntryUuid> = members.iter().map(|member| member.document.clone()).collect();
+        let before = FolderVersion { folder: &before, members: &registered };
+        let after = FolderVersion { folder: &after, members: &listed };
+        let mut folder =
+            xds::plan::update_folder(before, after, &Place::at("List")).map_err(Fault::Refused)?;
+        folder.carried.fhir = Some(new.to_string());
+        Ok((Next::Folder(Box::new(folder), members), Findings::new()))
+    }
+
+    /// Says who the new version is about, if it names somebody else in words than the one that stands.
+    fn settle_patient(&self, current: &Patient, new: &mut Patient) -> Result<(), store::Error> {
+        let by = |reference: Option<String>, identifier| {
+            let named = Patient { reference, identifier, id: None };
+            patients::resolve(&self.store, &self.identity, &named, None)
+        };
+        let same_words = |one: &Patient| {
+            one.reference == current.reference
+                && (one.identifier.is_none() || one.identifier == current.identifier)
+        };
+        if same_words(new) {
+            new.id.clone_from(&current.id);
+            return Ok(());
+        }
+        let mut named = Vec::new();
+        if new.reference.is_some() && new.reference != current.reference {
+            named.push(by(new.reference.clone(), None)?);
+        }
+        if new.identifier.is_some() && new.identifier != current.identifier {
+            named.push(by(None, new.identifier.clone())?);
+        }
+        // Nobody named: the patient would be taken away.
+        let theirs = |state: &PatientState| matches!(state, PatientState::Active(id) if Some(id) == current.id.as_ref());
+        new.id = (!named.is_empty() && named.iter().all(theirs)).then(|| current.id.clone()).flatten();
+        Ok(())
+    }
+
+    /// The documents that replace this one.
+    fn standing(&self, id: &str) -> Result<Standing, store::Error> {
+        let mut standing = Standing::default();
+        for kind in [AssociationType::Replace, AssociationType::TransformReplace] {
+            for source in self.store.sources(DOCUMENT, kind.edge(), id)? {
+                let (Some((row, record)), Some(id)) =
+                    (document_row(&self.store, &source)?, EntryUuid::parse(&source))
+                else {
+                    continue;
+                };
+                standing.replaced_by.push(KnownDocument {
+                    id,
+                    patient: row.partition,
+                    availability: record.entry.availability,
+                    is_transformation: kind == AssociationType::TransformReplace,
+                    children: Vec::new(),
+                    folders: Vec::new(),
+                });
+            }
+        }
+        Ok(standing)
+    }
+}
+
+/// What is to stand.
+enum Next {
+    Document(Box<DocumentRecord>),
+    Folder(Box<Folder>, Vec<FolderMember>),
+}
+
+impl Next {
+    fn put(&self, id: &EntryUuid, row: &Row, version: Version, now: Instant) -> Put {
+        match self {
+            Next::Document(record) => {
+                let record = DocumentRecord::clone(record);
+                document_put(&row.partition, id, version, now, record)
+            }
+            Next::Folder(folder, members) => {
+                let folder = Folder::clone(folder);
+                folder_put(&row.partition, id, version, now, folder, members.clone())
+            }
+        }
+    }
+}
+
+/// A submission set says what was submitted, by whom and when: there is no update of it (TF-2 3.57).
+fn a_set() -> Failure {
+    let at = Place::at("List").member("code").of("SubmissionSet");
+    let text = "this List is a submission set, which records a submission as it was made; metadata update is for document \
+                entries and folders";
+    Fault::Refused(vec![Finding::error(Rule::Unmodifiable, at, text)])
+}
+
+pub(crate) fn several(kind: Kind, count: usize) -> Failure {
+    let resource = resource_type(kind);
+    let text = format!(
+        "{count} {resource}s have this identifier, so it does not say which one is meant; nothing was changed. Name one by its id"
+    );
+    let at = Place::at(resource).member("identifier");
+    Fault::Refused(vec![Finding::error(Rule::MultipleMatches, at, text)])
+}
