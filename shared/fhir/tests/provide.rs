@@ -321,6 +321,26 @@ fn a_replace_with_its_patch_is_one_association() {
 }
 
 #[test]
+fn the_address_of_a_patch_entry_is_the_document_it_patches() {
+    let mut plain = bundle();
+    replacing(&mut plain);
+    push(&mut plain, patch(TARGET));
+    let expected = accepted(&plain).submission.associations;
+    for address in [
+        format!("https://registry.example/fhir/DocumentReference/{TARGET}"),
+        "urn:uuid:0b6a2f6e-6b0e-4a44-9a06-5a4b6c7d0009".to_owned(),
+    ] {
+        for reference in [format!("DocumentReference/{TARGET}"), address.clone()] {
+            let mut bundle = plain.clone();
+            let last = bundle["entry"].as_array().map_or(0, Vec::len) - 1;
+            bundle["entry"][last]["fullUrl"] = json!(address);
+            bundle["entry"][1]["resource"]["relatesTo"][0]["target"]["reference"] = json!(reference);
+            assert_eq!(accepted(&bundle).submission.associations, expected, "{reference} of {address}");
+        }
+    }
+}
+
+#[test]
 fn replaces_and_transforms_of_one_document_are_joined() {
     let bundle = changed(|b| {
         replacing(b);

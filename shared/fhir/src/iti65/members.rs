@@ -48,6 +48,9 @@ impl Links<'_> {
     fn target(&self, item: &Value, kind: Kind) -> Option<ObjectRef> {
         if let Some(reference) = text(item, "reference") {
             if let Some(entry) = self.entry(reference) {
+                if entry.kind == Kind::Patch {
+                    return patched(entry);
+                }
                 let fits = match entry.kind {
                     Kind::Document => true,
                     Kind::Folder { .. } => kind == Kind::SubmissionSet,
@@ -105,6 +108,9 @@ impl Links<'_> {
     fn related(&self, target: &Value) -> Option<ObjectRef> {
         if let Some(reference) = text(target, "reference") {
             if let Some(entry) = self.entry(reference) {
+                if entry.kind == Kind::Patch {
+                    return patched(entry);
+                }
                 return (entry.kind == Kind::Document).then(|| ObjectRef::Symbol(entry.symbol.to_owned()));
             }
             return registered(reference, "DocumentReference").map(ObjectRef::Registered);
@@ -154,6 +160,12 @@ fn join<'a>(
         _ => return None,
     };
     known.iter_mut().find(|association| association.kind == partner && association.target == *target)
+}
+
+/// A PATCH entry stands for the registered document it changes, which is also what its fullUrl names (R4 Bundle, resolving
+/// references): a `relatesTo` that is written like it means that document.
+fn patched(entry: &Entry<'_>) -> Option<ObjectRef> {
+    registered(entry.url, "DocumentReference").map(ObjectRef::Registered)
 }
 
 /// A registered object named by one of its identifiers.
