@@ -9,7 +9,7 @@ use futures_util::FutureExt;
 use http::header::{ALLOW, CONTENT_TYPE};
 use http::{HeaderValue, Method, StatusCode};
 use parking_lot::RwLock;
-use web::{Answer, AnswerBody, Found, Refusal, Request, Router};
+use web::{Answer, AnswerBody, Found, Params, Refusal, Request, Router};
 
 use crate::fault::Fault;
 use crate::meter::{self, Times};
@@ -41,6 +41,10 @@ impl<A: Actor> Front<A> {
 
     async fn route(&self, request: &mut Request) -> (&'static str, &'static str, Answer) {
         let found = self.router.find(request.method.as_str(), &request.path);
+        let found = match found {
+            Found::Line(_, params) if is_fhir(&request.path) && !are_ids(&params) => Found::Nothing,
+            found => found,
+        };
         request.path = web::below_base(std::mem::take(&mut request.path));
         match found {
             Found::Line(number, params) => {
@@ -172,6 +176,20 @@ pub(crate) fn outcome(status: StatusCode, issue: &str, code: &str, text: &str, r
         }],
     });
     Answer::bytes(status, "application/fhir+json; charset=utf-8", outcome.to_string())
+}
+
+fn is_fhir(path: &str) -> bool {
+    path.strip_prefix("/fhir").is_some_and(|rest| rest.starts_with('/'))
+}
+
+/// Whether what stands for ids and versions in a path can be such (R4 id): an operation an actor does not have, or rubbish,
+/// reaches no handler.
+fn are_ids(params: &Params) -> bool {
+    let sound = |text: &str| {
+        (1..=64).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.')
+    };
+    params.0.iter().all(|(name, value)| !matches!(name.as_str(), "id" | "version") || sound(value))
 }
 
 /// Whether `_pretty=true` stands in the address. A refusal is written before, or without, anybody reading the parameters.

@@ -11,7 +11,7 @@ use access::Policy;
 use futures_util::FutureExt as _;
 use store::Store;
 use tokio::sync::watch;
-use web::{Limits, Network, Server, ServerSettings};
+use web::{Limits, Network, Origin, Server, ServerSettings};
 
 use crate::admin::{Admin, Probe};
 use crate::clock::Clock;
@@ -36,6 +36,7 @@ pub(crate) struct Plan<S> {
     pub(crate) public_url: Option<String>,
     pub(crate) time_zone: jiff::tz::TimeZone,
     pub(crate) trusted_proxies: Vec<Network>,
+    pub(crate) cors_origins: Vec<Origin>,
     pub(crate) workers: usize,
     pub(crate) drain: Duration,
     pub(crate) listener: TcpListener,
@@ -86,6 +87,7 @@ pub(crate) fn launch<A: Actor>(plan: Plan<A::Settings>) -> Result<Launched, Stri
         limits: plan.limits,
         public_url: plan.public_url,
         trusted_proxies: plan.trusted_proxies,
+        cors_origins: plan.cors_origins,
         drain: plan.drain,
     };
     let in_words = |error: std::io::Error| format!("cannot serve: {error}");

@@ -176,6 +176,7 @@ pub fn start_with<A: Actor>(setup: Setup<A::Settings>) -> Running {
         public_url: None,
         time_zone: setup.time_zone,
         trusted_proxies: Vec::new(),
+        cors_origins: Vec::new(),
         workers: 2,
         drain: Duration::from_secs(5),
         listener: port(),

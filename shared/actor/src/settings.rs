@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use web::{Limits, Network};
+use web::{Limits, Network, Origin};
 
 /// The house's part of the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -58,6 +58,7 @@ pub(crate) struct Server {
     #[serde(deserialize_with = "public_url")]
     pub(crate) public_url: String,
     pub(crate) trusted_proxies: Vec<Network>,
+    pub(crate) cors_origins: Vec<Origin>,
     pub(crate) workers: usize,
     #[serde(with = "web::units::seconds")]
     pub(crate) drain_timeout: u64,
@@ -167,6 +168,7 @@ impl Settings {
                 listen: ([127, 0, 0, 1], port).into(),
                 public_url: String::new(),
                 trusted_proxies: Vec::new(),
+                cors_origins: Vec::new(),
                 workers: 0,
                 drain_timeout: 30,
                 default_timezone: "UTC".to_owned(),
@@ -203,6 +205,10 @@ pub(crate) const KEYS: &[(&str, &str)] = &[
     (
         "server.trusted_proxies",
         "Addresses or networks whose `Forwarded` and `X-Forwarded-…` headers count, e.g. `[\"10.0.0.0/8\"]`.",
+    ),
+    (
+        "server.cors_origins",
+        "Origins whose pages may call this server from a browser, each named by itself, e.g. `[\"https://viewer.example\"]`; empty: none.",
     ),
     ("server.workers", "Threads that serve requests; 0: one for each processor core."),
     ("server.drain_timeout", "How long requests under way may take when the actor stops."),

@@ -123,8 +123,11 @@ async fn get(peer: &Peer, path: &str) -> (u16, String) {
 async fn an_actor_is_started_asked_and_stopped() {
     let running = actor::start::<Echo>(());
     let host = peer(&running.host);
-    let (status, words) = get(&host, "/fhir/Thing/a%20b").await;
-    assert_eq!((status, words), (200, format!("a b /Thing/a%20b {}/fhir", running.host)));
+    let (status, words) = get(&host, "/fhir/Thing/a%2Db").await;
+    assert_eq!((status, words), (200, format!("a-b /Thing/a%2Db {}/fhir", running.host)));
+    for no_id in ["/fhir/Thing/a%20b", "/fhir/Thing/$operation"] {
+        assert_eq!(get(&host, no_id).await.0, 404, "what cannot be an id reaches no handler: {no_id}");
+    }
     let body = bytes::Bytes::from(vec![7u8; 300_000]);
     let answer = host.send(Method::POST, "/fhir", &[], body.clone()).await.expect("it is there");
     assert_eq!((answer.status, answer.body), (200, body));

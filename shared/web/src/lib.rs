@@ -12,6 +12,7 @@ mod carrier;
 mod chunks;
 mod coding;
 mod connections;
+mod cors;
 mod disposition;
 mod error;
 mod guard;
@@ -31,6 +32,7 @@ pub mod units;
 
 pub use answer::{Answer, AnswerBody};
 pub use carrier::{Carrier, Letter};
+pub use cors::Origin;
 pub use disposition::content_disposition;
 pub use error::Error;
 pub use limits::Limits;

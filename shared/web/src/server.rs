@@ -16,8 +16,9 @@ use http::HeaderValue;
 use http::header::RETRY_AFTER;
 use tokio::io::AsyncWriteExt;
 
-use crate::answer::Answer;
+use crate::answer::{Answer, AnswerBody};
 use crate::connections::Connections;
+use crate::cors::{Cors, Origin};
 use crate::guard::{Connection, Guard};
 use crate::head::{Framing, Head};
 use crate::limits::Limits;
@@ -45,6 +46,8 @@ pub struct ServerSettings {
     pub public_url: Option<String>,
     /// Whose `Forwarded` and `X-Forwarded-…` headers count.
     pub trusted_proxies: Vec<Network>,
+    /// Origins whose pages may read answers in a browser; none: no page of another site may.
+    pub cors_origins: Vec<Origin>,
     /// How long requests under way may take when the server stops.
     pub drain: Duration,
 }
@@ -56,6 +59,7 @@ impl Default for ServerSettings {
             limits: Limits::default(),
             public_url: None,
             trusted_proxies: Vec::new(),
+            cors_origins: Vec::new(),
             drain: Duration::from_secs(30),
         }
     }
@@ -140,6 +144,7 @@ fn listen<S: Service>(
         let site = Rc::new(Site::new(&settings));
         let limits = Rc::clone(&site.limits);
         let (service, connections, stopping) = (Arc::clone(&service), connections.clone(), stopping.clone());
+        let turning = Arc::clone(&service);
         let http = HttpService::build()
             .keep_alive(KeepAlive::Timeout(Duration::from_secs(limits.keep_alive_seconds.max(1))))
             // The guard keeps the time a head may take.
@@ -157,36 +162,55 @@ fn listen<S: Service>(
                 async move { Ok::<_, Infallible>(serve(service, &site, request).await) }
             }));
         fn_service(move |stream: TcpStream| {
-                let (connections, limits) = (connections.clone(), Rc::clone(&limits));
-                async move {
-                    admit(stream, &connections, limits).await.map_err(actix_http::error::DispatchError::Io)
-                }
-            })
-            .and_then(http)
+            let (connections, limits) = (connections.clone(), Rc::clone(&limits));
+            let turning = Arc::clone(&turning);
+            async move {
+                let admitted = admit(stream, &connections, limits, turning.as_ref()).await;
+                admitted.map_err(actix_http::error::DispatchError::Io)
+            }
+        })
+        .and_then(http)
     })?;
     Ok(builder.run())
 }
 
-async fn admit(
+async fn admit<S: Service>(
     mut stream: TcpStream,
     connections: &Connections,
     limits: Rc<Limits>,
+    service: &S,
 ) -> io::Result<(Guard<TcpStream>, Option<SocketAddr>)> {
     let peer = stream.peer_addr()?;
     stream.set_nodelay(true)?;
     match connections.admit(peer.ip(), &limits) {
         Some(slot) => Ok((Guard::new(stream, limits, slot), Some(peer))),
         None => {
-            let (_, _, text) = Refusal::TooManyConnections.told();
-            let head = format!(
-                "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 2\r\nConnection: close\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\n\r\n{text}",
-                text.len()
-            );
-            stream.write_all(head.as_bytes()).await?;
+            stream.write_all(&turned_away(service)).await?;
             stream.shutdown().await?;
             Err(io::Error::other("too many connections"))
         }
     }
+}
+
+/// The whole answer to a connection that is one too many: nobody reads its requests, and no dispatcher writes for it.
+fn turned_away<S: Service>(service: &S) -> Vec<u8> {
+    let dressing = Dressing::plain();
+    let answer = service.refused(&Refusal::TooManyConnections, &dressing.id);
+    let body = match &answer.body {
+        AnswerBody::Bytes(bytes) => bytes.clone(),
+        AnswerBody::Empty | AnswerBody::Parts(_) | AnswerBody::Stream { .. } => bytes::Bytes::new(),
+    };
+    let response = dress(answer, dressing);
+    let mut message = format!("HTTP/1.1 {}\r\n", response.status()).into_bytes();
+    for (name, value) in response.headers() {
+        message.extend_from_slice(format!("{name}: ").as_bytes());
+        message.extend_from_slice(value.as_bytes());
+        message.extend_from_slice(b"\r\n");
+    }
+    let rest = format!("Retry-After: 2\r\nConnection: close\r\nContent-Length: {}\r\n\r\n", body.len());
+    message.extend_from_slice(rest.as_bytes());
+    message.extend_from_slice(&body);
+    message
 }
 
 /// Serves what may change something in a task of its own: a caller who hangs up in the middle ends the connection, but not
@@ -253,10 +277,14 @@ async fn serve<S: Service>(
     match connection.head() {
         Some(Ok(head)) => {
             let headless = head.method == http::Method::HEAD;
+            let cors = Cors::of(&head.method, &head.headers, &site.cors_origins);
             let deadline = deadline(&head, &site.limits);
             let request = site.request(head, peer, incoming.take_payload(), Rc::clone(&connection));
             let dressing = Dressing::of(&request, headless);
             let mut answer = in_time(service, request, deadline).await;
+            if let Some(cors) = cors {
+                cors.tell(&mut answer);
+            }
             if answer.close || connection.broken() || connection.in_body() {
                 answer.close = true;
                 connection.close();

@@ -11,6 +11,7 @@ use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, FORWARDED, HOST};
 use serde::{Deserialize, Serialize};
 
 use crate::coding::Coding;
+use crate::cors::Origin;
 use crate::guard::Connection;
 use crate::head::{Framing, Head};
 use crate::incoming::Incoming;
@@ -86,6 +87,7 @@ pub(crate) struct Site {
     pub(crate) limits: Rc<Limits>,
     public_url: Option<String>,
     trusted_proxies: Vec<Network>,
+    pub(crate) cors_origins: Vec<Origin>,
 }
 
 impl Site {
@@ -94,6 +96,7 @@ impl Site {
             limits: Rc::new(settings.limits.clone()),
             public_url: settings.public_url.as_ref().map(|url| url.trim_end_matches('/').to_owned()),
             trusted_proxies: settings.trusted_proxies.clone(),
+            cors_origins: settings.cors_origins.clone(),
         }
     }
 

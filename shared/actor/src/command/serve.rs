@@ -55,6 +55,7 @@ fn run<A: Actor>(loaded: Loaded<A::Settings>, json: bool) -> Result<(), Stop> {
         time_zone: jiff::tz::TimeZone::get(&house.server.default_timezone)
             .map_err(|error| Stop { code: CONFIG, words: error.to_string() })?,
         trusted_proxies: house.server.trusted_proxies.clone(),
+        cors_origins: house.server.cors_origins.clone(),
         workers: workers(house.server.workers),
         drain: Duration::from_secs(house.server.drain_timeout),
         listener,
