@@ -8,8 +8,9 @@ mod metadata;
 mod read;
 
 use actor::Route;
+use fhir::unrouted::{self, Asked};
 use futures_util::future::LocalBoxFuture;
-use http::{HeaderValue, StatusCode};
+use http::StatusCode;
 use web::{Answer, Request};
 
 use crate::IdentitySource;
@@ -37,33 +38,15 @@ type Served<'a> = LocalBoxFuture<'a, Answer>;
 
 /// What is answered where no line of the table fits.
 pub(crate) fn unrouted(request: &Request, allowed: &[&'static str]) -> Answer {
-    let is_unknown_operation = request.path.rsplit('/').next().is_some_and(|name| name.starts_with('$'))
-        && !request.path.ends_with("/$ihe-pix");
-    if allowed.is_empty() || is_unknown_operation {
-        let text = format!(
-            "there is nothing at this path; this server has Patient, Patient/$ihe-pix and metadata under {}",
-            request.base
-        );
-        return answer::problem(StatusCode::NOT_FOUND, "not-supported", "unknown-path", &text, &request.id);
-    }
-    let methods = allowed.join(", ");
+    let paths: Vec<&str> = ROUTES.iter().map(|route| route.path).collect();
+    let asked = Asked { method: request.method.as_str(), path: &request.path, base: &request.base, allowed };
     let hint = match request.method {
-        http::Method::POST => "; a Patient is fed by PUT [base]/Patient?identifier=system|value",
-        http::Method::PUT => {
-            "; a Patient is updated under its identifier: PUT [base]/Patient?identifier=system|value"
+        http::Method::POST | http::Method::PUT | http::Method::PATCH => {
+            "A Patient is fed under its identifier: PUT [base]/Patient?identifier=system|value."
         }
         _ => "",
     };
-    let text = format!("{} is not supported here; supported are {methods}{hint}", request.method);
-    let answer = answer::problem(
-        StatusCode::METHOD_NOT_ALLOWED,
-        "not-supported",
-        "method-not-allowed",
-        &text,
-        &request.id,
-    );
-    match HeaderValue::from_str(&methods) {
-        Ok(methods) => answer.with(http::header::ALLOW, methods),
-        Err(_) => answer,
-    }
+    let told = unrouted::tell(asked, &paths, hint);
+    let status = StatusCode::from_u16(told.status).unwrap_or(StatusCode::NOT_FOUND);
+    answer::problem(status, told.issue, told.code, &told.text, &request.id)
 }

@@ -4,8 +4,8 @@ use std::sync::LazyLock;
 
 use actor::Route;
 use fhir::capability::Interaction;
+use fhir::unrouted::{self, Asked};
 use futures_util::future::LocalBoxFuture;
-use http::header;
 use web::{Answer, Request};
 use xds::filter::Of;
 
@@ -171,17 +171,15 @@ pub(super) fn interactions() -> Vec<Interaction> {
 
 /// What is answered where no line fits.
 pub(crate) fn unrouted(request: &Request, allowed: &[&'static str]) -> Answer {
-    if allowed.is_empty() {
-        let text = "there is nothing here by this name; GET metadata on the base lists what there is";
-        return refusal::problem(
-            404,
-            ::fhir::outcome::of_problem("not-supported", "unknown-endpoint", text, &request.id),
-        );
-    }
-    let methods = allowed.join(", ");
-    let text = format!("{} is not possible here; possible: {methods}", request.method);
-    let outcome = ::fhir::outcome::of_problem("not-supported", "method-not-allowed", &text, &request.id);
-    refusal::problem(405, outcome).with(header::ALLOW, refusal::text(&methods))
+    let paths: Vec<&str> = LINES.iter().map(|line| line.path).collect();
+    let asked = Asked { method: request.method.as_str(), path: &request.path, base: &request.base, allowed };
+    let hint = match request.path.split('/').nth(1) {
+        Some("Binary") => "Documents and Binaries are at the repository of this domain.",
+        Some("Bundle") => "A transaction is sent to the base itself, not to Bundle.",
+        _ => "",
+    };
+    let told = unrouted::tell(asked, &paths, hint);
+    refusal::problem(told.status, ::fhir::outcome::of_problem(told.issue, told.code, &told.text, &request.id))
 }
 
 fn metadata<'a>(registry: &'a Registry, request: &'a mut Request) -> LocalBoxFuture<'a, Answer> {

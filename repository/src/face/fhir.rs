@@ -6,6 +6,7 @@ use fhir::capability::{Capability, Interaction};
 use fhir::negotiate::{self, Format, JSON};
 use fhir::outcome;
 use fhir::prefer::Preferences;
+use fhir::unrouted::{self, Asked};
 use http::{HeaderValue, StatusCode, header};
 use web::{Answer, AnswerBody, Request};
 use xds::{Finding, Findings, Place, Rule};
@@ -152,14 +153,17 @@ pub(crate) fn json(status: StatusCode, body: impl Into<Bytes>, format: Format) -
 
 /// What is answered where no line of the table fits.
 pub(crate) fn unrouted(request: &Request, allowed: &[&'static str]) -> Answer {
-    let (status, issue, code, text) = if allowed.is_empty() {
-        let text = "There is nothing here. The FHIR base of this repository is /fhir, documents are under /documents.";
-        (StatusCode::NOT_FOUND, "not-supported", "not-found", text.to_owned())
-    } else {
-        let text = format!("This path answers {}.", allowed.join(", "));
-        (StatusCode::METHOD_NOT_ALLOWED, "not-supported", "method-not-allowed", text)
+    let paths: Vec<&str> = ROUTES.iter().map(|route| route.path).collect();
+    let asked = Asked { method: request.method.as_str(), path: &request.path, base: &request.base, allowed };
+    let hint = match request.path.split('/').nth(1) {
+        Some("Bundle") => "A transaction is sent to the base itself, not to Bundle.",
+        Some("List") => "Lists are sent within a transaction, and found at the registry of this domain.",
+        Some("DocumentReference") => "References are found at the registry of this domain.",
+        _ => "",
     };
-    json(status, outcome::of_problem(issue, code, &text, &request.id), Format::default())
+    let told = unrouted::tell(asked, &paths, hint);
+    let status = StatusCode::from_u16(told.status).unwrap_or(StatusCode::NOT_FOUND);
+    json(status, outcome::of_problem(told.issue, told.code, &told.text, &request.id), Format::default())
 }
 
 /// Tells a fault: findings in the framework's words, everything else in the actor's.

@@ -28,5 +28,6 @@ pub mod patient;
 pub mod prefer;
 pub mod schema;
 pub mod search;
+pub mod unrouted;
 pub mod update;
 pub mod when;
