@@ -10,6 +10,8 @@ pub struct Settings {
     pub identity: Identity,
     /// How questions are answered.
     pub search: Search,
+    /// How much is exported in bulk.
+    pub export: Export,
 }
 
 /// Where patients come from.
@@ -43,6 +45,26 @@ impl Default for Search {
     }
 }
 
+/// How much is exported in bulk.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Export {
+    /// Bytes after which a file ends and the next one begins.
+    #[serde(with = "web::units::size")]
+    pub file_bytes: u64,
+    /// Seconds for which the files of an export can be fetched.
+    #[serde(with = "web::units::seconds")]
+    pub keep: u64,
+    /// Exports that may be under way.
+    pub max_jobs: u64,
+}
+
+impl Default for Export {
+    fn default() -> Export {
+        Export { file_bytes: 64 << 20, keep: 24 * 3600, max_jobs: 8 }
+    }
+}
+
 /// The words on each key, for the manual page.
 pub(crate) const KEYS: &[(&str, &str)] = &[
     ("identity.url", "Public FHIR base URL of the identity source. Every patient reference begins with it."),
@@ -51,6 +73,9 @@ pub(crate) const KEYS: &[(&str, &str)] = &[
         "Whether a search must name a patient, an identifier or an id. Switched off, a search may look at everything there is.",
     ),
     ("search.page_ttl", "For how long the link to a further page of an answer stays valid."),
+    ("export.file_bytes", "About how long a file of an export becomes before the next one begins."),
+    ("export.keep", "For how long the files of an export can be fetched, from its end on."),
+    ("export.max_jobs", "Exports that may be under way at once. Beyond: 429."),
 ];
 
 #[cfg(test)]

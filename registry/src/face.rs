@@ -1,6 +1,8 @@
 //! How the registry is spoken to: FHIR at `/fhir`, and `settle` for the repository that coordinates a submission.
 
+mod export;
 pub(crate) mod fhir;
+mod group;
 mod metadata;
 mod publish;
 mod read;

@@ -1,7 +1,8 @@
 //! The Document Registry: knows what has been shared, and answers questions about it.
 //!
 //! Lives here: Register Document Set [ITI-42] in FHIR, Find Document References [ITI-67], Find Document Lists [ITI-66],
-//! read and history of what is registered, its metadata update (ITI-92 in FHIR), the registry's own record of patients, and `settle` for the repository.
+//! read and history of what is registered, its metadata update (ITI-92 in FHIR), the registry's own record of patients,
+//! groups of them, bulk export, and `settle` for the repository.
 //! Does not live here: the bytes of documents, who patients are, the rules of the framework (`xds`), FHIR itself (`fhir`).
 //! Doors: every room in `shared/`; no other actor.
 //!
@@ -11,9 +12,11 @@
 
 mod bindings;
 mod config;
+mod export;
 mod face;
 mod feed;
 mod gate;
+mod groups;
 mod patients;
 #[cfg(feature = "failpoints")]
 mod points;
@@ -28,9 +31,10 @@ use std::sync::Arc;
 
 use actor::{Actor, Corridor, House, Route};
 use fhir::page::Sealer;
+use futures_util::future::LocalBoxFuture;
 use web::{Answer, Limits, Request};
 
-pub use config::{Identity, Search, Settings};
+pub use config::{Export, Identity, Search, Settings};
 
 use face::fhir as table;
 
@@ -49,6 +53,9 @@ pub struct Registry {
     update: update::Update,
     bindings: bindings::Bindings,
     submissions: bindings::Submissions,
+    exports: Arc<export::Exports>,
+    groups: groups::Groups,
+    stopping: tokio::sync::watch::Receiver<bool>,
     /// Which life of this registry this is: its id and a number that every restore raises.
     incarnation: String,
 }
@@ -59,7 +66,7 @@ impl Actor for Registry {
     type Settings = Settings;
 
     async fn build(house: House<Settings>) -> Result<Registry, String> {
-        let House { settings, corridor, clock, limits, public_url, secret, time_zone, .. } = house;
+        let House { settings, corridor, clock, limits, public_url, secret, time_zone, stopping, .. } = house;
         let store = corridor.store.clone();
         let identity = settings.identity.url.trim_end_matches('/').to_owned();
         if identity.is_empty() {
@@ -68,7 +75,18 @@ impl Actor for Registry {
         }
         let gates = Arc::new(gate::Gates::new());
         let query = Arc::new(query::Query { store: store.clone(), clock: clock.clone() });
+        let exports = export::Exports::new(
+            store.clone(),
+            clock.clone(),
+            settings.export,
+            time_zone.clone(),
+            identity.clone(),
+            query.clone(),
+        );
         Ok(Registry {
+            exports: Arc::new(exports),
+            groups: groups::Groups { store: store.clone(), clock: clock.clone(), identity: identity.clone() },
+            stopping,
             desk: face::Desk {
                 sealer: Sealer::new(secret),
                 page_ttl_seconds: settings.search.page_ttl,
@@ -114,6 +132,10 @@ impl Actor for Registry {
 
     fn keys() -> &'static [(&'static str, &'static str)] {
         config::KEYS
+    }
+
+    fn background(self: Arc<Registry>) -> Vec<LocalBoxFuture<'static, ()>> {
+        vec![Box::pin(Arc::clone(&self.exports).work(self.stopping.clone()))]
     }
 
     #[cfg(feature = "failpoints")]

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use store::{Row, Store};
 use xds::plan::PatientState;
-use xds::{Identifier, Patient};
+use xds::{Finding, Identifier, Patient, Place, Rule};
 
 use crate::records::{PatientRecord, patient_row, patients_by_identifier};
 
@@ -65,6 +65,40 @@ pub(crate) fn resolve(
             None => Ok(PatientState::Unknown),
         },
     }
+}
+
+/// The id of the patient that a reference names, be it active or not; none if it names nobody known, or several.
+pub(crate) fn known(store: &Store, identity: &str, reference: &str) -> Result<Option<String>, store::Error> {
+    match named(reference, identity) {
+        Named::Id(id) => Ok(patient_row(store, &id)?.map(|(row, _)| row.id)),
+        Named::Identifier(system, value) => known_by(store, system.as_deref(), &value),
+        Named::Entry(_) => Ok(None),
+    }
+}
+
+/// The same by an identifier; of several patients, the active one.
+pub(crate) fn known_by(
+    store: &Store,
+    system: Option<&str>,
+    value: &str,
+) -> Result<Option<String>, store::Error> {
+    let found = patients_by_identifier(store, system, value)?;
+    if let [(row, _)] = found.as_slice() {
+        return Ok(Some(row.id.clone()));
+    }
+    let mut active = found.into_iter().map(state).filter_map(|state| match state {
+        PatientState::Active(id) => Some(id),
+        _ => None,
+    });
+    Ok(active.next().filter(|_| active.next().is_none()))
+}
+
+/// What is told of a reference that names nobody.
+pub(crate) fn unknown(path: &str, reference: &str) -> Finding {
+    let text = format!(
+        "{reference} names no patient this registry knows; accepted are Patient/[id], the address of a patient at the identity source, and Patient?identifier=[system]|[value]"
+    );
+    Finding::error(Rule::UnknownPatient, Place::at(path), text)
 }
 
 fn by_id(store: &Store, id: &str) -> Result<PatientState, store::Error> {

@@ -21,4 +21,10 @@ pub(crate) const POINTS: &[Point] = &[
     Point::new("reg.answer.pre", "register.rs", "the outcome of a registration and its answer"),
     Point::new("reg.fence.pre_commit", "settle.rs", "finding an attempt absent and fencing it"),
     Point::new("reg.fence.post_commit", "settle.rs", "fencing an attempt and telling"),
+    Point::new(
+        "reg.export.pre_commit",
+        "export/work.rs",
+        "writing a file of an export and committing it with its place",
+    ),
+    Point::new("reg.export.post_commit", "export/work.rs", "committing a file of an export and going on"),
 ];

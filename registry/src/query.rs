@@ -66,6 +66,9 @@ pub(crate) struct Found {
     pub(crate) warnings: Vec<Finding>,
 }
 
+/// A question about a part of what there is, and whose objects it names; none: anybody's.
+pub(crate) type Part = (store::Ask, Option<Vec<String>>);
+
 /// ITI-67.
 #[derive(Clone)]
 pub(crate) struct FindDocuments(pub(crate) Arc<Query>);
@@ -141,6 +144,17 @@ impl Query {
         let page = self.store.find(&ask)?;
         let total = known_total.or(page.total);
         Ok(Found { rows: page.rows, total, next: page.next, as_of: page.as_of, now, warnings })
+    }
+
+    /// A filter for an export: the question it is, and whose objects it names; none if nothing can match, nobody if it names
+    /// none.
+    pub(crate) fn part(&self, filter: &Filter) -> Result<Option<Part>, store::Error> {
+        let patients = match self.scope(filter)? {
+            Scope::Partitions(patients) => Some(patients),
+            Scope::Everywhere => None,
+        };
+        let ask = records::ask(filter, Scope::Everywhere, Order::Natural, 0);
+        Ok(ask.map(|ask| (ask, patients)))
     }
 
     /// Whose objects: the patients that every group names (AND), any one of a group (OR).

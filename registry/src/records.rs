@@ -2,6 +2,8 @@
 
 mod ask;
 mod document;
+mod export;
+mod group;
 mod identified;
 mod list;
 mod patient;
@@ -9,10 +11,15 @@ mod submission;
 
 pub(crate) use ask::ask;
 pub(crate) use document::{DocumentRecord, document_put, document_row};
+pub(crate) use export::{
+    ExportRecord, File, Holds, Ordered, Place, Type, Whose, ended_exports, export_put, export_row,
+    next_export,
+};
+pub(crate) use group::{GroupRecord, group_members, group_put, group_row};
 pub(crate) use identified::identified;
 pub(crate) use list::{FolderMember, ListRecord, folder_put, list_row, set_put};
 pub(crate) use patient::{
-    PatientRecord, patient_put, patient_row, patient_rows_by_identifier, patients_by_identifier,
+    PatientRecord, patient_of, patient_put, patient_row, patient_rows_by_identifier, patients_by_identifier,
 };
 pub(crate) use submission::{Committed, SubmissionRecord, submission_put, submission_row};
 
@@ -27,6 +34,10 @@ pub(crate) const LIST: Kind = Kind("list");
 pub(crate) const SUBMISSION: Kind = Kind("submission");
 /// Patients, as the identity source fed them.
 pub(crate) const PATIENT: Kind = Kind("patient");
+/// Exports.
+pub(crate) const EXPORT: Kind = Kind("export");
+/// Groups of patients.
+pub(crate) const GROUP: Kind = Kind("group");
 
 /// From a submission set to its members.
 pub(crate) const SUBMITS: &str = "submits";

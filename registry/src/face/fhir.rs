@@ -9,6 +9,8 @@ use futures_util::future::LocalBoxFuture;
 use web::{Answer, Request};
 use xds::filter::Of;
 
+use super::export::{Following, Level, Ordering};
+use super::group::Grouping;
 use super::publish::Publishing;
 use super::read::Reading;
 use super::reconcile::{self, INCARNATION, Reconciling};
@@ -17,6 +19,8 @@ use super::register::Changing;
 use super::search::Searching;
 use super::update::{Updating, Written};
 use crate::Registry;
+use crate::export::{Cancel, Fetch, Look, Start};
+use crate::groups::{Keep, ReadGroup};
 use crate::read::Which;
 use crate::records::{DOCUMENT, LIST};
 
@@ -28,6 +32,8 @@ pub(super) struct Line {
     serve: for<'a> fn(&'a Registry, &'a mut Request) -> LocalBoxFuture<'a, Answer>,
     /// What `/metadata` says of it: resource type (none: the system), code, one line.
     claims: Option<(Option<&'static str>, &'static str, &'static str)>,
+    /// Canonical of the OperationDefinition, for operations.
+    definition: Option<&'static str>,
 }
 
 const fn line(
@@ -36,7 +42,7 @@ const fn line(
     transaction: &'static str,
     serve: for<'a> fn(&'a Registry, &'a mut Request) -> LocalBoxFuture<'a, Answer>,
 ) -> Line {
-    Line { method, path, transaction, serve, claims: None }
+    Line { method, path, transaction, serve, claims: None, definition: None }
 }
 
 impl Line {
@@ -49,10 +55,16 @@ impl Line {
         self.claims = Some((resource, code, documentation));
         self
     }
+
+    const fn defined(mut self, definition: &'static str) -> Line {
+        self.definition = Some(definition);
+        self
+    }
 }
 
 const DOCUMENTS: Option<&str> = Some("DocumentReference");
 const LISTS: Option<&str> = Some("List");
+const GROUPS: Option<&str> = Some("Group");
 
 static LINES: &[Line] = &[
     line("GET", "/fhir/metadata", "none", metadata),
@@ -135,6 +147,38 @@ static LINES: &[Line] = &[
         "update",
         "The feed of the identity source; meta.versionId is its version, and an older one changes nothing.",
     ),
+    line("GET", "/fhir/Group/{id}", "group", read_group).says(
+        GROUPS,
+        "read",
+        "Reads a group of patients.",
+    ),
+    line("PUT", "/fhir/Group/{id}", "group", keep_group).says(
+        GROUPS,
+        "update",
+        "Keeps a group of patients under the id of the caller's choice: type person, actual, members known here.",
+    ),
+    line("DELETE", "/fhir/Group/{id}", "group", keep_group).says(GROUPS, "delete", "Removes a group."),
+    line("GET", "/fhir/$export", "export", export_all)
+        .says(None, "$export", "Everything: Patient, DocumentReference and List, as NDJSON.")
+        .defined("http://hl7.org/fhir/uv/bulkdata/OperationDefinition/export"),
+    line("POST", "/fhir/$export", "export", export_all),
+    line("GET", "/fhir/Patient/$export", "export", export_patients)
+        .says(
+            Some("Patient"),
+            "$export",
+            "What belongs to all patients or, by POST, to those named; Patient/[id]/$export: to one.",
+        )
+        .defined("http://hl7.org/fhir/uv/bulkdata/OperationDefinition/patient-export"),
+    line("POST", "/fhir/Patient/$export", "export", export_patients),
+    line("GET", "/fhir/Patient/{id}/$export", "export", export_patient),
+    line("POST", "/fhir/Patient/{id}/$export", "export", export_patient),
+    line("GET", "/fhir/Group/{id}/$export", "export", export_group)
+        .says(GROUPS, "$export", "What belongs to the members of a group.")
+        .defined("http://hl7.org/fhir/uv/bulkdata/OperationDefinition/group-export"),
+    line("POST", "/fhir/Group/{id}/$export", "export", export_group),
+    line("GET", "/fhir/export/{id}", "export", look_at_export),
+    line("DELETE", "/fhir/export/{id}", "export", cancel_export),
+    line("GET", "/fhir/export/{id}/{file}", "export", fetch_export),
     line("POST", "/settle", "settle", settle),
     line("GET", "/bindings", "bindings", bindings),
     line("POST", "/submissions", "submissions", submissions),
@@ -162,7 +206,7 @@ pub(super) fn interactions() -> Vec<Interaction> {
         line.claims.map(|(resource, code, documentation)| Interaction {
             resource,
             code,
-            definition: None,
+            definition: line.definition,
             documentation,
         })
     };
@@ -258,6 +302,70 @@ fn submissions<'a>(registry: &'a Registry, request: &'a mut Request) -> LocalBox
 
 fn incarnation<'a>(registry: &'a Registry, _: &'a mut Request) -> LocalBoxFuture<'a, Answer> {
     Box::pin(async move { telling(registry, reconcile::incarnation(&registry.incarnation)) })
+}
+
+fn export_all<'a>(registry: &'a Registry, request: &'a mut Request) -> LocalBoxFuture<'a, Answer> {
+    export(registry, request, Level::System)
+}
+
+fn export_patients<'a>(registry: &'a Registry, request: &'a mut Request) -> LocalBoxFuture<'a, Answer> {
+    export(registry, request, Level::Patients)
+}
+
+fn export_patient<'a>(registry: &'a Registry, request: &'a mut Request) -> LocalBoxFuture<'a, Answer> {
+    export(registry, request, Level::Patient)
+}
+
+fn export_group<'a>(registry: &'a Registry, request: &'a mut Request) -> LocalBoxFuture<'a, Answer> {
+    export(registry, request, Level::Group)
+}
+
+fn export<'a>(registry: &'a Registry, request: &'a mut Request, level: Level) -> LocalBoxFuture<'a, Answer> {
+    Box::pin(async move {
+        let codec = Ordering {
+            changing: changing(registry),
+            exports: &registry.exports,
+            level,
+            max_bytes: registry.limits.max_body_bytes,
+            preferred: std::cell::Cell::new(false),
+        };
+        registry.corridor.walk(&Start(registry.exports.clone()), &codec, request).await
+    })
+}
+
+fn look_at_export<'a>(registry: &'a Registry, request: &'a mut Request) -> LocalBoxFuture<'a, Answer> {
+    Box::pin(
+        async move { registry.corridor.walk(&Look(registry.exports.clone()), &Following, request).await },
+    )
+}
+
+fn cancel_export<'a>(registry: &'a Registry, request: &'a mut Request) -> LocalBoxFuture<'a, Answer> {
+    Box::pin(
+        async move { registry.corridor.walk(&Cancel(registry.exports.clone()), &Following, request).await },
+    )
+}
+
+fn fetch_export<'a>(registry: &'a Registry, request: &'a mut Request) -> LocalBoxFuture<'a, Answer> {
+    Box::pin(
+        async move { registry.corridor.walk(&Fetch(registry.exports.clone()), &Following, request).await },
+    )
+}
+
+fn read_group<'a>(registry: &'a Registry, request: &'a mut Request) -> LocalBoxFuture<'a, Answer> {
+    Box::pin(async move {
+        let transaction = ReadGroup(registry.groups.clone());
+        registry.corridor.walk(&transaction, &grouping(registry), request).await
+    })
+}
+
+fn keep_group<'a>(registry: &'a Registry, request: &'a mut Request) -> LocalBoxFuture<'a, Answer> {
+    Box::pin(async move {
+        registry.corridor.walk(&Keep(registry.groups.clone()), &grouping(registry), request).await
+    })
+}
+
+fn grouping(registry: &Registry) -> Grouping<'_> {
+    Grouping { changing: changing(registry), max_bytes: registry.limits.max_body_bytes }
 }
 
 fn changing(registry: &Registry) -> Changing<'_> {

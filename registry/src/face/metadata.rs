@@ -16,6 +16,8 @@ const PUBLISHED: &str = "2026-11-20";
 
 /// Canonical of the MHD guide's actor this is.
 const RESPONDER: &str = "https://profiles.ihe.net/ITI/MHD/CapabilityStatement/IHE.MHD.DocumentResponder";
+/// Canonical of the server of the Bulk Data Access guide.
+const BULK_DATA: &str = "http://hl7.org/fhir/uv/bulkdata/CapabilityStatement/bulk-data";
 /// Canonical of the MHD guide.
 const MHD: &str = "https://profiles.ihe.net/ITI/MHD/ImplementationGuide/ihe.iti.mhd";
 
@@ -43,7 +45,7 @@ fn statement(base: &str) -> Capability {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         url: base.to_owned(),
         date: PUBLISHED.to_owned(),
-        instantiates: vec![RESPONDER],
+        instantiates: vec![RESPONDER, BULK_DATA],
         guides: vec![MHD],
         interactions: table::interactions(),
         parameters: documents.chain(lists).collect(),

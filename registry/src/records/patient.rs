@@ -81,6 +81,11 @@ pub(crate) fn patient_put(id: &str, version: Version, record: &PatientRecord) ->
     }
 }
 
+/// The patient of a row, as far as the registry knows it.
+pub(crate) fn patient_of(row: &Row) -> Result<PatientRecord, store::Error> {
+    read(row)
+}
+
 fn read(row: &Row) -> Result<PatientRecord, store::Error> {
     serde_json::from_slice(&row.body).map_err(|e| unreadable(PATIENT, &row.id, &e))
 }

@@ -13,7 +13,7 @@ pub(crate) const MRN: &str = "urn:oid:1.2.36.146.595.217.0.1";
 
 /// The registry and its client.
 pub(crate) struct World {
-    _running: Running,
+    running: Running,
     pub(crate) host: String,
     pub(crate) client: reqwest::Client,
 }
@@ -93,7 +93,12 @@ impl World {
     pub(crate) fn over(setup: Setup<Settings>) -> World {
         let running = actor::start_with::<Registry>(setup);
         let host = running.host.clone();
-        World { _running: running, host, client: reqwest::Client::new() }
+        World { running, host, client: reqwest::Client::new() }
+    }
+
+    /// Stops the registry and closes its store.
+    pub(crate) fn end(self) {
+        (self.running.stop)();
     }
 
     pub(crate) async fn send(&self, request: RequestBuilder) -> Reply {

@@ -30,8 +30,11 @@ pub(crate) trait Engine: Send + Sync {
     fn sources(&self, kind: Kind, edge: &'static str, target: &str) -> Result<Vec<String>, Error>;
     fn claimed(&self, name: &str) -> Result<Option<Vec<u8>>, Error>;
     fn changes(&self, kind: Kind, since: Sequence, limit: usize) -> Result<Vec<Row>, Error>;
+    fn partitions(&self, kind: Kind, after: &str, limit: usize) -> Result<Vec<String>, Error>;
     fn pending(&self, peer: &str, limit: usize) -> Result<Vec<Pending>, Error>;
     fn stage(&self, limit: u64) -> Box<dyn Sink>;
+    fn stage_apart(&self, limit: u64) -> Box<dyn Sink>;
+    fn discard(&self, ids: &[String]) -> Result<(), Error>;
     fn blob(&self, id: &str) -> Result<Option<Blob>, Error>;
     fn read(&self, blob: &Blob, range: Range<u64>) -> BoxFuture<'_, Result<Chunks, Error>>;
     fn sequence(&self) -> Sequence;

@@ -179,6 +179,14 @@ impl Files {
         std::fs::remove_file(self.trash_path(id)).map_err(Error::io("deleting a document out of the trash"))
     }
 
+    /// Deletes a document out of the trash, if it lies there.
+    pub(crate) fn delete_if_there(&self, id: &str) -> Result<(), Error> {
+        match self.delete(id) {
+            Err(Error::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            other => other,
+        }
+    }
+
     /// Puts a document in the trash back in its place, unless there is one; answers whether it did.
     pub(crate) fn put_back(&self, id: &str) -> Result<bool, Error> {
         let place = self.blob_path(id);

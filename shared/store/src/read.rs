@@ -159,6 +159,28 @@ impl Reader<'_> {
             .collect()
     }
 
+    /// Leaps from partition to partition: what lies in them is not looked at.
+    pub(crate) fn partitions(&self, kind: Kind, after: &str, limit: usize) -> Result<Vec<String>, Error> {
+        let kind = kind.0.as_bytes();
+        let end = keys::behind(&Key::new(keys::ROW).part(kind).done());
+        let mut from = match after {
+            "" => Key::new(keys::ROW).part(kind).done(),
+            after => keys::behind(&keys::partition(kind, after.as_bytes()).done()),
+        };
+        let mut found = Vec::new();
+        while found.len() < limit {
+            let mut next = None;
+            let _ = self.view.scan(&from, &end, &mut |key, value| {
+                next = Some(row::RowView::new(values::verified(key, value)?)?.partition().to_vec());
+                Ok(ControlFlow::Break(()))
+            })?;
+            let Some(partition) = next else { break };
+            from = keys::behind(&keys::partition(kind, &partition).done());
+            found.push(text(&partition)?);
+        }
+        Ok(found)
+    }
+
     pub(crate) fn pending(&self, peer: &str, limit: usize) -> Result<Vec<Pending>, Error> {
         let beginning = Key::new(keys::OUTGOING).part(peer.as_bytes()).done();
         let mut pending = Vec::new();

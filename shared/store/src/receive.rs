@@ -28,6 +28,8 @@ pub(crate) struct Receiver {
     large: Large,
     /// Leave to keep more than a chunk in memory.
     held: Option<OwnedSemaphorePermit>,
+    /// Whether it goes to a file however small it is.
+    apart: bool,
 }
 
 /// What happens beyond 1 MiB.
@@ -54,7 +56,13 @@ impl Receiver {
             buffer: Vec::new(),
             large: files.map_or(Large::Memory, Large::Possible),
             held: None,
+            apart: false,
         }
+    }
+
+    /// Every document goes to a file of its own, be it as small as it may.
+    pub(crate) fn apart(limit: u64, files: Arc<Files>) -> Receiver {
+        Receiver { apart: true, ..Receiver::new(limit, Some(files)) }
     }
 
     async fn take(&mut self, bytes: &[u8]) -> Result<(), Error> {
@@ -117,7 +125,18 @@ impl Receiver {
         Ok(())
     }
 
-    async fn end(self) -> Result<Staged, Error> {
+    /// A file takes what is in memory so far, which stays in the buffer.
+    async fn begin_file(&mut self) -> Result<(), Error> {
+        let Large::Possible(files) = std::mem::replace(&mut self.large, Large::Failed) else { return Ok(()) };
+        let id = self.id.clone();
+        self.large = Large::File(blocking(move || files.receive(&id)).await?);
+        Ok(())
+    }
+
+    async fn end(mut self) -> Result<Staged, Error> {
+        if self.apart && matches!(self.large, Large::Possible(_)) {
+            self.begin_file().await?;
+        }
         let sha256: [u8; 32] = self.sha256.finalize().into();
         let sha1: [u8; 20] = self.sha1.finalize().into();
         let mut inline_checks = Vec::new();

@@ -144,6 +144,12 @@ impl Store {
         self.engine.changes(kind, since, limit)
     }
 
+    /// The partitions that have records of this kind, in order, those behind `after` (`""`: from the first), at most `limit`.
+    /// Costs one look-up each, however many records are in them. One whose records have all left is not among them.
+    pub fn partitions(&self, kind: Kind, after: &str, limit: usize) -> Result<Vec<String>, Error> {
+        self.engine.partitions(kind, after, limit)
+    }
+
     /// Messages not yet delivered to a peer, oldest first, at most `limit`.
     pub fn pending(&self, peer: &str, limit: usize) -> Result<Vec<Pending>, Error> {
         self.engine.pending(peer, limit)
@@ -152,6 +158,17 @@ impl Store {
     /// Begins to receive a document of at most `limit` bytes.
     pub fn stage(&self, limit: u64) -> Box<dyn Sink> {
         self.engine.stage(limit)
+    }
+
+    /// The same for what is let go again before long: it never becomes part of the journal, which keeps what it holds.
+    pub fn stage_apart(&self, limit: u64) -> Box<dyn Sink> {
+        self.engine.stage_apart(limit)
+    }
+
+    /// Deletes documents out of the trash at once: for what can be made again, or has served. What is not there, or is
+    /// kept, stays as it is.
+    pub fn discard(&self, ids: &[String]) -> Result<(), Error> {
+        self.engine.discard(ids)
     }
 
     /// A document that is kept (not one in the trash).

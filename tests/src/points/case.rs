@@ -28,6 +28,8 @@ pub(super) enum Scene {
     Read,
     /// A patient is fed.
     Feed,
+    /// What was submitted is exported.
+    Export,
 }
 
 /// One row.
@@ -100,7 +102,9 @@ pub(super) fn cases(point: &Point) -> Vec<Case> {
 
 fn scene(point: &Point) -> Scene {
     let named = |begin: &str| point.name.starts_with(begin);
-    if named("repo.settle.") || named("repo.trash.") || named("reg.fence.") {
+    if named("reg.export.") {
+        Scene::Export
+    } else if named("repo.settle.") || named("repo.trash.") || named("reg.fence.") {
         Scene::Doubt
     } else if named("audit.") {
         Scene::Read

@@ -96,6 +96,9 @@ impl Stage {
         }
         let (promises, resent) =
             self.submit_all(&patient, (case.scene == Scene::Doubt).then_some((case, before)))?;
+        if case.scene == Scene::Export {
+            self.export(&patient, &promises)?;
+        }
         self.inspect(&patient, &promises)?;
         if case.is_failed_sync() && self.strikes(case) > before {
             self.until_ended()?;
@@ -196,6 +199,48 @@ impl Stage {
         };
         drop(self.runtime.block_on(self.wire.get(&url)));
         std::thread::sleep(Duration::from_millis(200));
+    }
+
+    /// Exports what a patient has, whoever dies meanwhile: every document is there, once.
+    fn export(&mut self, patient: &str, promises: &[Promise]) -> Result<()> {
+        let id = patient.rsplit('/').next().unwrap_or_default();
+        let base = self.region.base(Actor::Registry);
+        let order = format!("{base}/Patient/{id}/$export?_type=DocumentReference,List");
+        let mut url: Option<String> = None;
+        let begin = Instant::now();
+        let manifest = loop {
+            let asked = self.runtime.block_on(self.wire.get(url.as_deref().unwrap_or(&order)));
+            match asked {
+                Ok(answer) if answer.status == 200 => break answer.json()?,
+                Ok(answer) if answer.status == 202 => {
+                    url = url.or_else(|| answer.header("Content-Location").map(str::to_owned));
+                }
+                Ok(answer) => {
+                    ensure!(answer.status >= 429, "a good export is refused: {}", answer.excerpt());
+                }
+                Err(_) => {}
+            }
+            self.again(begin, "an export")?;
+        };
+        let mut found: Vec<String> = Vec::new();
+        for file in manifest["output"].as_array().into_iter().flatten() {
+            let url = file["url"].as_str().context("a file has an address")?;
+            let answer = self.runtime.block_on(self.wire.get(url))?;
+            ensure!(answer.status == 200, "a file of an export is refused: {}", answer.excerpt());
+            for line in answer.body.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+                let resource: Value = serde_json::from_slice(line).context("a line is JSON")?;
+                found.push(resource["id"].as_str().unwrap_or_default().to_owned());
+            }
+        }
+        for id in promises.iter().flat_map(|promise| &promise.ids) {
+            let times = found.iter().filter(|found| *found == id).count();
+            ensure!(times == 1, "{id} is exported {times} times");
+        }
+        let all = found.len();
+        found.sort_unstable();
+        found.dedup();
+        ensure!(found.len() == all, "something is exported twice");
+        Ok(())
     }
 
     /// Submits documents of all sorts, and at last replaces one. After the first failure `wait` gives its point time.

@@ -315,11 +315,26 @@ impl Engine for Embedded {
     fn changes(&self, kind: Kind, since: Sequence, limit: usize) -> Result<Vec<Row>, Error> {
         self.reader()?.changes(kind, since, limit)
     }
+    fn partitions(&self, kind: Kind, after: &str, limit: usize) -> Result<Vec<String>, Error> {
+        self.reader()?.partitions(kind, after, limit)
+    }
     fn pending(&self, peer: &str, limit: usize) -> Result<Vec<Pending>, Error> {
         self.reader()?.pending(peer, limit)
     }
     fn stage(&self, limit: u64) -> Box<dyn Sink> {
         Box::new(Receiver::new(limit, Some(self.shared.files.clone())))
+    }
+    fn stage_apart(&self, limit: u64) -> Box<dyn Sink> {
+        Box::new(Receiver::apart(limit, self.shared.files.clone()))
+    }
+    fn discard(&self, ids: &[String]) -> Result<(), Error> {
+        for id in ids {
+            // What is not known, or is kept after all, is left to the upkeep, which has seen more.
+            if self.shared.knows(id)? && !self.shared.keeps(id)? {
+                self.shared.files.delete_if_there(id)?;
+            }
+        }
+        Ok(())
     }
     fn blob(&self, id: &str) -> Result<Option<Blob>, Error> {
         self.reader()?.blob(id)

@@ -181,11 +181,20 @@ impl Engine for Memory {
     fn changes(&self, kind: Kind, since: Sequence, limit: usize) -> Result<Vec<Row>, Error> {
         self.reader()?.changes(kind, since, limit)
     }
+    fn partitions(&self, kind: Kind, after: &str, limit: usize) -> Result<Vec<String>, Error> {
+        self.reader()?.partitions(kind, after, limit)
+    }
     fn pending(&self, peer: &str, limit: usize) -> Result<Vec<Pending>, Error> {
         self.reader()?.pending(peer, limit)
     }
     fn stage(&self, limit: u64) -> Box<dyn Sink> {
         Box::new(Receiver::new(limit, None))
+    }
+    fn stage_apart(&self, limit: u64) -> Box<dyn Sink> {
+        self.stage(limit)
+    }
+    fn discard(&self, _: &[String]) -> Result<(), Error> {
+        Ok(())
     }
     fn blob(&self, id: &str) -> Result<Option<Blob>, Error> {
         self.reader()?.blob(id)
