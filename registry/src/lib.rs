@@ -26,6 +26,7 @@ mod records;
 mod register;
 mod settle;
 mod update;
+mod validate;
 
 use std::sync::Arc;
 
@@ -45,6 +46,7 @@ pub struct Registry {
     public_url: Option<String>,
     desk: face::Desk,
     register: register::Register,
+    validate: validate::Validate,
     find_documents: query::FindDocuments,
     find_lists: query::FindLists,
     read: read::Read,
@@ -83,6 +85,13 @@ impl Actor for Registry {
             identity.clone(),
             query.clone(),
         );
+        let register = register::Register {
+            store: store.clone(),
+            clock: clock.clone(),
+            gates: gates.clone(),
+            identity: identity.clone().into(),
+            time_zone: time_zone.clone(),
+        };
         Ok(Registry {
             exports: Arc::new(exports),
             groups: groups::Groups { store: store.clone(), clock: clock.clone(), identity: identity.clone() },
@@ -99,15 +108,10 @@ impl Actor for Registry {
                 clock: clock.clone(),
                 gates: gates.clone(),
                 identity: identity.as_str().into(),
-                time_zone: time_zone.clone(),
-            },
-            register: register::Register {
-                store: store.clone(),
-                clock: clock.clone(),
-                gates: gates.clone(),
-                identity: identity.into(),
                 time_zone,
             },
+            validate: validate::Validate(register.clone()),
+            register,
             find_documents: query::FindDocuments(query.clone()),
             find_lists: query::FindLists(query),
             read: read::Read { store: store.clone(), clock: clock.clone() },

@@ -2,6 +2,7 @@
 
 mod changes;
 mod known;
+mod patches;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -88,14 +89,7 @@ impl Transaction for Register {
         mut registration: Registration,
     ) -> Result<Audited<Registered>, Failure> {
         failpoint!(async "reg.parsed");
-        refuse_if_any(registration.provided.check())?;
-        self.one_patient(&registration.provided)?;
-        self.settle_patient(&mut registration.provided)?;
-        registration.provided.set_zone(&self.time_zone);
-        let said = registration.said.take();
-        let said = said.unwrap_or_else(|| derived(&mut registration.provided, &grant.caller().name));
-        registration.provided.set_submission_time(self.clock.now());
-        keep_ids(&mut registration.provided, &said.assigned)?;
+        let said = self.prepare(&mut registration, &grant.caller().name)?;
         let answered = self.decide(trail, said, &mut registration.provided).await;
         count(&answered);
         failpoint!(async "reg.answer.pre");
@@ -119,6 +113,43 @@ enum Attempted {
 }
 
 impl Register {
+    /// Everything before the decision: the rules, who the patient is, when, and under which key.
+    pub(crate) fn prepare(&self, registration: &mut Registration, client: &str) -> Result<Said, Failure> {
+        refuse_if_any(registration.provided.check())?;
+        self.one_patient(&registration.provided)?;
+        self.settle_patient(&mut registration.provided)?;
+        registration.provided.set_zone(&self.time_zone);
+        let said = registration.said.take();
+        let said = said.unwrap_or_else(|| derived(&mut registration.provided, client));
+        registration.provided.set_submission_time(self.clock.now());
+        keep_ids(&mut registration.provided, &said.assigned)?;
+        Ok(said)
+    }
+
+    /// What the decision would be; nothing is written. Answers the reservations there would be.
+    pub(crate) fn rehearse(&self, said: &Said, provided: &Provided) -> Result<Findings, Failure> {
+        let loaded = known::load(self, provided)?;
+        let mut ids = std::iter::repeat_with(Uuid::new_v4);
+        let planned = xds::plan::plan(&provided.submission, &loaded.known, &mut ids);
+        let (mut findings, changes) = match planned {
+            Ok(mut changes) => (std::mem::take(&mut changes.warnings), Some(changes)),
+            Err(findings) => (findings, None),
+        };
+        findings.extend(provided.warnings.iter().cloned());
+        if let Some(changes) = changes {
+            findings.extend(patches::check(provided, &changes, &loaded));
+        }
+        if let Some((_, SubmissionRecord { committed: Some(committed), .. })) =
+            submission_row(&self.store, &said.key)?
+        {
+            // What it brings is registered because it is this very submission.
+            findings.retain(|finding| finding.severity != Severity::Error);
+            findings.push(known_already(said, &committed));
+        }
+        xds::finding::sort(&mut findings);
+        Ok(findings)
+    }
+
     /// Decides and commits, and plans again when somebody else was first.
     async fn decide(
         &self,
@@ -155,6 +186,7 @@ impl Register {
         let loaded = known::load(self, provided)?;
         let mut ids = std::iter::repeat_with(Uuid::new_v4);
         let changes = xds::plan::plan(submission, &loaded.known, &mut ids).map_err(Fault::Refused)?;
+        refuse_if_any(patches::check(provided, &changes, &loaded))?;
         let now = self.clock.now();
         let decided = changes::batch(provided, changes, loaded, (said, attempt), before, now);
         let answer = decided.answer;
@@ -261,6 +293,20 @@ impl Register {
         };
         Ok(trail.note(&self.store, self.clock.now(), subject, response).await?)
     }
+}
+
+/// What is said of a submission that is registered already.
+fn known_already(said: &Said, committed: &Committed) -> Finding {
+    let at = Place::at("Bundle").of("SubmissionSet.uniqueId");
+    if committed.digest != said.digest {
+        let text = format!("the submission set {} is registered already, with other content", said.key);
+        return Finding::error(Rule::DuplicateUniqueId, at, text);
+    }
+    let text = format!(
+        "the submission set {} is registered already, with the same content: sent again, it is given its first answer",
+        said.key
+    );
+    Finding { severity: Severity::Information, ..Finding::warning(Rule::DuplicateUniqueId, at, text) }
 }
 
 fn named_patients(submission: &Submission) -> impl Iterator<Item = &xds::Patient> {

@@ -24,6 +24,7 @@ mod recover;
 mod redrive;
 mod registrar;
 mod settle;
+mod validate;
 
 use std::sync::Arc;
 
@@ -40,12 +41,14 @@ use provide::Provide;
 use publish::Publish;
 use reconcile::{Mode, Reconcile};
 use settle::Settler;
+use validate::Validate;
 
 /// The actor.
 pub struct Repository {
     house: House<Settings>,
     provide: Provide,
     publish: Publish,
+    validate: Validate,
     retrieve: Retrieve,
     settler: Settler,
     reconcile: Reconcile,
@@ -82,6 +85,7 @@ impl Actor for Repository {
         let provide = Provide::new(&house, settler.clone());
         Ok(Repository {
             publish: Publish(provide.clone()),
+            validate: Validate(provide.clone()),
             provide,
             retrieve: Retrieve::new(&house, settler.clone()),
             reconcile: Reconcile::new(&settler, house.public_url.clone()),

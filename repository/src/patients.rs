@@ -34,6 +34,8 @@ pub(crate) enum Nobody {
     Refused(Findings),
     /// The identity source is not reached, or does not answer.
     Unavailable,
+    /// Only rehearsed: a Patient entry that would be fed is not.
+    NotFed,
 }
 
 /// How a submission names its patient.
@@ -57,6 +59,8 @@ pub(crate) struct Patients {
     tries: u32,
     entries: PatientEntries,
     known: Cache<Identifier, String>,
+    /// Whether nothing is done, but for asking.
+    rehearsing: bool,
 }
 
 impl Patients {
@@ -67,6 +71,7 @@ impl Patients {
             public: settings.public(),
             tries: settings.tries.max(1),
             entries,
+            rehearsing: false,
             known: Cache::builder()
                 .max_capacity(settings.cache_entries)
                 .time_to_live(Duration::from_secs(settings.cache_seconds))
@@ -99,6 +104,11 @@ impl Patients {
                  Patient?identifier=system|value, subject.identifier, or the fullUrl of a Patient entry",
             )),
         }
+    }
+
+    /// The same, without feeding anybody.
+    pub(crate) async fn rehearse(&self, provided: &Provided, trace: &str) -> Result<Resolved, Nobody> {
+        Patients { rehearsing: true, ..self.clone() }.resolve(provided, trace).await
     }
 
     fn resolved(&self, id: String, identifier: Option<Identifier>) -> Resolved {
@@ -159,6 +169,7 @@ impl Patients {
         let first = identifiers.swap_remove(0);
         let id = match (found, self.entries) {
             (Some(id), _) => id,
+            (None, PatientEntries::Feed) if self.rehearsing => return Err(Nobody::NotFed),
             (None, PatientEntries::Feed) => self.feed(provided, patient, &first, trace, at).await?,
             (None, PatientEntries::Refuse) => {
                 return Err(unknown(

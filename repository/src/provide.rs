@@ -27,7 +27,7 @@ use crate::registrar::{Commit, Order, Registrar, Registration, Settled};
 use crate::settle::Settler;
 
 /// When a source should come again whose submission found a peer away.
-const RETRY: Duration = Duration::from_secs(2);
+pub(crate) const RETRY: Duration = Duration::from_secs(2);
 
 /// How often an attempt is given another number before the source is asked to come again.
 const RENUMBERED: usize = 3;
@@ -499,9 +499,11 @@ fn reused(before: NamedBefore) -> Result<Option<NewName>, Fault<Findings>> {
     }
 }
 
-fn nobody(why: Nobody) -> Fault<Findings> {
+pub(crate) fn nobody(why: Nobody) -> Fault<Findings> {
     match why {
         Nobody::Refused(findings) => Fault::Refused(findings),
-        Nobody::Unavailable => Fault::Unavailable { peer: "identity source".to_owned(), retry: RETRY },
+        Nobody::Unavailable | Nobody::NotFed => {
+            Fault::Unavailable { peer: "identity source".to_owned(), retry: RETRY }
+        }
     }
 }

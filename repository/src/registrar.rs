@@ -70,6 +70,16 @@ pub(crate) struct Order {
     pub(crate) request: String,
 }
 
+/// A registration the registry is asked about, and that is not made.
+#[derive(Debug)]
+pub(crate) struct Question {
+    pub(crate) key: String,
+    pub(crate) digest: String,
+    pub(crate) body: Bytes,
+    pub(crate) trace: String,
+    pub(crate) request: String,
+}
+
 /// The registry.
 #[derive(Clone)]
 pub(crate) struct Registrar {
@@ -192,6 +202,24 @@ impl Registrar {
         let path = format!("/bindings?under={under}&since={since}");
         let answer = self.ask(Method::GET, &path, Bytes::new()).await?;
         answers::bindings(&answer.body).map_err(unknown)
+    }
+
+    /// What a registration would come to: every finding, reservations too.
+    pub(crate) async fn validate(&self, question: &Question) -> Result<Findings, Error> {
+        let headers = vec![
+            ("content-type", "application/fhir+json".to_owned()),
+            (KEY, question.key.clone()),
+            (ATTEMPT, "1".to_owned()),
+            (DIGEST, question.digest.clone()),
+            ("traceparent", question.trace.clone()),
+            ("x-request-id", question.request.clone()),
+        ];
+        let answer =
+            self.peer.send_beside(Method::POST, "/validate", &headers, question.body.clone()).await?;
+        // A registration that cannot even be read is refused, and says why in the same way.
+        let is_told = answer.status == 200 || (400..=422).contains(&answer.status);
+        let findings = fhir::outcome::read(&answer.body).filter(|_| is_told);
+        findings.ok_or_else(|| unknown(format!("validation was answered with status {}", answer.status)))
     }
 
     /// A registered document entry as it reads in this version.

@@ -179,6 +179,7 @@ static LINES: &[Line] = &[
     line("GET", "/fhir/export/{id}", "export", look_at_export),
     line("DELETE", "/fhir/export/{id}", "export", cancel_export),
     line("GET", "/fhir/export/{id}/{file}", "export", fetch_export),
+    line("POST", "/validate", "validate", validate),
     line("POST", "/settle", "settle", settle),
     line("GET", "/bindings", "bindings", bindings),
     line("POST", "/submissions", "submissions", submissions),
@@ -241,6 +242,13 @@ fn publish<'a>(registry: &'a Registry, request: &'a mut Request) -> LocalBoxFutu
     Box::pin(async move {
         let codec = Publishing::new(changing(registry), &registry.corridor.store, request);
         telling(registry, registry.corridor.walk(&registry.register, &codec, request).await)
+    })
+}
+
+fn validate<'a>(registry: &'a Registry, request: &'a mut Request) -> LocalBoxFuture<'a, Answer> {
+    Box::pin(async move {
+        let codec = changing(registry);
+        telling(registry, registry.corridor.walk(&registry.validate, &codec, request).await)
     })
 }
 

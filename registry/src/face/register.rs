@@ -16,6 +16,7 @@ use super::refusal;
 use crate::feed::{Fed, Feed, Taken};
 use crate::register::{Register, Registered, Registration, Said};
 use crate::settle::{Attempt, Settle, Settled};
+use crate::validate::Validate;
 
 const KEY: &str = "docshare-submission-key";
 const ATTEMPT: &str = "docshare-attempt";
@@ -139,8 +140,9 @@ fn assigned(headers: &HeaderMap) -> Result<Vec<EntryUuid>, Fault<Findings>> {
         .ok_or_else(|| wrong("header", format!("{ASSIGNED} must be UUIDs with commas in between")))
 }
 
-impl Codec<Register> for Changing<'_> {
-    async fn read(&self, request: &mut Request, _: &Context) -> Result<Registration, Fault<Findings>> {
+impl Changing<'_> {
+    /// Reads a registration: the Bundle, and what the repository says of it.
+    async fn registration(&self, request: &mut Request) -> Result<Registration, Fault<Findings>> {
         expected(&request.headers, self.incarnation)?;
         let said = said(&request.headers)?;
         let mut bundle =
@@ -160,6 +162,32 @@ impl Codec<Register> for Changing<'_> {
         iti65::local_subjects(&mut bundle, &[self.identity]);
         let provided = iti65::read_request(bundle, &[], Door::Registry).map_err(Fault::Refused)?;
         Ok(Registration { provided, said })
+    }
+}
+
+/// What validation answers is an outcome, whatever it says: the question was understood.
+impl Codec<Validate> for Changing<'_> {
+    async fn read(&self, request: &mut Request, _: &Context) -> Result<Registration, Fault<Findings>> {
+        self.registration(request).await
+    }
+
+    fn write(&self, findings: Findings, context: &Context) -> Answer {
+        let outcome = fhir::outcome::of_findings(&findings, &context.request);
+        refusal::json(StatusCode::OK, outcome.into(), self.pretty())
+    }
+
+    fn refuse(&self, fault: Fault<Findings>, context: &Context) -> Answer {
+        refusal::refuse(&fault, &context.request)
+    }
+
+    fn reason(&self, fault: &Fault<Findings>) -> String {
+        refusal::reason(fault)
+    }
+}
+
+impl Codec<Register> for Changing<'_> {
+    async fn read(&self, request: &mut Request, _: &Context) -> Result<Registration, Fault<Findings>> {
+        self.registration(request).await
     }
 
     fn write(&self, response: Registered, _: &Context) -> Answer {

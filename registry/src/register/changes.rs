@@ -7,10 +7,11 @@ use bytes::Bytes;
 use fhir::iti65::{EntryReceipt, Provided, Role};
 use store::{Batch, Claim, Instant, Put, Row};
 use xds::plan::{Changeset, ExtendedFolder};
-use xds::{Availability, Carried, EntryUuid, Finding, ObjectRef};
+use xds::{Availability, Carried, EntryUuid, Finding};
 
 use super::Said;
 use super::known::Loaded;
+use super::patches;
 use crate::face::time::instant_text;
 use crate::records::{
     Committed, DocumentRecord, FolderMember, ListRecord, SubmissionRecord, document_put, folder_put, set_put,
@@ -35,7 +36,9 @@ pub(super) fn batch(
     let patient = changes.patient.clone();
     let urls = changes.documents.iter().map(|document| document.entry.url.clone()).collect();
     let mut puts = Vec::with_capacity(changes.documents.len() + 2);
-    let mut receipts = Receipts { provided, warnings: &changes.warnings, now, written: HashMap::new() };
+    let patched = patches::targets(provided, &changes, &loaded);
+    let mut receipts =
+        Receipts { provided, warnings: &changes.warnings, now, written: HashMap::new(), patched };
     let claims = changes
         .claims
         .iter()
@@ -165,6 +168,7 @@ struct Receipts<'a> {
     warnings: &'a [Finding],
     now: Instant,
     written: HashMap<EntryUuid, (&'static str, u64)>,
+    patched: patches::Targets,
 }
 
 impl Receipts<'_> {
@@ -197,27 +201,12 @@ impl Receipts<'_> {
 
     /// The status change that accompanies a replacement: it is what the replacement did.
     fn patched(&self, index: usize, reference: &str) -> EntryReceipt {
-        let id = reference
-            .split("/_history/")
-            .next()
-            .and_then(|r| r.rsplit('/').next())
-            .and_then(EntryUuid::parse);
-        let id = id.or_else(|| self.replaced());
-        match id.as_ref().and_then(|id| self.written.get(id).map(|w| (id, w.1))) {
+        match self.patched.get(reference).and_then(|id| self.written.get(id).map(|w| (id, w.1))) {
             Some((id, version)) => {
                 let location = format!("DocumentReference/{}/_history/{version}", id.as_str());
                 self.receipt(index, "200 OK", location, Some(version))
             }
             None => self.receipt(index, "200 OK", reference.to_owned(), None),
-        }
-    }
-
-    /// The one document that is replaced, where the patch names it in another way than by id.
-    fn replaced(&self) -> Option<EntryUuid> {
-        let mut replaced = self.provided.submission.associations.iter().filter(|a| a.kind.replaces());
-        match (replaced.next().map(|a| &a.target), replaced.next()) {
-            (Some(ObjectRef::Registered(id)), None) => Some(id.clone()),
-            _ => None,
         }
     }
 

@@ -12,7 +12,7 @@ use web::{Answer, AnswerBody, Request};
 use xds::{Finding, Findings, Place, Rule};
 
 use crate::Repository;
-use crate::face::{binary, iti65, iti68, iti105};
+use crate::face::{binary, iti65, iti68, iti105, validate};
 
 /// Method, path and what answers.
 pub(crate) const ROUTES: &[Route<Repository>] = &[
@@ -27,6 +27,12 @@ pub(crate) const ROUTES: &[Route<Repository>] = &[
         path: "/fhir",
         transaction: "ITI-65",
         serve: |repository, request| Box::pin(iti65::serve(repository, request)),
+    },
+    Route {
+        method: "POST",
+        path: "/fhir/Bundle/$validate",
+        transaction: "validate",
+        serve: |repository, request| Box::pin(validate::serve(repository, request)),
     },
     Route {
         method: "POST",
@@ -73,9 +79,16 @@ fn interaction(method: &str, path: &str) -> Option<Interaction> {
         ("GET", "/fhir/Binary/{id}/_history/{version}") => {
             (Some("Binary"), "vread", "The same: a document has one version")
         }
+        ("POST", "/fhir/Bundle/$validate") => (
+            Some("Bundle"),
+            "$validate",
+            "What a Bundle of ITI-65 would come to: the same path as providing it, and nothing is stored",
+        ),
         _ => return None,
     };
-    Some(Interaction { resource, code, definition: None, documentation })
+    let definition =
+        (code == "$validate").then_some("http://hl7.org/fhir/OperationDefinition/Resource-validate");
+    Some(Interaction { resource, code, definition, documentation })
 }
 
 fn metadata(request: &Request) -> Answer {

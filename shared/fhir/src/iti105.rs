@@ -61,7 +61,7 @@ pub(crate) fn read_made(
     for mut finding in told {
         finding.at.path = origin.path(&finding.at.path);
         let is_known =
-            |known: &Finding| known.at.path == finding.at.path && known.severity == finding.severity;
+            |known: &Finding| known.at.path == finding.at.path && known.severity >= finding.severity;
         if !findings.iter().any(is_known) {
             findings.push(finding);
         }

@@ -11,6 +11,7 @@ mod request;
 
 pub use answer::{EntryReceipt, read_response, write_response};
 pub(crate) use members::registered;
+pub use patch::Patched;
 pub use provided::{Measured, Origin, Provided, Role, resolve, write_registration};
 pub use reader::{Event, Form, Limits, Reader};
 pub(crate) use request::attachment;

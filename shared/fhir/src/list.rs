@@ -15,6 +15,7 @@ use crate::when;
 
 /// System of `List.code`.
 pub(crate) const LIST_TYPES: &str = "https://profiles.ihe.net/ITI/MHD/CodeSystem/MHDlistTypes";
+const INTENDED_RECIPIENT: &str = "https://profiles.ihe.net/ITI/MHD/StructureDefinition/ihe-intendedRecipient";
 pub(crate) const SOURCE_ID: &str = "https://profiles.ihe.net/ITI/MHD/StructureDefinition/ihe-sourceId";
 pub(crate) const DESIGNATION_TYPE: &str =
     "https://profiles.ihe.net/ITI/MHD/StructureDefinition/ihe-designationType";
@@ -83,6 +84,7 @@ pub(crate) fn submission_set_into(
         check_unique_id(resource, name, at, findings);
     }
     check_common(resource, at, findings);
+    unnotified(resource, at, findings);
     if text(resource, "status").is_some_and(|status| status != "current") {
         let text = "status (SubmissionSet.availabilityStatus) of a submission set is current.";
         findings.push(Finding::error(Rule::MetadataInvalid, at.member("status"), text));
@@ -149,6 +151,17 @@ pub(crate) fn folder_into(
         comments: comments(resource),
         update,
         carried: Carried { fhir: Some(resource.to_string()) },
+    }
+}
+
+/// Who is meant to read the documents is kept, and told by nobody here (MHD 2:3.65.4.1.3).
+fn unnotified(resource: &Value, at: &Place, findings: &mut Findings) {
+    let extensions = items(resource, "extension").iter().enumerate();
+    for (index, _) in extensions.filter(|(_, one)| text(one, "url") == Some(INTENDED_RECIPIENT)) {
+        let place = at.member("extension").item(index).of("SubmissionSet.intendedRecipient");
+        let text = "Nobody here notifies an intended recipient (SubmissionSet.intendedRecipient); it is kept with the \
+                    SubmissionSet, which can be found.";
+        findings.push(Finding::warning(Rule::RecipientNotNotified, place, text));
     }
 }
 

@@ -132,12 +132,14 @@ fn compare(
     same_type(document, bytes.resource, at, findings);
     let delayed = document.size == Some(0) && document.hash == Some(Hash::EMPTY);
     let Some(measured) = measured.filter(|measured| measured.size > 0) else {
-        if !delayed {
-            let place = bytes.place().member("data");
-            let text =
-                "The Binary has no bytes; a document of zero bytes is taken only for delayed assembly.";
-            findings.push(Finding::error(Rule::MissingDocument, place, text));
-        }
+        let place = bytes.place().member("data");
+        let text = if delayed {
+            "The Binary has no bytes, and size and hash announce a document that is assembled when somebody asks for it; this \
+             repository assembles none. Register it at the registry, with the URL where it is assembled."
+        } else {
+            "The Binary has no bytes; a document of zero bytes is not taken."
+        };
+        findings.push(Finding::error(Rule::MissingDocument, place, text));
         return;
     };
     verify(document, measured, at, findings);

@@ -59,10 +59,11 @@ impl Links<'_> {
                 return fits.then(|| ObjectRef::Symbol(entry.symbol.to_owned()));
             }
             // A bare UUID here is a fullUrl that is missing, not a registered document.
-            if !reference.starts_with("urn:") {
-                return registered(reference, "DocumentReference").map(ObjectRef::Registered);
+            if reference.starts_with("urn:") {
+                return None;
             }
-            return None;
+            let folder = || registered(reference, "List").filter(|_| kind == Kind::SubmissionSet);
+            return registered(reference, "DocumentReference").or_else(folder).map(ObjectRef::Registered);
         }
         item.get("identifier").and_then(identifier).map(named)
     }
@@ -185,6 +186,53 @@ pub(crate) fn registered(reference: &str, kind: &str) -> Option<EntryUuid> {
     let (head, id) = bare.rsplit_once('/')?;
     let named = head == kind || head.strip_suffix(kind).is_some_and(|base| base.ends_with('/'));
     if named { EntryUuid::parse(id) } else { None }
+}
+
+/// The identifier in `Type?identifier=system|value`, relative or absolute, if the condition says nothing else.
+pub(super) fn condition(url: &str, kind: &str) -> Option<xds::Identifier> {
+    let (head, query) = url.split_once('?')?;
+    if head != kind && !head.strip_suffix(kind).is_some_and(|base| base.ends_with('/')) {
+        return None;
+    }
+    let mut pairs = url::form_urlencoded::parse(query.as_bytes());
+    let (name, token) = pairs.next()?;
+    if name != "identifier" || pairs.next().is_some() {
+        return None;
+    }
+    let (system, value) = token.split_once('|').unwrap_or(("", &token));
+    (!value.is_empty()).then(|| xds::Identifier { system: system.to_owned(), value: value.to_owned() })
+}
+
+/// Says which registered folder a PUT means: by `request.url`, else by what the List says of itself.
+pub(super) fn name_folder(entry: &Entry<'_>, folder: &mut xds::Folder, findings: &mut Findings) {
+    let at = Place::at(format!("Bundle.entry[{}].request.url", entry.index));
+    let other = "request.url names another folder than the List itself does.";
+    if let Some(uuid) = registered(entry.url, "List") {
+        if folder.entry_uuid.as_ref().is_some_and(|own| *own != uuid) {
+            findings.push(Finding::error(Rule::Value, at, other));
+        }
+        folder.entry_uuid = Some(uuid);
+    } else if let Some(name) = condition(entry.url, "List") {
+        match EntryUuid::parse(&name.value).filter(|_| name.value.starts_with("urn:uuid:")) {
+            Some(uuid) => folder.entry_uuid = Some(uuid),
+            None => {
+                if folder.unique_id.as_ref().is_some_and(|own| own.value != name.value) {
+                    findings.push(Finding::error(Rule::Value, at, other));
+                }
+                folder.entry_uuid = None;
+                folder.unique_id.get_or_insert(name);
+            }
+        }
+    } else if entry.url != "List" && entry.url != entry.symbol {
+        let text = "request.url of a PUT is List/[id], List?identifier=system|value, or List for a folder that names itself \
+                    by an identifier.";
+        findings.push(Finding::error(Rule::Value, at, text));
+    } else if folder.entry_uuid.is_none() && folder.unique_id.is_none() {
+        let text = "Nothing says which folder is updated: put its id into request.url (List/[id]), or its entryUUID or uniqueId \
+                    into identifier.";
+        let at = entry.place().member("identifier").of("Folder.entryUUID");
+        findings.push(Finding::error(Rule::Required, at, text));
+    }
 }
 
 /// Whether a relative reference (`Binary/1`) is the entry with this absolute fullUrl.

@@ -1,11 +1,30 @@
 //! The PATCH entry that accompanies a replace (`IHE.MHD.Patch.Parameters`): redundant, and the only patch there is.
 
 use serde_json::Value;
-use xds::{AssociationType, Finding, Findings, ObjectRef, Rule, Submission};
+use xds::{AssociationType, EntryUuid, Finding, Findings, Identifier, ObjectRef, Rule, Submission};
 
-use super::members::registered;
+use super::members::{condition, registered};
 use super::request::{Entry, Kind};
 use crate::element::{items, text};
+
+/// The document a patch names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Patched {
+    /// By id, `DocumentReference/[id]`.
+    Id(EntryUuid),
+    /// By one of its identifiers, `DocumentReference?identifier=system|value`.
+    Unique(Identifier),
+}
+
+impl Patched {
+    /// Reads the `request.url` of a patch.
+    pub fn read(url: &str) -> Option<Patched> {
+        if let Some(id) = registered(url, "DocumentReference") {
+            return Some(Patched::Id(id));
+        }
+        condition(url, "DocumentReference").map(Patched::Unique)
+    }
+}
 
 /// Refuses every patch that does not belong to a replace of the same Bundle.
 pub(super) fn check(entries: &[Entry<'_>], submission: &Submission, findings: &mut Findings) {
@@ -38,12 +57,16 @@ fn is_supersede(parameters: &Value) -> bool {
 }
 
 fn is_replaced(url: &str, entries: &[Entry<'_>], submission: &Submission) -> bool {
-    let patched = registered(url, "DocumentReference");
+    let patched = Patched::read(url);
     let replaces = submission.associations.iter().filter(|association| association.kind.replaces());
     let by_reference = replaces.clone().any(|association| match &association.target {
-        ObjectRef::Registered(uuid) => patched.as_ref() == Some(uuid),
-        // By identifier: that it is the same document, the registry knows.
-        ObjectRef::Unique(_) => patched.is_some() || url.starts_with("DocumentReference?identifier="),
+        ObjectRef::Registered(uuid) => match &patched {
+            Some(Patched::Id(id)) => id == uuid,
+            Some(Patched::Unique(_)) => true,
+            None => false,
+        },
+        // By identifier: whether it is the same document, the registry knows.
+        ObjectRef::Unique(_) => patched.is_some(),
         ObjectRef::Symbol(_) => false,
     });
     // A replace whose target could not be read has its own finding.

@@ -157,6 +157,14 @@ impl Provided {
         super::digest::of(self, measured)
     }
 
+    /// The document whose bytes the entry with this index holds, by symbol.
+    pub fn document_of(&self, entry: usize) -> Option<String> {
+        match self.roles.get(entry)? {
+            Role::Binary(symbol) | Role::FhirDocument(symbol, _) => Some(symbol.clone()),
+            Role::Object(_) | Role::Patch(_) | Role::Patient => None,
+        }
+    }
+
     /// Takes a path of the registration back to the Bundle the source sent: `Bundle.entry[n]` counts its entries.
     pub fn original_path(&self, path: &str) -> String {
         let moved = path.strip_prefix("Bundle.entry[").and_then(|rest| {

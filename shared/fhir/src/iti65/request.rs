@@ -6,7 +6,7 @@ use xds::{
 };
 
 use super::documents::attach;
-use super::members::Links;
+use super::members::{self, Links};
 use super::patch;
 use super::provided::{Measured, Origin, Provided, Role};
 use crate::document_reference;
@@ -127,12 +127,13 @@ fn read(mut bundle: Value, measured: &[Measured], door: Door, findings: &mut Fin
         findings.push(Finding::error(Rule::Value, Place::at("Bundle.type"), text));
     }
     let claimed = claimed_profile(&bundle, findings);
-    let sent = match bundle.get_mut("entry").map(Value::take) {
+    let mut sent = match bundle.get_mut("entry").map(Value::take) {
         Some(Value::Array(sent)) => sent,
         _ => Vec::new(),
     };
     let symbols: Vec<String> =
         sent.iter().enumerate().map(|(index, entry)| symbol_of(index, entry)).collect();
+    name_looked_up_patients(&mut sent, &symbols);
     let (profile, claimed) = claimed?;
     let entries = classify(&sent, &symbols, findings);
     refuse_doubles(&entries, findings);
@@ -147,7 +148,7 @@ fn read(mut bundle: Value, measured: &[Measured], door: Door, findings: &mut Fin
         return None;
     }
     let roles = entries.iter().map(|entry| documents.role(entry)).collect::<Vec<Role>>();
-    let patient = entries.iter().find(|entry| entry.kind == Kind::Patient);
+    let patient = entries.iter().find(|entry| entry.kind == Kind::Patient && entry.resource.is_object());
     let patient = patient.map(|entry| (entry.symbol.to_owned(), entry.resource.clone()));
     let origin = Origin::Bundle;
     Some(Provided { submission, roles, patient, warnings: Vec::new(), origin, entries: sent, claimed })
@@ -185,6 +186,37 @@ fn claimed_profile(bundle: &Value, findings: &mut Findings) -> Option<(Profile, 
     );
     findings.push(Finding::error(Rule::UnknownProfile, Place::at("Bundle.meta.profile"), text));
     None
+}
+
+/// A Patient that is only looked up (GET) is the one its `request.url` names: whoever refers to the entry, refers to it.
+fn name_looked_up_patients(sent: &mut [Value], symbols: &[String]) {
+    let looked_up: Vec<(String, String)> = sent
+        .iter()
+        .zip(symbols)
+        .filter_map(|(entry, symbol)| {
+            let request = entry.get("request")?;
+            let url = text(request, "url").filter(|_| text(request, "method") == Some("GET"))?;
+            names_a_patient(url).then(|| (symbol.clone(), url.to_owned()))
+        })
+        .collect();
+    if looked_up.is_empty() {
+        return;
+    }
+    for entry in sent {
+        if let Some(Value::String(reference)) = entry.pointer_mut("/resource/subject/reference")
+            && let Some((_, url)) = looked_up.iter().find(|(symbol, _)| symbol == reference)
+        {
+            reference.clone_from(url);
+        }
+    }
+}
+
+/// Whether a URL is that of one Patient: by id, or by an identifier.
+fn names_a_patient(url: &str) -> bool {
+    let bare = url.rsplit_once("Patient").map(|(base, rest)| (base.is_empty() || base.ends_with('/'), rest));
+    bare.is_some_and(|(is_type, rest)| {
+        is_type && (rest.len() > 1 && rest.starts_with('/') || rest.starts_with("?identifier="))
+    })
 }
 
 /// The fullUrl; an entry without one gets a name of its own, so that nothing refers to it.
@@ -225,11 +257,18 @@ fn kind_of(resource: &Value, method: Option<&str>, request: &Value) -> Result<Ki
         return Err((Rule::BusinessRule, "request.method", text.to_owned()));
     }
     let Some(kind) = text(resource, "resourceType") else {
+        let url = text(request, "url").unwrap_or_default();
+        if method == "GET" && names_a_patient(url) {
+            return Ok(Kind::Patient);
+        }
         return Err((Rule::Required, "resource", "The entry has no resource.".to_owned()));
     };
     for condition in ["ifNoneExist", "ifMatch", "ifNoneMatch", "ifModifiedSince"] {
         if request.get(condition).is_some() && kind != "Patient" {
-            let text = format!("request.{condition} is not supported in ITI-65.");
+            let text = format!(
+                "request.{condition} is not supported in ITI-65. A submission that is sent again is recognised by the uniqueId \
+                 of its SubmissionSet, or by an Idempotency-Key."
+            );
             return Err((Rule::NotSupported, "request", text));
         }
     }
@@ -251,6 +290,11 @@ fn kind_of(resource: &Value, method: Option<&str>, request: &Value) -> Result<Ki
         ("Bundle", "POST") => Kind::FhirDocument,
         ("Parameters", "PATCH") => Kind::Patch,
         ("Patient", "GET" | "POST" | "PUT") => Kind::Patient,
+        ("Binary", "PATCH") => {
+            let text = "The patch of ITI-65 is a Parameters resource (FHIRPath Patch) that replaces DocumentReference.status by \
+                        superseded; a JSON Patch in a Binary is not taken.";
+            return Err((Rule::NotSupported, "request", text.to_owned()));
+        }
         _ => {
             let text = format!("{method} of a {kind} has no place in a transaction of ITI-65.");
             return Err((Rule::BusinessRule, "request", text));
@@ -306,13 +350,19 @@ fn objects(entries: &[Entry<'_>], profile: Profile, findings: &mut Findings) -> 
             }
             Kind::Folder { update } => {
                 let mut folder = list::folder_into(entry.resource, symbol, update, profile, &at, findings);
-                if update && folder.entry_uuid.is_none() {
-                    folder.entry_uuid = entry.url.strip_prefix("List/").and_then(xds::EntryUuid::parse);
+                if update {
+                    members::name_folder(entry, &mut folder, findings);
                 }
                 folders.push(folder);
             }
             Kind::Document => {
-                documents.push(document_reference::read_into(entry.resource, symbol, profile, &at, findings));
+                let read = document_reference::read_into(entry.resource, symbol, profile, &at, findings);
+                if read.availability == xds::Availability::Deprecated {
+                    let text = "A document that is submitted is current; it becomes superseded when another one replaces it.";
+                    let place = at.member("status").of("DocumentEntry.availabilityStatus");
+                    findings.push(Finding::warning(Rule::NotSupported, place, text));
+                }
+                documents.push(read);
             }
             Kind::Binary | Kind::FhirDocument | Kind::Patch | Kind::Patient => continue,
         }

@@ -22,6 +22,7 @@ impl Draft<'_> {
             let already: &[EntryUuid] = registered.map_or(&[], |known| &known.members);
             let members = self.documents_of(&ObjectRef::Symbol(folder.symbol.clone()), already);
             if folder.update {
+                self.unlisted(&folder.symbol, already);
                 for member in &members {
                     self.extend(&id, member);
                 }
@@ -36,6 +37,27 @@ impl Draft<'_> {
         if given.is_some() && given != registered {
             let at = self.place(symbol).member("title").of("Folder.title");
             let text = "a submission adds documents to a folder; its title stays as it is registered";
+            self.findings.push(Finding::warning(Rule::NotSupported, at, text));
+        }
+    }
+
+    /// A folder that is sent without documents it holds keeps them: a submission only adds.
+    fn unlisted(&mut self, symbol: &str, already: &[EntryUuid]) {
+        let submission = self.submission;
+        let folder = ObjectRef::Symbol(symbol.to_owned());
+        let of_folder = |a: &&Association| a.kind == AssociationType::HasMember && a.source == folder;
+        let listed: Vec<&EntryUuid> = submission
+            .associations
+            .iter()
+            .filter(of_folder)
+            .filter_map(|association| self.known.document(&association.target).map(|known| &known.id))
+            .collect();
+        let unlisted = already.iter().filter(|id| !listed.contains(id)).count();
+        if unlisted > 0 {
+            let at = self.place(symbol).member("entry").of("Folder.HasMember");
+            let text = format!(
+                "{unlisted} of the documents in this folder are not listed; they stay in it: a submission only adds documents"
+            );
             self.findings.push(Finding::warning(Rule::NotSupported, at, text));
         }
     }
