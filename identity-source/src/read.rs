@@ -3,6 +3,7 @@
 use access::Grant;
 use actor::{Audited, Clock, Fault, Subject, Trail, Transaction};
 use audit::Action;
+use fhir::history::{Asked, Made, Page};
 use store::Row;
 use xds::Findings;
 
@@ -48,15 +49,31 @@ impl Transaction for ReadPatient {
     }
 }
 
-/// The use case: all versions.
+/// The use case: its versions.
 pub(crate) struct ReadHistory {
     pub(crate) records: Records,
     pub(crate) clock: Clock,
 }
 
+/// Which versions.
+pub(crate) struct WantedHistory {
+    /// Its id.
+    pub(crate) id: String,
+    /// Those that are asked for.
+    pub(crate) asked: Asked,
+}
+
+/// A page of them.
+pub(crate) struct History {
+    /// Whose.
+    pub(crate) id: String,
+    /// The versions, newest first.
+    pub(crate) page: Page<Row>,
+}
+
 impl Transaction for ReadHistory {
-    type Request = String;
-    type Response = Vec<Row>;
+    type Request = WantedHistory;
+    type Response = History;
     type Findings = Findings;
     const NUMBER: &'static str = "ITI-78";
     const ACTION: Action = Action::Read;
@@ -65,14 +82,15 @@ impl Transaction for ReadHistory {
         &self,
         _grant: Grant<Self>,
         trail: Trail,
-        id: String,
-    ) -> Result<Audited<Vec<Row>>, Fault<Findings>> {
+        WantedHistory { id, asked }: WantedHistory,
+    ) -> Result<Audited<History>, Fault<Findings>> {
         let store = self.records.store();
         let rows = store.history(PATIENT, &id)?;
         if rows.is_empty() {
             return Err(Fault::NotFound);
         }
-        Ok(trail.note(store, self.clock.now(), subject(&id), rows).await?)
+        let page = asked.page(rows, |row| Made { version: row.version, instant: row.instant });
+        Ok(trail.note(store, self.clock.now(), subject(&id), History { id, page }).await?)
     }
 }
 

@@ -91,6 +91,7 @@ impl Actor for Registry {
             gates: gates.clone(),
             identity: identity.clone().into(),
             time_zone: time_zone.clone(),
+            conditional: Arc::default(),
         };
         Ok(Registry {
             exports: Arc::new(exports),

@@ -3,6 +3,7 @@
 use access::Grant;
 use actor::{Audited, Clock, Fault, Subject, Trail, Transaction};
 use audit::Action;
+use fhir::history::{Asked, Made, Page};
 use store::{Kind, Row, Store, Version};
 use xds::{Finding, Findings, Place, Rule};
 
@@ -33,19 +34,24 @@ pub(crate) enum Which {
     Current,
     /// This one, as it was written in the request.
     Version(String),
-    /// All, newest first.
-    All,
+    /// Those that are asked for, newest first.
+    History(Asked),
 }
 
-/// What was read: one row, or all versions.
+/// What was read.
 #[derive(Debug, Clone)]
-pub(crate) struct Rows {
-    /// The rows, newest first.
-    pub(crate) rows: Vec<Row>,
-    /// Whether a history was asked for.
-    pub(crate) history: bool,
-    /// When.
-    pub(crate) now: i64,
+pub(crate) enum Found {
+    /// One version.
+    One(Row),
+    /// A page of its versions.
+    History {
+        /// The versions.
+        page: Page<Row>,
+        /// Whose.
+        id: String,
+        /// When they were read.
+        now: i64,
+    },
 }
 
 /// Resource type of a kind.
@@ -55,7 +61,7 @@ pub(crate) fn resource_type(kind: Kind) -> &'static str {
 
 impl Transaction for Read {
     type Request = Wanted;
-    type Response = Rows;
+    type Response = Found;
     type Findings = Findings;
     const NUMBER: &'static str = "read";
     const ACTION: Action = Action::Read;
@@ -65,41 +71,39 @@ impl Transaction for Read {
         _: Grant<Self>,
         trail: Trail,
         wanted: Wanted,
-    ) -> Result<Audited<Rows>, Fault<Findings>> {
+    ) -> Result<Audited<Found>, Fault<Findings>> {
         well_formed(&wanted.id)?;
-        let rows = self.rows(&wanted)?;
         let now = self.clock.now();
-        let subject = Subject {
-            patient: rows.first().map(|row| row.partition.clone()),
-            entities: vec![format!("{}/{}", resource_type(wanted.kind), wanted.id)],
-            query: None,
-        };
-        let history = wanted.which == Which::All;
-        Ok(trail.note(&self.store, now, subject, Rows { rows, history, now }).await?)
-    }
-}
-
-impl Read {
-    fn rows(&self, wanted: &Wanted) -> Result<Vec<Row>, Fault<Findings>> {
-        let row = match &wanted.which {
-            Which::All => {
+        let (partition, found) = match &wanted.which {
+            Which::History(asked) => {
                 let rows = self.store.history(wanted.kind, &wanted.id)?;
-                return if rows.is_empty() { Err(Fault::NotFound) } else { Ok(rows) };
+                let partition = rows.first().ok_or(Fault::NotFound)?.partition.clone();
+                let page = asked.page(rows, |row| Made { version: row.version, instant: row.instant });
+                (partition, Found::History { page, id: wanted.id.clone(), now })
             }
-            Which::Current => self.store.get(wanted.kind, &wanted.id)?,
+            Which::Current => one(self.store.get(wanted.kind, &wanted.id)?)?,
             Which::Version(text) => match text.parse::<Version>() {
-                Ok(version) => self.store.version(wanted.kind, &wanted.id, version)?,
+                Ok(version) => one(self.store.version(wanted.kind, &wanted.id, version)?)?,
                 Err(_) => {
                     well_formed(text)?;
-                    None
+                    return Err(Fault::NotFound);
                 }
             },
         };
-        match row {
-            None => Err(Fault::NotFound),
-            Some(row) if row.deleted => Err(Fault::Gone(row.version)),
-            Some(row) => Ok(vec![row]),
-        }
+        let subject = Subject {
+            patient: Some(partition),
+            entities: vec![format!("{}/{}", resource_type(wanted.kind), wanted.id)],
+            query: None,
+        };
+        Ok(trail.note(&self.store, now, subject, found).await?)
+    }
+}
+
+fn one(row: Option<Row>) -> Result<(String, Found), Fault<Findings>> {
+    match row {
+        None => Err(Fault::NotFound),
+        Some(row) if row.deleted => Err(Fault::Gone(row.version)),
+        Some(row) => Ok((row.partition.clone(), Found::One(row))),
     }
 }
 

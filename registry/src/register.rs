@@ -11,6 +11,7 @@ use access::Grant;
 use actor::{Audited, Clock, Fault, Subject, Trail, Transaction, failpoint};
 use audit::Action;
 use bytes::Bytes;
+use fhir::condition::Identified;
 use fhir::iti65::{Provided, Role};
 use store::{Applied, Row, Sequence, Store};
 use uuid::Uuid;
@@ -20,7 +21,8 @@ use xds::{AssociationType, EntryUuid, Finding, Findings, ObjectRef, Place, Rule,
 
 use crate::gate::{Gates, Pass};
 use crate::patients;
-use crate::records::{Committed, SubmissionRecord, submission_row};
+use crate::records::{Committed, DOCUMENT, SubmissionRecord, identified, submission_row};
+use crate::update::several;
 
 /// Lost races before a caller is asked to come again.
 const TRIES: usize = 20;
@@ -35,6 +37,8 @@ pub(crate) struct Register {
     pub(crate) identity: Arc<str>,
     /// The zone of times that name none.
     pub(crate) time_zone: jiff::tz::TimeZone,
+    /// Held from the look to the commit of what is registered on a condition.
+    pub(crate) conditional: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// A submission as it came in.
@@ -44,6 +48,8 @@ pub(crate) struct Registration {
     pub(crate) provided: Provided,
     /// What the repository says of its submission; a source that registers itself says nothing.
     pub(crate) said: Option<Said>,
+    /// Only if no document has this identifier (`If-None-Exist`).
+    pub(crate) unless: Option<Identified>,
 }
 
 /// Key, attempt and digest, as the repository that coordinates the submission knows them.
@@ -71,6 +77,8 @@ pub(crate) struct Registered {
     pub(crate) attempt: u64,
     /// The commit that holds it: submissions have happened in this order.
     pub(crate) sequence: Sequence,
+    /// The document that was there already, where only a new one was to be registered.
+    pub(crate) existing: Option<Row>,
 }
 
 type Failure = Fault<Findings>;
@@ -89,6 +97,16 @@ impl Transaction for Register {
         mut registration: Registration,
     ) -> Result<Audited<Registered>, Failure> {
         failpoint!(async "reg.parsed");
+        // From the look to the commit, so that of equal conditional creates one creates.
+        let _one = match &registration.unless {
+            Some(_) => Some(self.conditional.lock().await),
+            None => None,
+        };
+        if let Some(name) = &registration.unless
+            && let Some(row) = self.existing(name)?
+        {
+            return self.stands(trail, row).await;
+        }
         let said = self.prepare(&mut registration, &grant.caller().name)?;
         let answered = self.decide(trail, said, &mut registration.provided).await;
         count(&answered);
@@ -150,6 +168,32 @@ impl Register {
         Ok(findings)
     }
 
+    /// The one document with this identifier; of several nobody can say which is meant.
+    fn existing(&self, name: &Identified) -> Result<Option<Row>, Failure> {
+        let mut rows = identified(&self.store, DOCUMENT, name)?;
+        match (rows.pop(), rows.len()) {
+            (row, 0) => Ok(row),
+            (_, more) => Err(several(DOCUMENT, more + 1)),
+        }
+    }
+
+    /// Answers with the document that is there.
+    async fn stands(&self, trail: Trail, row: Row) -> Result<Audited<Registered>, Failure> {
+        let subject = Subject {
+            patient: Some(row.partition.clone()),
+            entities: vec![format!("DocumentReference/{}", row.id)],
+            query: None,
+        };
+        let response = Registered {
+            answer: Bytes::new(),
+            replayed: false,
+            attempt: 0,
+            sequence: row.sequence,
+            existing: Some(row),
+        };
+        Ok(trail.note(&self.store, self.clock.now(), subject, response).await?)
+    }
+
     /// Decides and commits, and plans again when somebody else was first.
     async fn decide(
         &self,
@@ -195,6 +239,7 @@ impl Register {
             replayed: false,
             attempt,
             sequence: applied.sequence,
+            existing: None,
         };
         failpoint!(async "reg.tx.pre_commit");
         match trail.commit(&self.store, decided.batch, decided.subject, response).await {
@@ -290,6 +335,7 @@ impl Register {
             replayed: true,
             attempt: committed.attempt,
             sequence: row.sequence,
+            existing: None,
         };
         Ok(trail.note(&self.store, self.clock.now(), subject, response).await?)
     }

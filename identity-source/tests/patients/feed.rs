@@ -35,6 +35,16 @@ async fn a_known_patient_is_revised_under_the_same_id() {
     assert_eq!(past.json()["birthDate"], "1958-01-30");
     let history = subject.get(&format!("/Patient/{id}/_history")).await.json();
     assert_eq!((&history["type"], &history["total"]), (&json!("history"), &json!(2)));
+    let page =
+        subject.get(&format!("/Patient/{id}/_history?_count=1&_since=2000-01-01T00:00:00Z")).await.json();
+    assert_eq!((page["entry"].as_array().map(Vec::len), &page["total"]), (Some(1), &json!(2)));
+    assert_eq!(page["link"][1]["relation"], "next");
+    let before = subject.get(&format!("/Patient/{id}/_history?_at=2000-01-01")).await.json();
+    assert_eq!(before["total"], 0);
+    assert_eq!(
+        subject.get(&format!("/Patient/{id}/_history?_at=soon")).await.status,
+        StatusCode::BAD_REQUEST
+    );
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use xds::filter::Of;
 use super::export::{Following, Level, Ordering};
 use super::group::Grouping;
 use super::publish::Publishing;
-use super::read::Reading;
+use super::read::{Part, Reading};
 use super::reconcile::{self, INCARNATION, Reconciling};
 use super::refusal;
 use super::register::Changing;
@@ -21,7 +21,6 @@ use super::update::{Updating, Written};
 use crate::Registry;
 use crate::export::{Cancel, Fetch, Look, Start};
 use crate::groups::{Keep, ReadGroup};
-use crate::read::Which;
 use crate::records::{DOCUMENT, LIST};
 
 /// One line of the table.
@@ -93,7 +92,7 @@ static LINES: &[Line] = &[
     line("GET", "/fhir/DocumentReference/{id}/_history", "read", history_of_document).says(
         DOCUMENTS,
         "history-instance",
-        "All versions, newest first.",
+        "Its versions, newest first; _since, _at and _count.",
     ),
     line("GET", "/fhir/DocumentReference/{id}/_history/{version}", "read", vread_document).says(
         DOCUMENTS,
@@ -125,7 +124,7 @@ static LINES: &[Line] = &[
     line("GET", "/fhir/List/{id}/_history", "read", history_of_list).says(
         LISTS,
         "history-instance",
-        "All versions, newest first.",
+        "Its versions, newest first; _since, _at and _count.",
     ),
     line("GET", "/fhir/List/{id}/_history/{version}", "read", vread_list).says(
         LISTS,
@@ -401,42 +400,38 @@ fn find_lists<'a>(registry: &'a Registry, request: &'a mut Request) -> LocalBoxF
     })
 }
 
-fn current(_: &Request) -> Which {
-    Which::Current
-}
-
-fn all(_: &Request) -> Which {
-    Which::All
-}
-
-fn version(request: &Request) -> Which {
-    Which::Version(request.params.get("version").unwrap_or_default().to_owned())
-}
-
 fn read_document<'a>(registry: &'a Registry, request: &'a mut Request) -> LocalBoxFuture<'a, Answer> {
-    read(registry, request, Reading::new(DOCUMENT, current))
+    read(registry, request, DOCUMENT, Part::Current)
 }
 
 fn vread_document<'a>(registry: &'a Registry, request: &'a mut Request) -> LocalBoxFuture<'a, Answer> {
-    read(registry, request, Reading::new(DOCUMENT, version))
+    read(registry, request, DOCUMENT, Part::Version)
 }
 
 fn history_of_document<'a>(registry: &'a Registry, request: &'a mut Request) -> LocalBoxFuture<'a, Answer> {
-    read(registry, request, Reading::new(DOCUMENT, all))
+    read(registry, request, DOCUMENT, Part::History)
 }
 
 fn read_list<'a>(registry: &'a Registry, request: &'a mut Request) -> LocalBoxFuture<'a, Answer> {
-    read(registry, request, Reading::new(LIST, current))
+    read(registry, request, LIST, Part::Current)
 }
 
 fn vread_list<'a>(registry: &'a Registry, request: &'a mut Request) -> LocalBoxFuture<'a, Answer> {
-    read(registry, request, Reading::new(LIST, version))
+    read(registry, request, LIST, Part::Version)
 }
 
 fn history_of_list<'a>(registry: &'a Registry, request: &'a mut Request) -> LocalBoxFuture<'a, Answer> {
-    read(registry, request, Reading::new(LIST, all))
+    read(registry, request, LIST, Part::History)
 }
 
-fn read<'a>(registry: &'a Registry, request: &'a mut Request, codec: Reading) -> LocalBoxFuture<'a, Answer> {
-    Box::pin(async move { registry.corridor.walk(&registry.read, &codec, request).await })
+fn read<'a>(
+    registry: &'a Registry,
+    request: &'a mut Request,
+    kind: store::Kind,
+    part: Part,
+) -> LocalBoxFuture<'a, Answer> {
+    Box::pin(async move {
+        let codec = Reading::new(kind, part, &registry.desk.time_zone);
+        registry.corridor.walk(&registry.read, &codec, request).await
+    })
 }

@@ -2,16 +2,18 @@
 //! registered as a submission of its own; its bytes are never fetched.
 
 use actor::{Codec, Context, Fault};
+use fhir::condition::{self, Identified};
 use fhir::iti65::{self, Door, Origin};
 use fhir::prefer::{Preferences, Return};
 use fhir::{iti105, outcome};
 use http::{HeaderName, HeaderValue, StatusCode, header};
-use store::Store;
+use store::{Row, Store};
 use web::{Answer, Request};
 use xds::Findings;
 
 use super::refusal;
-use super::register::Changing;
+use super::register::{Changing, header_text};
+use super::update::Versioned;
 use crate::records::DOCUMENT;
 use crate::register::{Register, Registered, Registration};
 
@@ -28,6 +30,19 @@ impl<'a> Publishing<'a> {
         Publishing { changing, store, back: Preferences::read(lines).back }
     }
 
+    /// The answer where a document with the identifier of the condition was there already.
+    fn stands(&self, row: &Row, context: &Context) -> Answer {
+        let text = format!("DocumentReference/{} meets the condition; nothing was registered.", row.id);
+        let there = Versioned {
+            kind: DOCUMENT,
+            id: &row.id,
+            version: row.version,
+            instant: row.instant,
+            rendering: row.rendering.clone(),
+        };
+        there.answer(StatusCode::OK, self.back, (&text, &[]), self.changing.pretty(), context)
+    }
+
     /// The entry as it was registered in this version.
     fn resource(&self, id: &str, version: &str) -> Option<bytes::Bytes> {
         let row = self.store.get(DOCUMENT, id).ok()??;
@@ -37,14 +52,18 @@ impl<'a> Publishing<'a> {
 
 impl Codec<Register> for Publishing<'_> {
     async fn read(&self, request: &mut Request, context: &Context) -> Result<Registration, Fault<Findings>> {
+        let unless = unless(request)?;
         let mut resource = self.changing.resource(request).await?;
         iti65::local_subject(&mut resource, &[self.changing.identity()]);
         let source_id = xds::identifier::oid_of_name(&context.caller.name);
         let provided = iti105::read_request(resource, &[], Door::Registry, &source_id);
-        Ok(Registration { provided: provided.map_err(Fault::Refused)?, said: None })
+        Ok(Registration { provided: provided.map_err(Fault::Refused)?, said: None, unless })
     }
 
     fn write(&self, registered: Registered, context: &Context) -> Answer {
+        if let Some(row) = registered.existing {
+            return self.stands(&row, context);
+        }
         let receipts = iti65::read_response(&registered.answer).unwrap_or_default();
         let Some(receipt) = receipts.iter().find(|one| one.location.starts_with("DocumentReference/")) else {
             return refusal::refuse(
@@ -91,6 +110,13 @@ impl Codec<Register> for Publishing<'_> {
     fn reason(&self, fault: &Fault<Findings>) -> String {
         refusal::reason(fault)
     }
+}
+
+/// `If-None-Exist`: nothing is registered where a document has this identifier.
+fn unless(request: &Request) -> Result<Option<Identified>, Fault<Findings>> {
+    let Some(condition) = header_text(&request.headers, "if-none-exist") else { return Ok(None) };
+    let query = condition.trim().trim_start_matches("DocumentReference").trim_start_matches('?');
+    condition::read(query).map(Some).map_err(Fault::Refused)
 }
 
 /// Says where findings are in the DocumentReference.

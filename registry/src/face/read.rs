@@ -4,20 +4,34 @@ use std::cell::{Cell, RefCell};
 
 use actor::{Codec, Context, Fault};
 use fhir::bundle::{self, Past};
+use fhir::history::{Asked, Page};
 use fhir::negotiate::{self, Format};
 use http::{HeaderMap, StatusCode, header};
+use jiff::tz::TimeZone;
 use store::{Kind, Row};
 use web::{Answer, Request};
 use xds::Findings;
 
 use super::refusal;
 use super::time::{http_date, not_since};
-use crate::read::{Read, Rows, Wanted, Which, resource_type};
+use crate::read::{Found, Read, Wanted, Which, resource_type};
+
+/// What of an object is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    /// The version that stands.
+    Current,
+    /// The version the path names.
+    Version,
+    /// Its versions.
+    History,
+}
 
 /// One request to read.
-pub(super) struct Reading {
+pub(super) struct Reading<'a> {
     kind: Kind,
-    which: fn(&Request) -> Which,
+    part: Part,
+    zone: &'a TimeZone,
     format: Cell<Format>,
     unless: RefCell<Unless>,
 }
@@ -53,9 +67,9 @@ fn bare(tag: &str) -> &str {
     tag.strip_prefix("W/").unwrap_or(tag).trim_matches('"')
 }
 
-impl Reading {
-    pub(super) fn new(kind: Kind, which: fn(&Request) -> Which) -> Reading {
-        Reading { kind, which, format: Cell::default(), unless: RefCell::default() }
+impl<'a> Reading<'a> {
+    pub(super) fn new(kind: Kind, part: Part, zone: &'a TimeZone) -> Reading<'a> {
+        Reading { kind, part, zone, format: Cell::default(), unless: RefCell::default() }
     }
 
     fn one(&self, row: Row) -> Answer {
@@ -71,27 +85,22 @@ impl Reading {
         tagged(refusal::json(StatusCode::OK, row.rendering.clone(), pretty))
     }
 
-    fn history(&self, rows: Rows, context: &Context) -> Answer {
+    fn history(&self, page: &Page<Row>, id: &str, now: i64, context: &Context) -> Answer {
         let kind = resource_type(self.kind);
-        let id = rows.rows.first().map_or("", |row| row.id.as_str());
-        let self_url = format!("{}/{kind}/{id}/_history", context.base);
-        let entries: Vec<Past> = rows
-            .rows
-            .iter()
-            .map(|row| Past {
-                full_url: format!("{}/{kind}/{}", context.base, row.id),
-                resource: (!row.deleted).then(|| row.rendering.clone()),
-                version: row.version,
-                updated: row.instant,
-                url: format!("{kind}/{}", row.id),
-            })
-            .collect();
-        let parts = bundle::history(entries.len() as u64, &entries, &self_url, rows.now);
-        refusal::json_parts(parts, self.format.get().pretty)
+        let past = |row: &Row| Past {
+            full_url: format!("{}/{kind}/{id}", context.base),
+            resource: (!row.deleted).then(|| row.rendering.clone()),
+            version: row.version,
+            updated: row.instant,
+            url: format!("{kind}/{id}"),
+        };
+        let entries: Vec<Past> = page.versions.iter().map(past).collect();
+        let links = page.links_of(&format!("{}/{kind}/{id}/_history", context.base));
+        refusal::json_parts(bundle::history(page.total, &entries, &links, now), self.format.get().pretty)
     }
 }
 
-impl Codec<Read> for Reading {
+impl Codec<Read> for Reading<'_> {
     async fn read(&self, request: &mut Request, _: &Context) -> Result<Wanted, Fault<Findings>> {
         let accept = request.headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
         self.format.set(negotiate::answer(&request.query, accept).map_err(Fault::NotAcceptable)?);
@@ -101,16 +110,18 @@ impl Codec<Read> for Reading {
         if id.starts_with(['$', '_']) {
             return Err(Fault::NotFound);
         }
-        Ok(Wanted { kind: self.kind, id, which: (self.which)(request) })
+        let which = match self.part {
+            Part::Current => Which::Current,
+            Part::Version => Which::Version(request.params.get("version").unwrap_or_default().to_owned()),
+            Part::History => Which::History(Asked::read(&request.query, self.zone).map_err(Fault::Refused)?),
+        };
+        Ok(Wanted { kind: self.kind, id, which })
     }
 
-    fn write(&self, mut rows: Rows, context: &Context) -> Answer {
-        if rows.history {
-            return self.history(rows, context);
-        }
-        match rows.rows.pop() {
-            Some(row) => self.one(row),
-            None => refusal::refuse(&Fault::NotFound, &context.request),
+    fn write(&self, found: Found, context: &Context) -> Answer {
+        match found {
+            Found::One(row) => self.one(row),
+            Found::History { page, id, now } => self.history(&page, &id, now, context),
         }
     }
 

@@ -161,7 +161,7 @@ impl Changing<'_> {
         }
         iti65::local_subjects(&mut bundle, &[self.identity]);
         let provided = iti65::read_request(bundle, &[], Door::Registry).map_err(Fault::Refused)?;
-        Ok(Registration { provided, said })
+        Ok(Registration { provided, said, unless: None })
     }
 }
 

@@ -83,13 +83,13 @@ pub struct Past {
     pub url: String,
 }
 
-/// Writes a history Bundle, newest first.
-pub fn history(total: u64, entries: &[Past], self_url: &str, now: i64) -> Vec<Bytes> {
+/// Writes a page of a history, newest first; `total` counts the versions of all pages.
+pub fn history(total: u64, entries: &[Past], pages: &[(&'static str, String)], now: i64) -> Vec<Bytes> {
     let mut head = String::with_capacity(512);
     head.push_str(r#"{"resourceType":"Bundle","meta":{"lastUpdated":""#);
     head.push_str(&when::instant(now));
     head.push_str(&format!(r#""}},"type":"history","total":{total}"#));
-    links(&mut head, &[("self", self_url.to_owned())]);
+    links(&mut head, pages);
     let mut parts = Parts::new(head, entries.len());
     for past in entries {
         parts.entry(&past.full_url, past.resource.as_ref());
@@ -241,7 +241,8 @@ mod tests {
             url: "List/a".to_owned(),
         };
         let entries = [past(3, None), past(2, Some("{}")), past(1, Some("{}"))];
-        let bundle = read(&history(3, &entries, "https://r/fhir/List/a/_history", 0));
+        let pages = [("self", "https://r/fhir/List/a/_history".to_owned())];
+        let bundle = read(&history(3, &entries, &pages, 0));
         let methods: Vec<_> =
             bundle["entry"].as_array().unwrap().iter().map(|e| e["request"]["method"].clone()).collect();
         assert_eq!(methods, ["DELETE", "PUT", "POST"]);

@@ -39,6 +39,13 @@ pub struct Page<T> {
     pub links: Vec<(&'static str, String)>,
 }
 
+impl<T> Page<T> {
+    /// The links as a Bundle has them, for a history at this URL.
+    pub fn links_of(&self, url: &str) -> Vec<(&'static str, String)> {
+        self.links.iter().map(|(relation, query)| (*relation, format!("{url}{query}"))).collect()
+    }
+}
+
 impl Asked {
     /// Reads the query. Parameters that are not of a history are passed over; a bad value is told with its name.
     pub fn read(query: &str, zone: &TimeZone) -> Result<Asked, Findings> {

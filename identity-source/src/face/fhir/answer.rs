@@ -4,6 +4,7 @@ use actor::Fault;
 use bytes::Bytes;
 use fhir::negotiate::{self, Format};
 use fhir::outcome;
+use fhir::prefer::{Preferences, Return};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use store::Instant;
 use web::{Answer, AnswerBody, Request};
@@ -29,10 +30,9 @@ impl Wishes {
         self.format.as_ref().map(|_| ()).map_err(|why| Fault::NotAcceptable(why.clone()))
     }
 
-    /// The value of `return=`, e.g. `minimal`.
-    pub(super) fn wants_back(&self) -> Option<&str> {
-        let prefer = self.prefer.as_deref()?;
-        prefer.split([',', ';']).find_map(|part| part.trim().strip_prefix("return="))
+    /// What an answer to a change brings back.
+    pub(super) fn back(&self) -> Option<Return> {
+        Preferences::read(self.prefer.as_deref()).back
     }
 
     /// An answer with a FHIR body.

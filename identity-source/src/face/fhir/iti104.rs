@@ -1,6 +1,7 @@
 //! `PUT [base]/Patient?identifier=system|value`.
 
 use actor::{Codec, Context, Fault};
+use fhir::prefer::Return;
 use fhir::{iti104, json, negotiate};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use web::{Answer, Request};
@@ -39,11 +40,11 @@ impl Codec<FeedPatient> for Feed {
     fn write(&self, fed: Fed, context: &Context) -> Answer {
         let status = if fed.created { StatusCode::CREATED } else { StatusCode::OK };
         let url = format!("{}/Patient/{}/_history/{}", context.base, fed.id, fed.stamp.version);
-        let wanted = self.wishes.wants_back();
+        let wanted = self.wishes.back();
         let answer = match wanted {
-            Some("minimal") => Answer::empty(status),
-            Some("OperationOutcome") => self.wishes.answer(status, outcome(&fed, &context.request)),
-            _ => self.wishes.answer(status, fed.rendering),
+            Some(Return::Minimal) => Answer::empty(status),
+            Some(Return::OperationOutcome) => self.wishes.answer(status, outcome(&fed, &context.request)),
+            Some(Return::Representation) | None => self.wishes.answer(status, fed.rendering),
         };
         let mut answer = answer::location(answer, header::CONTENT_LOCATION, &url);
         if fed.created {
@@ -54,11 +55,11 @@ impl Codec<FeedPatient> for Feed {
             answer = answer.with(header::LAST_MODIFIED, time);
         }
         match wanted {
-            Some(applied @ ("minimal" | "representation" | "OperationOutcome")) => answer.with(
+            Some(back) => answer.with(
                 HeaderName::from_static("preference-applied"),
-                HeaderValue::from_str(&format!("return={applied}")).expect("a word is a header value"),
+                HeaderValue::from_static(back.applied()),
             ),
-            _ => answer,
+            None => answer,
         }
     }
 
@@ -75,10 +76,5 @@ impl Codec<FeedPatient> for Feed {
 fn outcome(fed: &Fed, id: &str) -> Vec<u8> {
     let verb = if fed.created { "taken in" } else { "up to date" };
     let text = format!("Patient {} is {verb} at version {}", fed.id, fed.stamp.version);
-    let outcome = serde_json::json!({
-        "resourceType": "OperationOutcome",
-        "id": id,
-        "issue": [{ "severity": "information", "code": "informational", "details": { "text": text }, "diagnostics": text }],
-    });
-    serde_json::to_vec(&outcome).expect("a JSON value can always be written")
+    fhir::outcome::of_success(&text, &[], id)
 }

@@ -2,6 +2,7 @@
 
 use actor::{Codec, Context, Fault};
 use fhir::bundle::{self, Past};
+use fhir::history::Asked;
 use http::{StatusCode, header};
 use store::Row;
 use web::{Answer, Request};
@@ -10,7 +11,7 @@ use xds::{Finding, Findings, Place, Rule};
 use super::Served;
 use super::answer::{self, Wishes};
 use crate::IdentitySource;
-use crate::read::{ReadHistory, ReadPatient, Wanted};
+use crate::read::{History, ReadHistory, ReadPatient, Wanted, WantedHistory};
 
 pub(super) fn current<'a>(source: &'a IdentitySource, request: &'a mut Request) -> Served<'a> {
     version(source, request)
@@ -29,7 +30,8 @@ pub(super) fn version<'a>(source: &'a IdentitySource, request: &'a mut Request) 
 
 pub(super) fn history<'a>(source: &'a IdentitySource, request: &'a mut Request) -> Served<'a> {
     Box::pin(async move {
-        let codec = History { wishes: Wishes::of(request), now: source.corridor.clock.now() };
+        let (now, zone) = (source.corridor.clock.now(), &source.time_zone);
+        let codec = Versions { wishes: Wishes::of(request), now, zone };
         source.corridor.walk(&source.history, &codec, request).await
     })
 }
@@ -86,18 +88,25 @@ impl Codec<ReadPatient> for Read {
     }
 }
 
-struct History {
+struct Versions<'a> {
     wishes: Wishes,
     now: store::Instant,
+    /// The zone of dates that name none.
+    zone: &'a jiff::tz::TimeZone,
 }
 
-impl Codec<ReadHistory> for History {
-    async fn read(&self, request: &mut Request, _context: &Context) -> Result<String, Fault<Findings>> {
+impl Codec<ReadHistory> for Versions<'_> {
+    async fn read(
+        &self,
+        request: &mut Request,
+        _context: &Context,
+    ) -> Result<WantedHistory, Fault<Findings>> {
         self.wishes.check()?;
-        id(request)
+        let id = id(request)?;
+        Ok(WantedHistory { id, asked: Asked::read(&request.query, self.zone).map_err(Fault::Refused)? })
     }
 
-    fn write(&self, rows: Vec<Row>, context: &Context) -> Answer {
+    fn write(&self, History { id, page }: History, context: &Context) -> Answer {
         let past = |row: &Row| Past {
             full_url: format!("{}/Patient/{}", context.base, row.id),
             resource: (!row.deleted).then(|| row.rendering.clone()),
@@ -105,10 +114,9 @@ impl Codec<ReadHistory> for History {
             updated: row.instant,
             url: format!("Patient/{}", row.id),
         };
-        let entries: Vec<Past> = rows.iter().map(past).collect();
-        let id = rows.first().map_or("", |row| row.id.as_str());
-        let own = format!("{}/Patient/{id}/_history", context.base);
-        self.wishes.parts(StatusCode::OK, bundle::history(entries.len() as u64, &entries, &own, self.now))
+        let entries: Vec<Past> = page.versions.iter().map(past).collect();
+        let links = page.links_of(&format!("{}/Patient/{id}/_history", context.base));
+        self.wishes.parts(StatusCode::OK, bundle::history(page.total, &entries, &links, self.now))
     }
 
     fn refuse(&self, fault: Fault<Findings>, context: &Context) -> Answer {
