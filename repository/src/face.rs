@@ -6,6 +6,7 @@ pub(crate) mod fhir;
 pub(crate) mod iti105;
 pub(crate) mod iti65;
 pub(crate) mod iti68;
+pub(crate) mod metadata;
 pub(crate) mod validate;
 
 pub(crate) use body::Intake;

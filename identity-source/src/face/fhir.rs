@@ -18,6 +18,30 @@ use crate::IdentitySource;
 /// The table.
 pub(crate) const ROUTES: &[Route<IdentitySource>] = &[
     Route { method: "GET", path: "/fhir/metadata", transaction: "none", serve: metadata::serve },
+    Route {
+        method: "GET",
+        path: "/fhir/CapabilityStatement/$implements",
+        transaction: "none",
+        serve: metadata::implements,
+    },
+    Route {
+        method: "POST",
+        path: "/fhir/CapabilityStatement/$implements",
+        transaction: "none",
+        serve: metadata::implements,
+    },
+    Route {
+        method: "GET",
+        path: "/fhir/CapabilityStatement/$conforms",
+        transaction: "none",
+        serve: metadata::conforms,
+    },
+    Route {
+        method: "POST",
+        path: "/fhir/CapabilityStatement/$conforms",
+        transaction: "none",
+        serve: metadata::conforms,
+    },
     Route { method: "GET", path: "/fhir/Patient", transaction: "ITI-78", serve: iti78::search },
     Route { method: "POST", path: "/fhir/Patient/_search", transaction: "ITI-78", serve: iti78::search },
     Route { method: "PUT", path: "/fhir/Patient", transaction: "ITI-104", serve: iti104::feed },

@@ -3,7 +3,7 @@
 use std::sync::LazyLock;
 
 use actor::Route;
-use fhir::capability::Interaction;
+use fhir::capability::{self, Interaction, Question};
 use fhir::unrouted::{self, Asked};
 use futures_util::future::LocalBoxFuture;
 use web::{Answer, Request};
@@ -63,10 +63,19 @@ impl Line {
 
 const DOCUMENTS: Option<&str> = Some("DocumentReference");
 const LISTS: Option<&str> = Some("List");
+const STATEMENTS: Option<&str> = Some("CapabilityStatement");
 const GROUPS: Option<&str> = Some("Group");
 
 static LINES: &[Line] = &[
     line("GET", "/fhir/metadata", "none", metadata),
+    line("GET", "/fhir/CapabilityStatement/$implements", "none", implements),
+    line("POST", "/fhir/CapabilityStatement/$implements", "none", implements)
+        .says(STATEMENTS, "$implements", "Whether this server does what a client's statement requires.")
+        .defined(capability::IMPLEMENTS),
+    line("GET", "/fhir/CapabilityStatement/$conforms", "none", conforms),
+    line("POST", "/fhir/CapabilityStatement/$conforms", "none", conforms)
+        .says(STATEMENTS, "$conforms", "What of one statement another one does not offer.")
+        .defined(capability::CONFORMS),
     line("POST", "/fhir", "ITI-42", register).says(
         None,
         "transaction",
@@ -228,6 +237,14 @@ pub(crate) fn unrouted(request: &Request, allowed: &[&'static str]) -> Answer {
 
 fn metadata<'a>(registry: &'a Registry, request: &'a mut Request) -> LocalBoxFuture<'a, Answer> {
     Box::pin(async move { super::metadata::answer(registry, request) })
+}
+
+fn implements<'a>(registry: &'a Registry, request: &'a mut Request) -> LocalBoxFuture<'a, Answer> {
+    Box::pin(super::metadata::ask(registry, request, Question::Implements))
+}
+
+fn conforms<'a>(registry: &'a Registry, request: &'a mut Request) -> LocalBoxFuture<'a, Answer> {
+    Box::pin(super::metadata::ask(registry, request, Question::Conforms))
 }
 
 fn register<'a>(registry: &'a Registry, request: &'a mut Request) -> LocalBoxFuture<'a, Answer> {

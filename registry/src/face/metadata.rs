@@ -1,12 +1,15 @@
 //! The CapabilityStatement: what is there and nothing else.
 
+use actor::Fault;
 use bytes::Bytes;
-use fhir::capability::{self, Capability, SearchParameter};
-use fhir::negotiate;
+use fhir::capability::{self, Capability, Question, SearchParameter, Traits};
+use fhir::json;
+use fhir::negotiate::{self, Format};
 use fhir::search::{Kind, PATIENT_PARAMETERS, Parameter};
 use fhir::{iti66, iti67};
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderValue, Method, StatusCode, header};
 use web::{Answer, Request};
+use xds::Findings;
 
 use super::{fhir as table, refusal};
 use crate::Registry;
@@ -21,17 +24,59 @@ const BULK_DATA: &str = "http://hl7.org/fhir/uv/bulkdata/CapabilityStatement/bul
 /// Canonical of the MHD guide.
 const MHD: &str = "https://profiles.ihe.net/ITI/MHD/ImplementationGuide/ihe.iti.mhd";
 
+/// Who in the domain has what is not here.
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("Binary", "The repository of this domain has them."),
+    ("search-system", "Search by type: DocumentReference, List."),
+];
+
 /// `GET [base]/metadata`: needs no caller.
 pub(super) fn answer(registry: &Registry, request: &Request) -> Answer {
+    let described = format(request).and_then(|format| {
+        let written = capability::describe(&statement(base(registry, request)), &request.query);
+        written.map(|written| (format, written)).map_err(Fault::Refused)
+    });
+    match described {
+        Ok((format, written)) => refusal::json(StatusCode::OK, Bytes::from(written), format.pretty)
+            .with(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300")),
+        Err(fault) => refusal::refuse(&fault, &request.id),
+    }
+}
+
+/// `GET` and `POST [base]/CapabilityStatement/$implements` and `$conforms`: about this server, so they need no caller either.
+pub(super) async fn ask(registry: &Registry, request: &mut Request, question: Question) -> Answer {
+    match asked(registry, request, question).await {
+        Ok((format, written)) => refusal::json(StatusCode::OK, Bytes::from(written), format.pretty),
+        Err(fault) => refusal::refuse(&fault, &request.id),
+    }
+}
+
+async fn asked(
+    registry: &Registry,
+    request: &mut Request,
+    question: Question,
+) -> Result<(Format, Vec<u8>), Fault<Findings>> {
+    let format = format(request)?;
+    let mut body = None;
+    if request.method == Method::POST {
+        let content_type = request.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        negotiate::request(content_type).map_err(Fault::UnsupportedMedia)?;
+        let key = "server.limits.max_body_bytes";
+        let sent = request.body.whole(registry.limits.max_body_bytes, key).await?;
+        body = Some(json::parse(&sent, &json::Limits::default()).map_err(Fault::Refused)?);
+    }
+    let own = capability::statement(&statement(base(registry, request)));
+    let written = capability::answer(question, &own, &request.query, body.as_ref(), ELSEWHERE, &request.id);
+    Ok((format, written.map_err(Fault::Refused)?))
+}
+
+fn format(request: &Request) -> Result<Format, Fault<Findings>> {
     let accept = request.headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
-    let format = match negotiate::answer(&request.query, accept) {
-        Ok(format) => format,
-        Err(text) => return refusal::refuse(&actor::Fault::NotAcceptable(text), &request.id),
-    };
-    let base = registry.public_url.as_deref().unwrap_or(&request.base);
-    let statement = capability::write(&statement(base));
-    refusal::json(StatusCode::OK, Bytes::from(statement), format.pretty)
-        .with(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"))
+    negotiate::answer(&request.query, accept).map_err(Fault::NotAcceptable)
+}
+
+fn base<'a>(registry: &'a Registry, request: &'a Request) -> &'a str {
+    registry.public_url.as_deref().unwrap_or(&request.base)
 }
 
 fn statement(base: &str) -> Capability {
@@ -50,9 +95,32 @@ fn statement(base: &str) -> Capability {
         interactions: table::interactions(),
         parameters: documents.chain(lists).collect(),
         profiles: PROFILES.to_vec(),
+        traits: TRAITS.to_vec(),
         ..Capability::default()
     }
 }
+
+/// How the types behave.
+const TRAITS: &[Traits] = &[
+    Traits {
+        resource: "DocumentReference",
+        conditional_create: false,
+        conditional_read: true,
+        conditional_update: false,
+        update_create: false,
+        versioned_update: true,
+        references: &["literal", "logical"],
+    },
+    Traits {
+        resource: "List",
+        conditional_create: false,
+        conditional_read: true,
+        conditional_update: false,
+        update_create: false,
+        versioned_update: true,
+        references: &["literal", "logical"],
+    },
+];
 
 /// What is accepted and given back.
 const PROFILES: &[(&str, &str)] = &[

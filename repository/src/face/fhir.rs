@@ -1,8 +1,8 @@
 //! The table of the repository, what `/metadata` prints from it, and how a fault is told.
 
-use actor::{Actor, Context, Fault, Route};
+use actor::{Context, Fault, Route};
 use bytes::Bytes;
-use fhir::capability::{Capability, Interaction};
+use fhir::capability::{CONFORMS, IMPLEMENTS, Interaction, Question};
 use fhir::negotiate::{self, Format, JSON};
 use fhir::outcome;
 use fhir::prefer::Preferences;
@@ -12,7 +12,7 @@ use web::{Answer, AnswerBody, Request};
 use xds::{Finding, Findings, Place, Rule};
 
 use crate::Repository;
-use crate::face::{binary, iti65, iti68, iti105, validate};
+use crate::face::{binary, iti65, iti68, iti105, metadata, validate};
 
 /// Method, path and what answers.
 pub(crate) const ROUTES: &[Route<Repository>] = &[
@@ -20,7 +20,31 @@ pub(crate) const ROUTES: &[Route<Repository>] = &[
         method: "GET",
         path: "/fhir/metadata",
         transaction: "none",
-        serve: |_, request| Box::pin(async move { metadata(request) }),
+        serve: |_, request| Box::pin(async move { metadata::answer(request) }),
+    },
+    Route {
+        method: "GET",
+        path: "/fhir/CapabilityStatement/$implements",
+        transaction: "none",
+        serve: |repository, request| Box::pin(metadata::ask(repository, request, Question::Implements)),
+    },
+    Route {
+        method: "POST",
+        path: "/fhir/CapabilityStatement/$implements",
+        transaction: "none",
+        serve: |repository, request| Box::pin(metadata::ask(repository, request, Question::Implements)),
+    },
+    Route {
+        method: "GET",
+        path: "/fhir/CapabilityStatement/$conforms",
+        transaction: "none",
+        serve: |repository, request| Box::pin(metadata::ask(repository, request, Question::Conforms)),
+    },
+    Route {
+        method: "POST",
+        path: "/fhir/CapabilityStatement/$conforms",
+        transaction: "none",
+        serve: |repository, request| Box::pin(metadata::ask(repository, request, Question::Conforms)),
     },
     Route {
         method: "POST",
@@ -61,8 +85,17 @@ pub(crate) const ROUTES: &[Route<Repository>] = &[
 ];
 
 /// What a line of the table is in a CapabilityStatement; none if it is no interaction.
-fn interaction(method: &str, path: &str) -> Option<Interaction> {
+pub(super) fn interaction(method: &str, path: &str) -> Option<Interaction> {
     let (resource, code, documentation) = match (method, path) {
+        // Once each, though they answer GET as well.
+        ("POST", "/fhir/CapabilityStatement/$implements") => (
+            Some("CapabilityStatement"),
+            "$implements",
+            "Whether this server does what a client's statement requires.",
+        ),
+        ("POST", "/fhir/CapabilityStatement/$conforms") => {
+            (Some("CapabilityStatement"), "$conforms", "What of one statement another one does not offer.")
+        }
         ("POST", "/fhir") => (
             None,
             "transaction",
@@ -86,38 +119,13 @@ fn interaction(method: &str, path: &str) -> Option<Interaction> {
         ),
         _ => return None,
     };
-    let definition =
-        (code == "$validate").then_some("http://hl7.org/fhir/OperationDefinition/Resource-validate");
+    let definition = match code {
+        "$implements" => Some(IMPLEMENTS),
+        "$conforms" => Some(CONFORMS),
+        "$validate" => Some("http://hl7.org/fhir/OperationDefinition/Resource-validate"),
+        _ => None,
+    };
     Some(Interaction { resource, code, definition, documentation })
-}
-
-fn metadata(request: &Request) -> Answer {
-    let format = match format(request) {
-        Ok(format) => format,
-        Err(why) => return refuse(&Fault::NotAcceptable(why), &request.id, Format::default()),
-    };
-    let capability = Capability {
-        title: "docshare repository".to_owned(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        url: request.base.clone(),
-        date: "2026-11-20".to_owned(),
-        instantiates: vec![
-            "https://profiles.ihe.net/ITI/MHD/CapabilityStatement/IHE.MHD.DocumentRecipient",
-            "https://profiles.ihe.net/ITI/MHD/CapabilityStatement/IHE.MHD.DocumentRecipient.Comprehensive",
-            "https://profiles.ihe.net/ITI/MHD/CapabilityStatement/IHE.MHD.DocumentRecipient.UnContained",
-            "https://profiles.ihe.net/ITI/MHD/CapabilityStatement/IHE.MHD.DocumentRecipient.Fdoc",
-            "https://profiles.ihe.net/ITI/MHD/CapabilityStatement/IHE.MHD.DocumentRecipient.Simplified",
-        ],
-        guides: vec!["https://profiles.ihe.net/ITI/MHD/ImplementationGuide/ihe.iti.mhd"],
-        interactions: Repository::routes()
-            .iter()
-            .filter_map(|route| interaction(route.method, route.path))
-            .collect(),
-        ..Capability::default()
-    };
-    // The statement is the same for everybody and for a while: it may be kept by caches.
-    json(StatusCode::OK, fhir::capability::write(&capability), format)
-        .with(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"))
 }
 
 /// The format of the answer the caller wants.
@@ -227,7 +235,10 @@ mod tests {
     #[test]
     fn every_fhir_path_but_metadata_itself_is_in_the_statement() {
         for route in ROUTES.iter().filter(|route| route.path.starts_with("/fhir")) {
-            let told = interaction(route.method, route.path).is_some();
+            // An operation is told once, whether it is asked by GET or by POST.
+            let methods = ROUTES.iter().filter(|other| other.path == route.path).map(|other| other.method);
+            let told = methods.clone().any(|method| interaction(method, route.path).is_some());
+            let told = told && (route.path.contains('$') || interaction(route.method, route.path).is_some());
             assert_eq!(told, route.path != "/fhir/metadata", "{} {}", route.method, route.path);
         }
     }

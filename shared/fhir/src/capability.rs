@@ -1,9 +1,15 @@
 //! CapabilityStatement, printed from the tables that route.
 
+mod ask;
+mod compare;
+
 use serde_json::{Value, json};
+use xds::{Finding, Findings, Place, Rule};
+
+pub use ask::{Question, answer};
 
 use crate::element::put;
-use crate::search::{Kind, Parameter};
+use crate::search::{self, Kind, Parameter};
 
 /// An interaction of a type or of the system, as the actor's table routes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +39,25 @@ pub struct SearchParameter {
     pub documentation: &'static str,
 }
 
+/// What holds of a resource type and no interaction tells.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Traits {
+    /// Resource type.
+    pub resource: &'static str,
+    /// `If-None-Exist` is honoured.
+    pub conditional_create: bool,
+    /// `If-None-Match` and `If-Modified-Since` are honoured.
+    pub conditional_read: bool,
+    /// An update by search parameters is possible.
+    pub conditional_update: bool,
+    /// An update may create what is not there yet.
+    pub update_create: bool,
+    /// An update has to name the version it changes.
+    pub versioned_update: bool,
+    /// `literal`, `logical`, `resolves`, `enforced`, `local`.
+    pub references: &'static [&'static str],
+}
+
 /// What is printed.
 #[derive(Debug, Clone, Default)]
 pub struct Capability {
@@ -54,28 +79,95 @@ pub struct Capability {
     pub parameters: Vec<SearchParameter>,
     /// Profiles: (resource type, canonical).
     pub profiles: Vec<(&'static str, &'static str)>,
-    /// Whether Patient can be updated by condition.
-    pub conditional_update: bool,
+    /// What else holds of a type, beside what its interactions say.
+    pub traits: Vec<Traits>,
     /// Includes: (resource type, value).
     pub includes: Vec<(&'static str, &'static str)>,
     /// Reverse includes: (resource type, value).
     pub revincludes: Vec<(&'static str, &'static str)>,
 }
 
+/// Canonical of R4's `CapabilityStatement/$implements`.
+pub const IMPLEMENTS: &str = "http://hl7.org/fhir/OperationDefinition/CapabilityStatement-implements";
+/// Canonical of R4's `CapabilityStatement/$conforms`.
+pub const CONFORMS: &str = "http://hl7.org/fhir/OperationDefinition/CapabilityStatement-conforms";
+
+/// What `GET [base]/metadata` answers, by its `mode`: the CapabilityStatement, or the TerminologyCapabilities of a server that
+/// has value sets.
+pub fn describe(capability: &Capability, query: &str) -> Result<Vec<u8>, Findings> {
+    let mode = search::pairs(query).into_iter().find(|(name, _)| name == "mode").map(|(_, value)| value);
+    let finding = |rule, text: String| vec![Finding::error(rule, Place::at("mode"), text)];
+    match mode.as_deref() {
+        None | Some("full" | "normative") => Ok(write(capability)),
+        Some("terminology") => terminology(capability).ok_or_else(|| {
+            let text =
+                "This server has no value sets and tells nothing about terminologies; mode can be full.";
+            finding(Rule::NotSupported, text.to_owned())
+        }),
+        Some(other) => {
+            let other: String = other.chars().filter(|c| !c.is_control()).take(40).collect();
+            Err(finding(Rule::Value, format!("mode is {other:?}; it can be full, normative or terminology.")))
+        }
+    }
+}
+
+/// The TerminologyCapabilities of a server that expands value sets and validates codes.
+fn terminology(capability: &Capability) -> Option<Vec<u8>> {
+    let has =
+        |code: &str| capability.interactions.iter().any(|i| i.resource == Some("ValueSet") && i.code == code);
+    if !has("$expand") && !has("$validate-code") {
+        return None;
+    }
+    let mut statement = json!({
+        "resourceType": "TerminologyCapabilities",
+        "url": format!("{}/metadata?mode=terminology", capability.url),
+        "name": format!("{}Terminology", name(&capability.title)),
+        "title": capability.title,
+        "status": "active",
+        "date": capability.date,
+        "kind": "instance",
+        "software": { "name": capability.title, "version": capability.version },
+        "implementation": { "description": capability.title, "url": capability.url },
+    });
+    put(
+        &mut statement,
+        "expansion",
+        has("$expand").then(|| json!({ "hierarchical": false, "paging": false })),
+    );
+    put(&mut statement, "codeSearch", Some("explicit"));
+    put(&mut statement, "validateCode", has("$validate-code").then(|| json!({ "translations": false })));
+    Some(statement.to_string().into_bytes())
+}
+
 /// Writes the CapabilityStatement.
 pub fn write(capability: &Capability) -> Vec<u8> {
+    statement(capability).to_string().into_bytes()
+}
+
+/// The CapabilityStatement.
+pub fn statement(capability: &Capability) -> Value {
     let mut statement = json!({
         "resourceType": "CapabilityStatement",
         "status": "active",
         "date": capability.date,
         "kind": "instance",
     });
+    put(&mut statement, "url", Some(format!("{}/metadata", capability.url)));
+    put(&mut statement, "name", Some(name(&capability.title)));
+    put(&mut statement, "title", Some(capability.title.as_str()));
     put(&mut statement, "instantiates", several(&capability.instantiates));
     put(&mut statement, "software", Some(json!({ "name": capability.title, "version": capability.version })));
     let implementation = json!({ "description": capability.title, "url": capability.url });
     put(&mut statement, "implementation", Some(implementation));
     put(&mut statement, "fhirVersion", Some("4.0.1"));
     put(&mut statement, "format", Some(json!(["application/fhir+json", "json"])));
+    if capability.interactions.iter().any(|interaction| interaction.code == "patch") {
+        put(
+            &mut statement,
+            "patchFormat",
+            Some(json!(["application/json-patch+json", "application/fhir+json"])),
+        );
+    }
     put(&mut statement, "implementationGuide", several(&capability.guides));
     let mut rest = json!({ "mode": "server" });
     let resources: Vec<Value> =
@@ -84,7 +176,7 @@ pub fn write(capability: &Capability) -> Vec<u8> {
     put(&mut rest, "interaction", interactions(capability, None));
     put(&mut rest, "operation", operations(capability, None));
     put(&mut statement, "rest", Some(json!([rest])));
-    statement.to_string().into_bytes()
+    statement
 }
 
 /// The resource types that appear in any table, in the order of their first appearance.
@@ -115,13 +207,17 @@ fn resource(capability: &Capability, kind: &'static str) -> Value {
     let mut resource = json!({ "type": kind });
     put(&mut resource, "supportedProfile", of_kind(&capability.profiles));
     put(&mut resource, "interaction", interactions(capability, Some(kind)));
+    let traits = capability.traits.iter().copied().find(|traits| traits.resource == kind).unwrap_or_default();
     if routed("vread") || routed("history-instance") {
-        put(&mut resource, "versioning", Some("versioned"));
+        let versioning = if traits.versioned_update { "versioned-update" } else { "versioned" };
+        put(&mut resource, "versioning", Some(versioning));
         put(&mut resource, "readHistory", Some(routed("vread")));
     }
-    if kind == "Patient" && capability.conditional_update {
-        put(&mut resource, "conditionalUpdate", Some(true));
-    }
+    put(&mut resource, "updateCreate", traits.update_create.then_some(true));
+    put(&mut resource, "conditionalCreate", traits.conditional_create.then_some(true));
+    put(&mut resource, "conditionalRead", traits.conditional_read.then_some("full-support"));
+    put(&mut resource, "conditionalUpdate", traits.conditional_update.then_some(true));
+    put(&mut resource, "referencePolicy", several(traits.references));
     put(&mut resource, "searchInclude", of_kind(&capability.includes));
     put(&mut resource, "searchRevInclude", of_kind(&capability.revincludes));
     let parameters: Vec<Value> =
@@ -163,6 +259,18 @@ fn operations(capability: &Capability, kind: Option<&'static str>) -> Option<Val
         })
         .collect();
     (!all.is_empty()).then_some(Value::Array(all))
+}
+
+/// A name for machines: the title without spaces, each word with a capital letter.
+fn name(title: &str) -> String {
+    let capital = |word: &str| {
+        let mut letters = word.chars();
+        letters
+            .next()
+            .map(|first| first.to_ascii_uppercase().to_string() + letters.as_str())
+            .unwrap_or_default()
+    };
+    title.split(' ').map(capital).collect()
 }
 
 fn several(values: &[&'static str]) -> Option<Value> {

@@ -1,9 +1,13 @@
 //! `GET [base]/metadata`: what is there, printed from the tables that route.
 
-use fhir::capability::{self, Capability, Interaction, SearchParameter};
-use fhir::{iti78, search};
-use http::{HeaderValue, StatusCode, header};
+use actor::Fault;
+use fhir::capability::{
+    self, CONFORMS, Capability, IMPLEMENTS, Interaction, Question, SearchParameter, Traits,
+};
+use fhir::{iti78, json, negotiate, search};
+use http::{HeaderValue, Method, StatusCode, header};
 use web::{Answer, Request};
+use xds::Findings;
 
 use super::Served;
 use super::answer::{self, Wishes};
@@ -18,6 +22,8 @@ const INTERACTIONS: &[Interaction] = &[
     interaction("search-type", None, "Mobile Patient Demographics Query [ITI-78]"),
     interaction("update", None, "Patient Identity Feed [ITI-104]: conditional, by identifier"),
     interaction("$ihe-pix", Some(PIX), "Patient Identifier Cross-reference Query [ITI-83]"),
+    about("$implements", IMPLEMENTS, "Whether this server does what a client's statement requires."),
+    about("$conforms", CONFORMS, "What of one statement another one does not offer."),
 ];
 
 const fn interaction(
@@ -28,20 +34,67 @@ const fn interaction(
     Interaction { resource: Some("Patient"), code, definition, documentation }
 }
 
+/// Who in the domain has what is not here.
+const ELSEWHERE: &[(&str, &str)] = &[
+    ("DocumentReference", "The registry of this domain has them."),
+    ("List", "The registry of this domain has them."),
+    ("Binary", "The repository of this domain has them."),
+];
+
+const fn about(code: &'static str, definition: &'static str, documentation: &'static str) -> Interaction {
+    Interaction { resource: Some("CapabilityStatement"), code, definition: Some(definition), documentation }
+}
+
 pub(super) fn serve<'a>(_source: &'a IdentitySource, request: &'a mut Request) -> Served<'a> {
     Box::pin(async move {
         let wishes = Wishes::of(request);
-        if let Err(fault) = wishes.check() {
-            return answer::refuse(&fault, &request.id);
+        let described = wishes.check().and_then(|()| {
+            capability::describe(&capability(&request.base), &request.query).map_err(Fault::Refused)
+        });
+        match described {
+            Ok(written) => wishes
+                .answer(StatusCode::OK, written)
+                .with(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300")),
+            Err(fault) => answer::refuse(&fault, &request.id),
         }
-        answer_with(&wishes, &request.base)
     })
 }
 
-fn answer_with(wishes: &Wishes, base: &str) -> Answer {
-    wishes
-        .answer(StatusCode::OK, capability::write(&capability(base)))
-        .with(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=300"))
+pub(super) fn implements<'a>(source: &'a IdentitySource, request: &'a mut Request) -> Served<'a> {
+    Box::pin(ask(source, request, Question::Implements))
+}
+
+pub(super) fn conforms<'a>(source: &'a IdentitySource, request: &'a mut Request) -> Served<'a> {
+    Box::pin(ask(source, request, Question::Conforms))
+}
+
+/// Both are about this server and, like metadata, need no caller.
+async fn ask(source: &IdentitySource, request: &mut Request, question: Question) -> Answer {
+    let wishes = Wishes::of(request);
+    match asked(source, request, &wishes, question).await {
+        Ok(written) => wishes.answer(StatusCode::OK, written),
+        Err(fault) => answer::refuse(&fault, &request.id),
+    }
+}
+
+async fn asked(
+    source: &IdentitySource,
+    request: &mut Request,
+    wishes: &Wishes,
+    question: Question,
+) -> Result<Vec<u8>, Fault<Findings>> {
+    wishes.check()?;
+    let mut body = None;
+    if request.method == Method::POST {
+        let content_type = answer::text(request, header::CONTENT_TYPE);
+        negotiate::request(content_type).map_err(Fault::UnsupportedMedia)?;
+        let key = "server.limits.max_body_bytes";
+        let sent = request.body.whole(source.limits.max_body_bytes, key).await?;
+        body = Some(json::parse(&sent, &json::Limits::default()).map_err(Fault::Refused)?);
+    }
+    let own = capability::statement(&capability(&request.base));
+    let answered = capability::answer(question, &own, &request.query, body.as_ref(), ELSEWHERE, &request.id);
+    answered.map_err(Fault::Refused)
 }
 
 fn capability(base: &str) -> Capability {
@@ -64,9 +117,14 @@ fn capability(base: &str) -> Capability {
             ("Patient", "https://profiles.ihe.net/ITI/PDQm/StructureDefinition/IHE.PDQm.Patient"),
             ("Patient", "https://profiles.ihe.net/ITI/PIXm/StructureDefinition/IHE.PIXm.Patient"),
         ],
-        conditional_update: true,
-        includes: Vec::new(),
-        revincludes: Vec::new(),
+        traits: vec![Traits {
+            resource: "Patient",
+            conditional_read: true,
+            conditional_update: true,
+            references: &["literal", "logical"],
+            ..Traits::default()
+        }],
+        ..Capability::default()
     }
 }
 
