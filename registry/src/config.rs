@@ -12,6 +12,16 @@ pub struct Settings {
     pub search: Search,
     /// How much is exported in bulk.
     pub export: Export,
+    /// The sharing domain this is a part of.
+    pub domain: Domain,
+}
+
+/// The sharing domain this is a part of.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Domain {
+    /// homeCommunityId, `urn:oid:…`; empty where other communities know none.
+    pub home_community_id: String,
 }
 
 /// Where patients come from.
@@ -76,6 +86,10 @@ pub(crate) const KEYS: &[(&str, &str)] = &[
     ("export.file_bytes", "About how long a file of an export becomes before the next one begins."),
     ("export.keep", "For how long the files of an export can be fetched, from its end on."),
     ("export.max_jobs", "Exports that may be under way at once. Beyond: 429."),
+    (
+        "domain.home_community_id",
+        "homeCommunityId of this domain, urn:oid:…: a search for other communities (targetCommunityIdList) is refused.",
+    ),
 ];
 
 #[cfg(test)]

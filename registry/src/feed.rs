@@ -32,6 +32,8 @@ pub(crate) struct Fed {
     pub(crate) id: String,
     /// What is known of it.
     pub(crate) record: PatientRecord,
+    /// The Patient as it was fed: what a search gives along with documents.
+    pub(crate) resource: Value,
 }
 
 /// What became of it.
@@ -70,7 +72,7 @@ impl Fed {
                 let active = resource.get("active").and_then(Value::as_bool).unwrap_or(true);
                 let replaced_by = replaced_by(resource);
                 let record = PatientRecord { fed, active, replaced_by, identifiers: identifiers(resource) };
-                Ok(Fed { id: id.to_owned(), record })
+                Ok(Fed { id: id.to_owned(), record, resource: resource.clone() })
             }
             _ => Err(findings),
         }
@@ -115,7 +117,7 @@ impl Transaction for Feed {
                 Some((row, _)) => row.version + 1,
                 None => 1,
             };
-            let puts = vec![patient_put(&fed.id, version, &fed.record)];
+            let puts = vec![patient_put(&fed.id, version, &fed.record, &fed.resource)];
             let batch = Batch { instant: now, puts, ..Batch::default() };
             let taken = Taken { created: version == 1, version: fed.record.fed };
             match trail.commit(&self.store, batch, subject, |_| taken).await {

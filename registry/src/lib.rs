@@ -35,7 +35,7 @@ use fhir::page::Sealer;
 use futures_util::future::LocalBoxFuture;
 use web::{Answer, Limits, Request};
 
-pub use config::{Export, Identity, Search, Settings};
+pub use config::{Domain, Export, Identity, Search, Settings};
 
 use face::fhir as table;
 
@@ -102,6 +102,7 @@ impl Actor for Registry {
                 page_ttl_seconds: settings.search.page_ttl,
                 require_patient: settings.search.require_patient,
                 identity: identity.clone(),
+                home_community: Some(settings.domain.home_community_id).filter(|id| !id.is_empty()),
                 time_zone: time_zone.clone(),
             },
             update: update::Update {

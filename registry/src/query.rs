@@ -1,16 +1,23 @@
 //! Find Document References [ITI-67] and Find Document Lists [ITI-66]: one filter, one question to the store.
 
+mod follow;
+mod scope;
+
 use std::collections::HashSet;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use access::Grant;
-use actor::{Audited, Clock, Fault, Subject, Trail, Transaction};
+use actor::{Audited, Clock, Fault, Subject, Trail, Transaction, meter};
 use audit::Action;
-use store::{Cursor, Order, Row, Scope, Sequence, Store};
-use xds::filter::{Filter, Of, PatientIs, Test};
-use xds::{Attribute, Finding, Findings};
+use fhir::search::Following;
+use store::{AnyOf, Cursor, Kind, Order, OrderKey, Row, Scope, Sequence, Store};
+use xds::filter::{Clause, Filter, Has, Link, Of, Test};
+use xds::{Attribute, Finding, Findings, Place, Rule, Token};
 
-use crate::records::{self, DOCUMENT, LIST, patient_rows_by_identifier};
+use crate::records::{self, DOCUMENT, LIST, MEMBER_EDGES, RELATION_EDGES};
+
+/// Resources that one page holds beside its matches.
+const MAX_INCLUDED: usize = 1000;
 
 /// The use case, common to both questions.
 #[derive(Clone)]
@@ -24,12 +31,16 @@ pub(crate) struct Query {
 pub(crate) struct Question {
     /// What is asked.
     pub(crate) filter: Filter,
-    /// `_sort`: names with direction (true = descending).
-    pub(crate) sort: Vec<(String, bool)>,
+    /// `_sort`: attributes with direction (true = descending); the first counts most.
+    pub(crate) sort: Vec<(Attribute, bool)>,
     /// Entries of a page; 0 asks for the total alone.
     pub(crate) count: usize,
     /// Whether only the total is wanted.
     pub(crate) only_count: bool,
+    /// Whether the number of all matches is wanted.
+    pub(crate) total: bool,
+    /// What else the answer holds.
+    pub(crate) follow: Vec<Following>,
     /// Where a page before this one ended.
     pub(crate) from: Option<From>,
     /// The question as it was asked, for the audit record.
@@ -54,6 +65,8 @@ pub(crate) struct From {
 pub(crate) struct Found {
     /// The rows of this page.
     pub(crate) rows: Vec<Row>,
+    /// What else the page holds.
+    pub(crate) included: Vec<(Kind, Row)>,
     /// The number of all matches.
     pub(crate) total: Option<u64>,
     /// Where the next page begins.
@@ -111,9 +124,27 @@ impl Transaction for FindLists {
     }
 }
 
+static RESULTS: LazyLock<Arc<meter::Sizes>> = LazyLock::new(|| meter::sizes("docshare_search_results", &[]));
+static SCANNED: LazyLock<Arc<meter::Sizes>> =
+    LazyLock::new(|| meter::sizes("docshare_search_scanned_rows", &[]));
+
+/// The sort of record that a question is about.
+fn kind(of: Of) -> Kind {
+    match of {
+        Of::Documents => DOCUMENT,
+        Of::Lists => LIST,
+    }
+}
+
+/// A state with nothing in it that matches.
+fn nothing(as_of: Sequence, now: i64, warnings: Vec<Finding>) -> Found {
+    Found { rows: Vec::new(), included: Vec::new(), total: Some(0), next: None, as_of, now, warnings }
+}
+
 impl Query {
     async fn answer(&self, trail: Trail, question: Question) -> Result<Audited<Found>, Fault<Findings>> {
-        let scope = self.scope(&question.filter)?;
+        let as_of = question.from.as_ref().map(|from| from.as_of);
+        let scope = self.scope(&question.filter, as_of)?;
         let patient = match &scope {
             Scope::Partitions(partitions) if partitions.len() == 1 => partitions.first().cloned(),
             _ => None,
@@ -123,112 +154,134 @@ impl Query {
         Ok(trail.note(&self.store, found.now, subject, found).await?)
     }
 
-    fn find(&self, question: Question, scope: Scope) -> Result<Found, Fault<Findings>> {
-        let warnings = question.warnings;
+    /// The question to the store.
+    fn asking(
+        &self,
+        filter: &mut Filter,
+        scope: Scope,
+        order: Order,
+        limit: usize,
+        as_of: Option<Sequence>,
+    ) -> Result<Option<store::Ask>, store::Error> {
+        self.name_targets(filter, &scope)?;
+        let pointed = self.pointed(&filter.has, &scope, as_of)?;
+        let ask = records::ask(filter, pointed, scope, order, limit);
+        Ok(ask.map(|ask| store::Ask { as_of, ..ask }))
+    }
+
+    fn find(&self, mut question: Question, scope: Scope) -> Result<Found, Fault<Findings>> {
+        let mut warnings = std::mem::take(&mut question.warnings);
         let order = order(&question.sort);
         let limit = if question.only_count { 0 } else { question.count };
         let now = self.clock.now();
-        let nobody = matches!(&scope, Scope::Partitions(partitions) if partitions.is_empty());
-        let ask = if nobody { None } else { records::ask(&question.filter, scope, order, limit) };
-        let Some(mut ask) = ask else {
-            let as_of = self.store.sequence();
-            return Ok(Found { rows: Vec::new(), total: Some(0), next: None, as_of, now, warnings });
+        let as_of = question.from.as_ref().map(|from| from.as_of);
+        let present = as_of.unwrap_or_else(|| self.store.sequence());
+        if matches!(&scope, Scope::Partitions(partitions) if partitions.is_empty()) {
+            return Ok(nothing(present, now, warnings));
+        }
+        let Some(mut ask) = self.asking(&mut question.filter, scope, order, limit, as_of)? else {
+            return Ok(nothing(present, now, warnings));
         };
+        ask.total = question.total || question.only_count;
         let mut known_total = None;
         if let Some(from) = question.from {
             ask.after = from.cursor;
-            ask.as_of = Some(from.as_of);
-            ask.total = from.total.is_none();
+            ask.total &= from.total.is_none();
             known_total = from.total;
         }
-        let page = self.store.find(&ask)?;
+        let page = self.store.find(&ask).map_err(refused)?;
+        let (included, more) = self.follow(kind(question.filter.of), &page.rows, &question.follow)?;
+        if more {
+            let text = format!(
+                "More than {MAX_INCLUDED} resources were to be included; the rest is left out. Ask for smaller pages (_count)."
+            );
+            warnings.push(Finding::warning(Rule::SearchTooCostly, Place::whole(), text));
+        }
+        RESULTS.record(page.rows.len() as u64);
+        SCANNED.record(page.scanned + included.len() as u64);
         let total = known_total.or(page.total);
-        Ok(Found { rows: page.rows, total, next: page.next, as_of: page.as_of, now, warnings })
+        Ok(Found { rows: page.rows, included, total, next: page.next, as_of: page.as_of, now, warnings })
     }
 
     /// A filter for an export: the question it is, and whose objects it names; none if nothing can match, nobody if it names
     /// none.
     pub(crate) fn part(&self, filter: &Filter) -> Result<Option<Part>, store::Error> {
-        let patients = match self.scope(filter)? {
+        let mut filter = filter.clone();
+        let patients = match self.places(&filter, Some(0))? {
             Scope::Partitions(patients) => Some(patients),
-            Scope::Everywhere => None,
+            Scope::Everywhere | Scope::Indexed(_) => None,
         };
-        let ask = records::ask(filter, Scope::Everywhere, Order::Natural, 0);
+        let ask = self.asking(&mut filter, Scope::Everywhere, Order::Natural, 0, None)?;
         Ok(ask.map(|ask| (ask, patients)))
     }
 
-    /// Whose objects: the patients that every group names (AND), any one of a group (OR).
-    fn scope(&self, filter: &Filter) -> Result<Scope, store::Error> {
-        if filter.patients.is_empty() {
-            return self.scope_of_ids(filter);
-        }
-        let mut all: Option<Vec<String>> = None;
-        for group in &filter.patients {
-            let named = self.patients(group)?;
-            all = Some(match all {
-                None => named,
-                Some(before) => before.into_iter().filter(|id| named.contains(id)).collect(),
-            });
-        }
-        Ok(Scope::Partitions(all.unwrap_or_default()))
-    }
-
-    fn patients(&self, group: &[PatientIs]) -> Result<Vec<String>, store::Error> {
-        let mut ids = Vec::with_capacity(group.len());
-        for patient in group {
-            match patient {
-                PatientIs::Id(id) => ids.push(id.clone()),
-                PatientIs::Identifier { system, value } => {
-                    self.namesakes(system.as_deref(), value, &mut ids)?
-                }
-                PatientIs::Known(identifier) => {
-                    self.namesakes(Some(&identifier.system), &identifier.value, &mut ids)?
-                }
-            }
-        }
-        let mut seen = HashSet::new();
-        ids.retain(|id| seen.insert(id.clone()));
-        Ok(ids)
-    }
-
-    fn namesakes(
+    /// What something must point to, as conditions: one set of ids for each.
+    fn pointed(
         &self,
-        system: Option<&str>,
-        value: &str,
-        ids: &mut Vec<String>,
-    ) -> Result<(), store::Error> {
-        ids.extend(patient_rows_by_identifier(&self.store, system, value)?.into_iter().map(|row| row.id));
-        Ok(())
-    }
-
-    /// A question that names objects by id is one for the partitions they are in.
-    fn scope_of_ids(&self, filter: &Filter) -> Result<Scope, store::Error> {
-        let Some(clause) = filter.all.iter().find(|c| c.attribute == Attribute::Id && !c.negated) else {
-            return Ok(Scope::Everywhere);
-        };
-        let kind = match filter.of {
-            Of::Documents => DOCUMENT,
-            Of::Lists => LIST,
-        };
-        let mut partitions = Vec::new();
-        for test in &clause.any {
-            if let Test::Id(id) = test
-                && let Some(row) = self.store.get(kind, id.as_str())?
-                && !partitions.contains(&row.partition)
-            {
-                partitions.push(row.partition);
-            }
+        has: &[Has],
+        scope: &Scope,
+        as_of: Option<Sequence>,
+    ) -> Result<Vec<AnyOf>, store::Error> {
+        let mut conditions = Vec::with_capacity(has.len());
+        for one in has {
+            let mut filter = Filter { all: vec![one.clause.clone()], ..Filter::of(one.of) };
+            self.name_targets(&mut filter, scope)?;
+            let ids = match records::ask(&filter, Vec::new(), scope.clone(), Order::Natural, 0) {
+                Some(ask) => self.store.targets(&store::Ask { as_of, ..ask }, edges(one.link))?,
+                None => HashSet::new(),
+            };
+            let tests = vec![store::Test::Among(Arc::new(ids))];
+            conditions.push(AnyOf { tests, negated: false });
         }
-        Ok(Scope::Partitions(partitions))
+        Ok(conditions)
     }
 }
 
-/// `_sort`; the default is the newest date first. The face lets one key through, and only those that are served.
-fn order(sort: &[(String, bool)]) -> Order {
-    match sort.first().map(|(name, descending)| (name.as_str(), *descending)) {
-        Some(("date", false)) => Order::By { name: Attribute::Date.name(), descending: false },
-        Some(("creation", descending)) => Order::By { name: Attribute::CreationTime.name(), descending },
-        Some(("_lastUpdated", descending)) => Order::Written { descending },
-        None | Some(_) => Order::Natural,
+/// The edges of a link.
+fn edges(link: Link) -> &'static [&'static str] {
+    match link {
+        Link::Member => MEMBER_EDGES,
+        Link::RelatesTo => RELATION_EDGES,
     }
+}
+
+/// An error of the store that is one of the question.
+fn refused(error: store::Error) -> Fault<Findings> {
+    match error {
+        store::Error::BadCursor => {
+            let text = "this link to a page does not belong to this search; start the search again";
+            Fault::Refused(vec![Finding::error(Rule::PageInvalid, Place::at("_page"), text)])
+        }
+        other => other.into(),
+    }
+}
+
+/// `_sort`; the default is the newest date first.
+fn order(sort: &[(Attribute, bool)]) -> Order {
+    let key = |(attribute, descending): &(Attribute, bool)| match attribute {
+        Attribute::LastUpdated => OrderKey::Written { descending: *descending },
+        Attribute::Id => OrderKey::Id { descending: *descending },
+        other => OrderKey::Fact { name: other.name(), descending: *descending },
+    };
+    match sort {
+        // The order things lie in: what has no date of its own stands where the next best date puts it.
+        [] | [(Attribute::Date, true)] => Order::Natural,
+        keys => Order::Keys(keys.iter().map(key).collect()),
+    }
+}
+
+/// Whether a filter names single objects, each by an index of its own.
+fn is_named(filter: &Filter) -> bool {
+    filter.all.iter().any(names) || filter.has.iter().any(|has| names(&has.clause))
+}
+
+fn names(clause: &Clause) -> bool {
+    let naming = matches!(
+        clause.attribute,
+        Attribute::Identifier | Attribute::Id | Attribute::RelatesTo | Attribute::Member
+    );
+    let one = |test: &Test| {
+        matches!(test, Test::Token(Token { code: Some(_), .. }) | Test::Id(_) | Test::Reference(_))
+    };
+    naming && !clause.negated && clause.any.iter().all(one)
 }

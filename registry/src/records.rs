@@ -9,7 +9,7 @@ mod list;
 mod patient;
 mod submission;
 
-pub(crate) use ask::ask;
+pub(crate) use ask::{RELATION_EDGES, ask};
 pub(crate) use document::{DocumentRecord, document_put, document_row};
 pub(crate) use export::{
     ExportRecord, File, Holds, Ordered, Place, Type, Whose, ended_exports, export_put, export_row,
@@ -19,7 +19,8 @@ pub(crate) use group::{GroupRecord, group_members, group_put, group_row};
 pub(crate) use identified::identified;
 pub(crate) use list::{FolderMember, ListRecord, folder_put, list_row, set_put};
 pub(crate) use patient::{
-    PatientRecord, patient_of, patient_put, patient_row, patient_rows_by_identifier, patients_by_identifier,
+    PatientRecord, patient_of, patient_put, patient_row, patient_rows_by_identifier, patients_being,
+    patients_by_identifier,
 };
 pub(crate) use submission::{Committed, SubmissionRecord, submission_put, submission_row};
 
@@ -43,6 +44,9 @@ pub(crate) const GROUP: Kind = Kind("group");
 pub(crate) const SUBMITS: &str = "submits";
 /// From a folder to its documents.
 pub(crate) const HAS_MEMBER: &str = "has-member";
+
+/// From a list to its members, whatever list it is.
+pub(crate) const MEMBER_EDGES: &[&str] = &[SUBMITS, HAS_MEMBER];
 
 /// What the registry itself cannot read back, in words for the log.
 pub(crate) fn unreadable(kind: Kind, id: &str, error: &dyn std::fmt::Display) -> store::Error {

@@ -171,7 +171,7 @@ pub(crate) fn read_filter(
     own: &[&str],
     zone: &jiff::tz::TimeZone,
 ) -> Result<xds::filter::Filter, xds::Findings> {
-    let here = Here { own, zone };
+    let here = Here { own, home_community: None, zone };
     let limits = Limits { parameters: 64, values: 100, value_bytes: 1024, count: 1000 };
     let strict = Some("handling=strict");
     let read = match kind {
@@ -184,5 +184,11 @@ pub(crate) fn read_filter(
             return Err(vec![xds::Finding::error(xds::Rule::NotSupported, place, text)]);
         }
     };
-    read.map(|search| search.filter)
+    let filter = read?.filter;
+    if !filter.patient.is_empty() || !filter.has.is_empty() {
+        let text = "_typeFilter takes neither _has nor what a patient is (patient.family and the like)";
+        let place = xds::Place::at("_typeFilter");
+        return Err(vec![xds::Finding::error(xds::Rule::NotSupported, place, text)]);
+    }
+    Ok(filter)
 }

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use fhir::capability::{self, Capability, Question, SearchParameter, Traits};
 use fhir::json;
 use fhir::negotiate::{self, Format};
-use fhir::search::{Kind, PATIENT_PARAMETERS, Parameter};
+use fhir::search::{self, Kind, PATIENT_PARAMETERS, Parameter};
 use fhir::{iti66, iti67};
 use http::{HeaderValue, Method, StatusCode, header};
 use web::{Answer, Request};
@@ -96,6 +96,8 @@ fn statement(base: &str) -> Capability {
         parameters: documents.chain(lists).collect(),
         profiles: PROFILES.to_vec(),
         traits: TRAITS.to_vec(),
+        includes: includes(search::INCLUDES),
+        revincludes: includes(search::REVINCLUDES),
         ..Capability::default()
     }
 }
@@ -145,6 +147,10 @@ const PROFILES: &[(&str, &str)] = &[
     ("List", "https://profiles.ihe.net/ITI/MHD/StructureDefinition/IHE.MHD.Minimal.Folder"),
     ("List", "https://profiles.ihe.net/ITI/MHD/StructureDefinition/IHE.MHD.Comprehensive.Folder"),
 ];
+
+fn includes(table: &[(&'static str, &'static str, search::Follow)]) -> Vec<(&'static str, &'static str)> {
+    table.iter().map(|(kind, value, _)| (*kind, *value)).collect()
+}
 
 fn parameter<A>(resource: &'static str, parameter: &Parameter<A>) -> SearchParameter {
     let kind = match parameter.kind {

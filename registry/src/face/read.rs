@@ -142,17 +142,7 @@ mod tests {
     use crate::records::DOCUMENT;
 
     fn row(version: u64) -> Row {
-        Row {
-            id: "d".to_owned(),
-            partition: "p".to_owned(),
-            version,
-            sequence: 1,
-            instant: 784_111_777_000_000,
-            deleted: false,
-            order: 0,
-            body: Bytes::new(),
-            rendering: Bytes::from_static(b"{}"),
-        }
+        Row::loose("d", version, 784_111_777_000_000, Bytes::from_static(b"{}"))
     }
 
     #[test]

@@ -4,10 +4,12 @@ use std::cell::{Cell, RefCell};
 use std::fmt::Write;
 
 use actor::{Codec, Context, Fault, Transaction};
+use bytes::Bytes;
 use fhir::bundle::{self, Match, SearchSet};
 use fhir::negotiate::{self, Format};
 use fhir::page::{PageToken, Refused, Sealer};
 use fhir::search::{self, Here, Search};
+use fhir::subset::Subset;
 use fhir::{iti66, iti67};
 use http::{Method, header};
 use jiff::tz::TimeZone;
@@ -18,6 +20,8 @@ use xds::{Finding, Findings, Place, Rule};
 
 use super::refusal;
 use crate::query::{Found, From, Question};
+use crate::read::resource_type;
+use crate::records::PATIENT;
 
 /// Bytes of the cursors before this one that travel in a token: the address of a page stays under 1 KiB.
 const MAX_BACK_BYTES: usize = 240;
@@ -30,6 +34,8 @@ pub(crate) struct Desk {
     pub(crate) require_patient: bool,
     /// Public base of the identity source.
     pub(crate) identity: String,
+    /// The homeCommunityId of this domain.
+    pub(crate) home_community: Option<String>,
     /// The zone of dates that name none.
     pub(crate) time_zone: TimeZone,
 }
@@ -53,6 +59,10 @@ struct Asked {
     page: Option<(String, PageToken)>,
     /// The preference that was applied.
     applied: Option<&'static str>,
+    /// The part of each match that is wanted.
+    subset: Option<Subset>,
+    /// Whether the question came in a body: what it says is not put into addresses.
+    posted: bool,
 }
 
 impl<'a> Searching<'a> {
@@ -74,7 +84,11 @@ impl<'a> Searching<'a> {
         prefer: Option<&str>,
         base: &str,
     ) -> Result<Search<Filter>, Fault<Findings>> {
-        let here = Here { own: &[self.desk.identity.as_str(), base], zone: &self.desk.time_zone };
+        let here = Here {
+            own: &[self.desk.identity.as_str(), base],
+            home_community: self.desk.home_community.as_deref(),
+            zone: &self.desk.time_zone,
+        };
         let limits = search::Limits {
             parameters: self.limits.max_search_parameters as usize,
             values: self.limits.max_search_values as usize,
@@ -85,13 +99,7 @@ impl<'a> Searching<'a> {
             Of::Documents => iti67::read_request(query, form, prefer, here, &limits),
             Of::Lists => iti66::read_request(query, form, prefer, here, &limits),
         };
-        let mut search = read.map_err(Fault::Refused)?;
-        // Resources are given whole: what would shorten them is not among what was honoured.
-        search.honoured.retain(|(name, value)| match name.as_str() {
-            "_elements" => false,
-            "_summary" => matches!(value.as_str(), "count" | "false"),
-            _ => true,
-        });
+        let search = read.map_err(Fault::Refused)?;
         if self.desk.require_patient {
             search::narrow(&search.filter, &search.result)
                 .map_err(|finding| Fault::Refused(vec![finding]))?;
@@ -146,13 +154,27 @@ impl<'a> Searching<'a> {
             }
         };
         let honoured = encode(&search.honoured);
-        self.asked.borrow_mut().honoured.clone_from(&honoured);
-        self.asked.borrow_mut().applied = search::handling(prefer.as_deref());
+        let result = &search.result;
+        {
+            let mut asked = self.asked.borrow_mut();
+            asked.honoured.clone_from(&honoured);
+            asked.applied = search::handling(prefer.as_deref());
+            asked.subset = Subset::asked(self.resource(), result.summary.as_deref(), &result.elements);
+            asked.posted = form.is_some();
+        }
+        let parameters = match self.of {
+            Of::Documents => iti67::PARAMETERS,
+            Of::Lists => iti66::PARAMETERS,
+        };
+        let sort = result.sort.iter();
+        let sort = sort.filter_map(|(name, down)| Some((search::sortable(parameters, name)?, *down)));
         Ok(Question {
+            sort: sort.collect(),
             filter: search.filter,
-            sort: search.result.sort,
             count: search.result.count,
             only_count: search.result.only_count,
+            total: search.result.total.as_deref() != Some("none"),
+            follow: search.result.follow,
             from,
             asked: format!("{}?{honoured}", self.resource()),
             warnings: search.warnings,
@@ -176,20 +198,31 @@ impl<'a> Searching<'a> {
         let asked = self.asked.borrow();
         let links = self.links(&asked, &found, &context.base);
         let resource = self.resource();
-        let entries = found
-            .rows
-            .into_iter()
-            .map(|row| {
-                let mut full_url =
-                    String::with_capacity(context.base.len() + resource.len() + row.id.len() + 2);
-                full_url.push_str(&context.base);
-                full_url.push('/');
-                full_url.push_str(resource);
-                full_url.push('/');
-                full_url.push_str(&row.id);
-                Match { full_url, resource: row.rendering, is_match: true }
-            })
-            .collect();
+        let full_url = |base: &str, resource: &str, id: &str| {
+            let mut url = String::with_capacity(base.len() + resource.len() + id.len() + 2);
+            for part in [base, "/", resource, "/", id] {
+                url.push_str(part);
+            }
+            url
+        };
+        let part = |rendering: Bytes| match &asked.subset {
+            Some(subset) => Bytes::from(subset.show(&rendering)),
+            None => rendering,
+        };
+        let matches = found.rows.into_iter().map(|row| Match {
+            full_url: full_url(&context.base, resource, &row.id),
+            resource: part(row.rendering),
+            is_match: true,
+        });
+        let included = found.included.into_iter().map(|(kind, row)| {
+            let (base, resource) = match kind {
+                PATIENT => (self.desk.identity.as_str(), "Patient"),
+                kind => (context.base.as_str(), resource_type(kind)),
+            };
+            let full_url = full_url(base, resource, &row.id);
+            Match { full_url, resource: row.rendering, is_match: false }
+        });
+        let entries = matches.chain(included).collect();
         let set = SearchSet {
             total: found.total,
             links,
@@ -213,8 +246,14 @@ impl<'a> Searching<'a> {
             let first = address(&asked.honoured);
             let mut links = vec![("self", first.clone())];
             if let Some(next) = &found.next {
+                let next = self.token(asked, found, next, Vec::new());
+                let first = if asked.posted {
+                    page(PageToken { cursor: Vec::new(), back: Vec::new(), ..next.clone() })
+                } else {
+                    first
+                };
                 links.push(("first", first));
-                links.push(("next", page(self.token(asked, found, next, Vec::new()))));
+                links.push(("next", page(next)));
             }
             return links;
         };

@@ -2,10 +2,13 @@
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use store::{AnyOf, Ask, Order, Put, Row, Scope, Store, Test, Version};
-use xds::attribute::{Attribute, identifier_value, system};
+use xds::attribute::{Attribute, Person, identifier_value, system};
+use xds::filter::Clause;
 use xds::{Identifier, attribute};
 
+use super::ask::any_of;
 use super::{PATIENT, facts, unreadable};
 
 /// Patients that one identifier may name before we stop to look: more than one is a fault of the feed already.
@@ -65,18 +68,40 @@ pub(crate) fn patient_rows_by_identifier(
     Ok(store.find(&ask)?.rows)
 }
 
-/// A version of a patient.
-pub(crate) fn patient_put(id: &str, version: Version, record: &PatientRecord) -> Put {
+/// The patients of whom all of this holds, among these; of all there are, no more than `most` are looked at.
+pub(crate) fn patients_being(
+    store: &Store,
+    clauses: &[Clause],
+    among: Option<Vec<String>>,
+    most: usize,
+) -> Result<Vec<String>, store::Error> {
+    let limit = among.as_ref().map_or(most, Vec::len);
+    let scope = among.map_or(Scope::Indexed(most), Scope::Partitions);
+    let ask = Ask {
+        kind: PATIENT,
+        scope,
+        all: clauses.iter().map(any_of).collect(),
+        order: Order::Natural,
+        after: None,
+        limit,
+        as_of: None,
+        total: false,
+    };
+    Ok(store.find(&ask)?.rows.into_iter().map(|row| row.id).collect())
+}
+
+/// A version of a patient, with the resource as it was fed.
+pub(crate) fn patient_put(id: &str, version: Version, record: &PatientRecord, resource: &Value) -> Put {
     Put {
         kind: PATIENT,
         id: id.to_owned(),
         version,
         partition: id.to_owned(),
         order: 0,
-        facts: facts(attribute::of_patient(&record.identifiers)),
+        facts: facts(attribute::of_patient(&person(record, resource))),
         edges: Vec::new(),
         body: Bytes::from(serde_json::to_vec(record).expect("a patient is writable as JSON")),
-        rendering: Bytes::new(),
+        rendering: Bytes::from(resource.to_string()),
         deleted: false,
     }
 }
@@ -84,6 +109,30 @@ pub(crate) fn patient_put(id: &str, version: Version, record: &PatientRecord) ->
 /// The patient of a row, as far as the registry knows it.
 pub(crate) fn patient_of(row: &Row) -> Result<PatientRecord, store::Error> {
     read(row)
+}
+
+/// Who a patient is, as far as a search can ask for it.
+fn person<'a>(record: &'a PatientRecord, resource: &Value) -> Person<'a> {
+    let names = || resource.get("name").and_then(Value::as_array).into_iter().flatten();
+    let texts = |member: &str| -> Vec<String> {
+        let values = names().filter_map(|name| name.get(member));
+        values
+            .flat_map(|value| match value {
+                Value::Array(many) => many.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+                one => one.as_str().map(str::to_owned).into_iter().collect::<Vec<_>>(),
+            })
+            .collect()
+    };
+    let text = |member: &str| resource.get(member).and_then(Value::as_str);
+    Person {
+        identifiers: &record.identifiers,
+        family: texts("family"),
+        given: texts("given"),
+        names: [texts("text"), texts("prefix"), texts("suffix")].concat(),
+        born: text("birthDate").and_then(fhir::when::read).map(|day| (day.from, day.to)),
+        gender: text("gender").map(str::to_owned),
+        active: record.active,
+    }
 }
 
 fn read(row: &Row) -> Result<PatientRecord, store::Error> {

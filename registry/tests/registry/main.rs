@@ -5,6 +5,7 @@ mod exporting;
 mod reading;
 mod reconciling;
 mod registration;
+mod searching;
 mod settling;
 mod updating;
 mod world;

@@ -72,7 +72,9 @@ impl<F> From<store::Error> for Fault<F> {
             store::Error::Lost(_) => Fault::Busy(Duration::from_secs(1)),
             // What could not be written is told as `Unwritable`: this was read.
             store::Error::Io { attempt, source } => Fault::Unreadable(format!("{attempt}: {source}")),
-            store::Error::BadCursor | store::Error::Unusable(_) => Fault::Internal(error.to_string()),
+            store::Error::BadCursor | store::Error::TooBroad { .. } | store::Error::Unusable(_) => {
+                Fault::Internal(error.to_string())
+            }
         }
     }
 }

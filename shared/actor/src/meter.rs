@@ -19,6 +19,8 @@ pub enum Sort {
     Gauge,
     /// Durations in buckets.
     Histogram,
+    /// Numbers of things in buckets.
+    Sizes,
 }
 
 /// Every metric: name, sort, words.
@@ -41,6 +43,8 @@ pub const METRICS: &[(&str, Sort, &str)] = &[
         "Whether the free room is below its soft mark (a tenth) or its hard mark (nothing new is accepted).",
     ),
     ("docshare_storage_reserve_held", Sort::Gauge, "Whether room is kept back for a full volume."),
+    ("docshare_search_results", Sort::Sizes, "Matches on a page of a search."),
+    ("docshare_search_scanned_rows", Sort::Sizes, "Rows looked at for a page of a search."),
     ("docshare_peer_requests_total", Sort::Counter, "Requests to peers by result."),
     ("docshare_outbox_pending", Sort::Gauge, "Messages not yet delivered to a peer."),
     ("docshare_outbox_oldest_seconds", Sort::Gauge, "Age of the oldest of them."),
@@ -105,11 +109,26 @@ const BUCKETS: &[(f64, &str)] = &[
     (10.0, "10"),
 ];
 
+const SIZES: &[(u64, &str)] = &[
+    (0, "0"),
+    (1, "1"),
+    (10, "10"),
+    (50, "50"),
+    (100, "100"),
+    (500, "500"),
+    (1_000, "1000"),
+    (5_000, "5000"),
+    (10_000, "10000"),
+    (100_000, "100000"),
+    (1_000_000, "1000000"),
+];
+
 type Labels = Vec<(&'static str, String)>;
 
 type Family<T> = RwLock<BTreeMap<(&'static str, Labels), Arc<T>>>;
 
 static NUMBERS: LazyLock<Family<AtomicU64>> = LazyLock::new(Default::default);
+static COUNTS: LazyLock<Family<Sizes>> = LazyLock::new(Default::default);
 static TIMES: LazyLock<Family<Times>> = LazyLock::new(Default::default);
 
 /// Adds to a counter.
@@ -154,6 +173,34 @@ fn owned(labels: &[(&'static str, &str)]) -> Labels {
     labels.iter().map(|(name, value)| (*name, (*value).to_owned())).collect()
 }
 
+/// The histogram of a number of things, for those who add to it often.
+pub fn sizes(name: &'static str, labels: &[(&'static str, &str)]) -> Arc<Sizes> {
+    debug_assert!(
+        METRICS.iter().any(|(known, ..)| *known == name),
+        "{name} stands not in the table of metrics"
+    );
+    Arc::clone(COUNTS.write().entry((name, owned(labels))).or_default())
+}
+
+/// A histogram of numbers of things.
+#[derive(Debug, Default)]
+pub struct Sizes {
+    buckets: [AtomicU64; SIZES.len()],
+    count: AtomicU64,
+    sum: AtomicU64,
+}
+
+impl Sizes {
+    /// Takes one more number in.
+    pub fn record(&self, size: u64) {
+        if let Some(bucket) = SIZES.iter().position(|(limit, _)| size <= *limit) {
+            self.buckets[bucket].fetch_add(1, Ordering::Relaxed);
+        }
+        self.count.fetch_add(1, Ordering::Relaxed);
+        self.sum.fetch_add(size, Ordering::Relaxed);
+    }
+}
+
 /// A histogram of durations.
 #[derive(Debug, Default)]
 pub(crate) struct Times {
@@ -180,13 +227,14 @@ pub fn render() -> String {
         let word = match sort {
             Sort::Counter => "counter",
             Sort::Gauge => "gauge",
-            Sort::Histogram => "histogram",
+            Sort::Histogram | Sort::Sizes => "histogram",
         };
         let start = out.len();
         let _ = writeln!(out, "# HELP {name} {words}\n# TYPE {name} {word}");
         let empty = out.len();
         match sort {
             Sort::Histogram => write_times(&mut out, name),
+            Sort::Sizes => write_sizes(&mut out, name),
             Sort::Counter | Sort::Gauge => write_numbers(&mut out, name),
         }
         if out.len() == empty {
@@ -214,6 +262,20 @@ fn write_times(out: &mut String, name: &str) {
         let seconds = times.micros.load(Ordering::Relaxed) as f64 / 1e6;
         let _ = writeln!(out, "{name}_bucket{} {count}", braces(labels, Some("+Inf")));
         let _ = writeln!(out, "{name}_sum{} {seconds}", braces(labels, None));
+        let _ = writeln!(out, "{name}_count{} {count}", braces(labels, None));
+    }
+}
+
+fn write_sizes(out: &mut String, name: &str) {
+    for ((_, labels), sizes) in COUNTS.read().iter().filter(|((known, _), _)| *known == name) {
+        let mut below = 0;
+        for ((_, limit), bucket) in SIZES.iter().zip(&sizes.buckets) {
+            below += bucket.load(Ordering::Relaxed);
+            let _ = writeln!(out, "{name}_bucket{} {below}", braces(labels, Some(limit)));
+        }
+        let count = sizes.count.load(Ordering::Relaxed);
+        let _ = writeln!(out, "{name}_bucket{} {count}", braces(labels, Some("+Inf")));
+        let _ = writeln!(out, "{name}_sum{} {}", braces(labels, None), sizes.sum.load(Ordering::Relaxed));
         let _ = writeln!(out, "{name}_count{} {count}", braces(labels, None));
     }
 }

@@ -112,6 +112,9 @@ pub(crate) fn read_into(
         has_source_patient_info: context.get("sourcePatientInfo").is_some(),
         reference_ids: related.clone().filter_map(|r| r.get("identifier").and_then(identifier)).collect(),
         related: related.filter_map(|r| text(r, "reference")).map(str::to_owned).collect(),
+        encounters: items(context, "encounter").iter().filter_map(element::linked).collect(),
+        authenticator: resource.get("authenticator").map(|reference| author(resource, reference)),
+        custodian: resource.get("custodian").map(|reference| author(resource, reference)),
         carried: Carried { fhir: Some(carried(resource)) },
         unique_id,
     }

@@ -1,7 +1,7 @@
 //! Small readers and writers of FHIR elements in JSON, shared by the codecs.
 
 use serde_json::{Map, Value, json};
-use xds::{Author, Code, EntryUuid, Finding, Findings, Identifier, Patient, Place, Profile, Rule};
+use xds::{Author, Code, EntryUuid, Finding, Findings, Identifier, Linked, Patient, Place, Profile, Rule};
 
 /// Name space of URIs used as identifiers.
 pub(crate) const URI: &str = "urn:ietf:rfc:3986";
@@ -67,6 +67,15 @@ pub(crate) fn patient(subject: Option<&Value>) -> Patient {
     }
 }
 
+/// A reference to something outside of document sharing; none where it names nothing.
+pub(crate) fn linked(reference: &Value) -> Option<Linked> {
+    let linked = Linked {
+        reference: text(reference, "reference").filter(|url| !url.starts_with('#')).map(str::to_owned),
+        identifier: reference.get("identifier").and_then(identifier),
+    };
+    (linked != Linked::default()).then_some(linked)
+}
+
 /// The contained resource a reference names (`#id`; some write `Type/id`).
 pub(crate) fn contained<'a>(resource: &'a Value, reference: &str) -> Option<&'a Value> {
     let inside = items(resource, "contained");
@@ -113,6 +122,12 @@ fn follow(resource: &Value, reference: &Value, author: &mut Author, depth: usize
             for name in items(found, "name") {
                 author.family.extend(text(name, "family").map(str::to_owned));
                 author.given.extend(items(name, "given").iter().filter_map(Value::as_str).map(str::to_owned));
+                author.names.extend(text(name, "text").map(str::to_owned));
+                for part in ["prefix", "suffix"] {
+                    author
+                        .names
+                        .extend(items(name, part).iter().filter_map(Value::as_str).map(str::to_owned));
+                }
             }
         }
     }

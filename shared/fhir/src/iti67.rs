@@ -22,6 +22,7 @@ pub const PARAMETERS: &[Parameter<Attribute>] = &[
         asks: Attribute::CreationTime,
         kind: Kind::Date,
         definition: Some("https://profiles.ihe.net/ITI/MHD/SearchParameter/DocumentReference-Creation"),
+        targets: &[],
         documentation: "creationTime: when the document was made.",
     },
     row("date", Attribute::Date, Kind::Date, "When the reference was made."),
@@ -31,28 +32,95 @@ pub const PARAMETERS: &[Parameter<Attribute>] = &[
     row("format", Attribute::FormatCode, Kind::Token, "formatCode."),
     row("event", Attribute::EventCode, Kind::Token, "eventCodeList."),
     row("security-label", Attribute::ConfidentialityCode, Kind::Token, "confidentialityCode."),
-    row(
+    refers("author", Attribute::AuthorReference, AUTHORS, "An author by reference, or author:identifier."),
+    chain("author.identifier", Attribute::AuthorIdentifier, Kind::Token, "The same as author:identifier."),
+    chain(
         "author.family",
         Attribute::AuthorFamily,
         Kind::String,
         "Family name of an author; :exact, :contains too.",
     ),
-    row(
+    chain(
         "author.given",
         Attribute::AuthorGiven,
         Kind::String,
         "Given name of an author; :exact, :contains too.",
     ),
-    row(
-        "related",
-        Attribute::ReferenceId,
-        Kind::Reference,
-        "referenceIdList: by reference, or related:identifier.",
+    chain(
+        "author.name",
+        Attribute::AuthorName,
+        Kind::String,
+        "Any part of an author's name, or the name of its organization.",
     ),
+    refers(
+        "authenticator",
+        Attribute::AuthenticatorReference,
+        &["Practitioner", "PractitionerRole", "Organization"],
+        "legalAuthenticator by reference, or authenticator:identifier.",
+    ),
+    row(
+        "authenticator.identifier",
+        Attribute::AuthenticatorIdentifier,
+        Kind::Token,
+        "The same as authenticator:identifier.",
+    ),
+    refers(
+        "custodian",
+        Attribute::CustodianReference,
+        &["Organization"],
+        "Who keeps the document, by reference, or custodian:identifier.",
+    ),
+    row(
+        "custodian.identifier",
+        Attribute::CustodianIdentifier,
+        Kind::Token,
+        "The same as custodian:identifier.",
+    ),
+    refers(
+        "encounter",
+        Attribute::EncounterReference,
+        &["Encounter", "EpisodeOfCare"],
+        "The encounter by reference, or encounter:identifier.",
+    ),
+    row(
+        "encounter.identifier",
+        Attribute::EncounterIdentifier,
+        Kind::Token,
+        "The same as encounter:identifier.",
+    ),
+    refers("related", Attribute::Related, &[], "referenceIdList: by reference, or related:identifier."),
     row("related.identifier", Attribute::ReferenceId, Kind::Token, "The same as related:identifier."),
+    refers(
+        "relatesto",
+        Attribute::RelatesTo,
+        &["DocumentReference"],
+        "A document this one has a relation to; relatesto:identifier takes the identifier of that document.",
+    ),
+    row("relatesto.identifier", Attribute::RelatesTo, Kind::Token, "The same as relatesto:identifier."),
+    row("relation", Attribute::RelatesTo, Kind::Token, "replaces, transforms, signs or appends."),
+    row("description", Attribute::Comments, Kind::String, "comments."),
+    row("contenttype", Attribute::MimeType, Kind::Token, "mimeType."),
+    row("language", Attribute::LanguageCode, Kind::Token, "languageCode."),
+    row("location", Attribute::Location, Kind::Uri, "Where the document is (content.attachment.url)."),
+    Parameter {
+        name: "targetCommunityIdList",
+        asks: Attribute::HomeCommunity,
+        kind: Kind::Uri,
+        definition: Some(TARGET_COMMUNITIES),
+        targets: &[],
+        documentation: "homeCommunityId: this registry serves its own (domain.home_community_id).",
+    },
     row("_id", Attribute::Id, Kind::Token, "Logical id."),
     row("_lastUpdated", Attribute::LastUpdated, Kind::Date, "When the registry last wrote it."),
 ];
+
+/// Canonical of the search parameter of the Target Communities option.
+pub(crate) const TARGET_COMMUNITIES: &str =
+    "https://profiles.ihe.net/ITI/MHD/SearchParameter/IHE-TargetCommunityIdList";
+
+/// What an author can be.
+pub(crate) const AUTHORS: &[&str] =
+    &["Practitioner", "PractitionerRole", "Organization", "Device", "Patient", "RelatedPerson"];
 
 const fn row(
     name: &'static str,
@@ -60,13 +128,30 @@ const fn row(
     kind: Kind,
     documentation: &'static str,
 ) -> Parameter<Attribute> {
-    Parameter { name, asks, kind, definition: None, documentation }
+    Parameter { name, asks, kind, definition: None, targets: &[], documentation }
 }
 
-const ASK: Ask = Ask {
+const fn chain(
+    name: &'static str,
+    asks: Attribute,
+    kind: Kind,
+    documentation: &'static str,
+) -> Parameter<Attribute> {
+    Parameter { name, asks, kind, definition: None, targets: AUTHORS, documentation }
+}
+
+const fn refers(
+    name: &'static str,
+    asks: Attribute,
+    targets: &'static [&'static str],
+    documentation: &'static str,
+) -> Parameter<Attribute> {
+    Parameter { name, asks, kind: Kind::Reference, definition: None, targets, documentation }
+}
+
+pub(crate) const ASK: Ask = Ask {
     of: Of::Documents,
     parameters: PARAMETERS,
-    sorts: &["date", "creation", "_lastUpdated"],
     status_system: "http://hl7.org/fhir/document-reference-status",
 };
 
@@ -91,6 +176,7 @@ mod tests {
     const LIMITS: Limits = Limits { parameters: 64, values: 100, value_bytes: 1024, count: 1000 };
     const HERE: Here<'_> = Here {
         own: &["https://identity.example/fhir", "https://registry.example/fhir"],
+        home_community: Some("urn:oid:1.2.3.4"),
         zone: &jiff::tz::TimeZone::UTC,
     };
 
@@ -131,6 +217,9 @@ mod tests {
             "patient=a b",
             "patient.identifier=s|",
             "patient:name=x",
+            "patient.gender=f",
+            "patient.birthdate=soon",
+            "patient:Group.identifier=x",
             "patient=../x",
         ] {
             assert!(ask(query).is_err(), "{query}");
@@ -154,7 +243,7 @@ mod tests {
 
     #[test]
     fn unknown_parameters_are_named_and_left_out_of_self() {
-        let search = ask("patient=1&foo=bar&_count=3&_fancy=1&_include=DocumentReference:patient").unwrap();
+        let search = ask("patient=1&foo=bar&_count=3&_fancy=1&_include=DocumentReference:content").unwrap();
         let names: Vec<&str> = search.honoured.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["patient", "_count"]);
         assert_eq!(search.warnings.len(), 2);
@@ -165,13 +254,134 @@ mod tests {
     }
 
     #[test]
-    fn a_second_key_of_sorting_is_told_and_left_out_of_self() {
-        let search = ask("patient=1&_sort=date,-creation").unwrap();
-        assert_eq!(search.result.sort, [("date".to_owned(), false)]);
-        assert_eq!(search.honoured[1], ("_sort".to_owned(), "date".to_owned()));
-        assert_eq!(search.warnings.len(), 1);
-        let strict = "patient=1&_sort=date,-creation";
+    fn what_nothing_is_sorted_by_is_told_and_left_out_of_self() {
+        let search = ask("patient=1&_sort=date,-creation,author,contents").unwrap();
+        assert_eq!(search.result.sort, [("date".to_owned(), false), ("creation".to_owned(), true)]);
+        assert_eq!(search.honoured[1], ("_sort".to_owned(), "date,-creation".to_owned()));
+        assert_eq!(search.warnings.len(), 2);
+        let strict = "patient=1&_sort=date,contents";
         assert!(read_request(strict, None, Some("handling=strict"), HERE, &LIMITS).is_err());
+    }
+
+    #[test]
+    fn a_misspelled_name_is_answered_with_the_nearest_one() {
+        for (given, meant) in [
+            ("patient.identifer", "patient.identifier"),
+            ("authr.family", "author.family"),
+            ("Status", "status"),
+            ("securitylabel", "security-label"),
+        ] {
+            let search = ask(&format!("patient=1&{given}=x")).unwrap();
+            let text = &search.warnings[0].text;
+            assert!(text.contains(&format!("Did you mean {meant}?")), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_reference_is_looked_for_in_every_spelling() {
+        let spellings = |query: &str| -> Vec<String> {
+            let clause = ask(&format!("patient=1&{query}")).unwrap().filter.all.remove(0);
+            clause
+                .any
+                .into_iter()
+                .map(|test| match test {
+                    Test::Reference(text) => text,
+                    other => panic!("{other:?}"),
+                })
+                .collect()
+        };
+        let own = [
+            "Practitioner/7",
+            "https://identity.example/fhir/Practitioner/7",
+            "https://registry.example/fhir/Practitioner/7",
+        ];
+        for query in [
+            "author=Practitioner/7",
+            "author:Practitioner=7",
+            "author=https://registry.example/fhir/Practitioner/7/_history/2",
+        ] {
+            let found = spellings(query);
+            assert!(own.iter().all(|own| found.iter().any(|one| one == own)), "{query}: {found:?}");
+        }
+        assert!(spellings("author=7").contains(&"Device/7".to_owned()));
+        assert_eq!(
+            spellings("custodian=http://directory.example/Organization/1"),
+            ["http://directory.example/Organization/1"]
+        );
+        assert_eq!(
+            spellings("relatesto=DocumentReference/0C3151BD-1CBF-4D64-B04D-CD9187A4C6E0"),
+            ["0c3151bd-1cbf-4d64-b04d-cd9187a4c6e0"]
+        );
+        for query in ["author=%23author", "author:Location=1", "author:Location.family=x", "relatesto=List/1"]
+        {
+            assert!(ask(&format!("patient=1&{query}")).is_err(), "{query}");
+        }
+    }
+
+    #[test]
+    fn modifiers_say_what_they_say_in_r4() {
+        let clause = |query: &str| ask(&format!("patient=1&{query}")).unwrap().filter.all.remove(0);
+        assert!(clause("type:not=1,2").negated && clause("status:not=current").negated);
+        let missing = clause("author:missing=true");
+        assert_eq!((missing.attribute, missing.negated), (Attribute::AuthorReference, true));
+        assert_eq!(clause("type:text=Consult").any, [Test::Begins("Consult".to_owned())]);
+        assert_eq!(clause("author:identifier=a|1").attribute, Attribute::AuthorIdentifier);
+        assert_eq!(clause("related:identifier=a|1").attribute, Attribute::ReferenceId);
+        for query in
+            ["type:in=http://x", "type:below=1", "identifier:text=1", "_id:missing=true", "date:exact=1"]
+        {
+            let refused = ask(&format!("patient=1&{query}")).expect_err(query);
+            assert_eq!(refused[0].rule, Rule::UnsupportedModifier, "{query}");
+        }
+        assert_eq!(ask("patient=1&type:missing=perhaps").expect_err("a word")[0].rule, Rule::Value);
+    }
+
+    #[test]
+    fn a_community_is_served_or_refused() {
+        for own in ["urn:oid:1.2.3.4", "1.2.3.4"] {
+            assert!(ask(&format!("patient=1&targetCommunityIdList={own}")).unwrap().filter.all.is_empty());
+        }
+        for other in ["urn:oid:9.9", "urn:oid:1.2.3.4,urn:oid:9.9"] {
+            let refused = ask(&format!("patient=1&targetCommunityIdList={other}")).expect_err(other);
+            assert_eq!(refused[0].rule, Rule::UnknownCommunity);
+        }
+    }
+
+    #[test]
+    fn what_points_to_a_document_can_be_asked_for() {
+        let filter = ask("patient=1&_has:List:item:code=folder").unwrap().filter;
+        assert_eq!((filter.has[0].of, filter.has[0].link), (Of::Lists, xds::filter::Link::Member));
+        assert_eq!(filter.has[0].clause.attribute, Attribute::ListKind);
+        let filter = ask("patient=1&_has:DocumentReference:relatesto:type:not=1").unwrap().filter;
+        assert!(filter.has[0].clause.negated);
+        assert!(ask("patient=1&_has:List:item:source.family=x").unwrap().filter.has[0].clause.any.len() == 1);
+        for query in
+            ["_has:Observation:subject:code=1", "_has:List:item=1", "_has:List:item:nothing=1", "_has=1"]
+        {
+            assert_eq!(
+                ask(&format!("patient=1&{query}")).expect_err(query)[0].rule,
+                Rule::NotSupported,
+                "{query}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_to_be_included_is_read_from_a_table() {
+        let steps = |query: &str| ask(&format!("patient=1&{query}")).unwrap().result.follow;
+        assert_eq!(steps("_include=DocumentReference:patient").len(), 1);
+        assert_eq!(steps("_include=*").len(), 3);
+        assert!(steps("_include=DocumentReference:author").is_empty());
+        assert!(steps("_include:iterate=DocumentReference:relatesto")[0].iterate);
+        assert_eq!(steps("_revinclude=List:item").len(), 2);
+        for query in [
+            "_include=DocumentReference:patient:Patient",
+            "_include:iterate=*",
+            "_revinclude=Provenance:target",
+        ] {
+            let search = ask(&format!("patient=1&{query}")).unwrap();
+            assert_eq!((search.warnings.len(), search.honoured.len()), (1, 1), "{query}");
+        }
     }
 
     #[test]
@@ -189,7 +399,6 @@ mod tests {
     fn unsupported_modifiers_and_bad_values_are_refused_in_both_modes() {
         for (query, rule) in [
             ("patient=1&type:fuzzy=1", Rule::UnsupportedModifier),
-            ("patient=1&status:not=current", Rule::UnsupportedModifier),
             ("patient=1&creation=ge2024-02-30", Rule::Value),
             ("patient=1&status=final", Rule::Value),
             ("patient=1&_id=a%20b", Rule::Value),
@@ -222,11 +431,16 @@ mod tests {
         assert!(!narrow("status=current"));
         assert!(!narrow("identifier=urn:ietf:rfc:3986%7C"), "a name space names nothing");
         assert!(!narrow("identifier=a,urn:ietf:rfc:3986%7C"));
+        assert!(!narrow("_has:List:item:code=folder"));
+        assert!(!narrow("relation=replaces"));
         for query in [
             "patient=1",
             "subject.identifier=a",
             "identifier=a",
             "_id=1",
+            "patient.family=x",
+            "relatesto=0c3151bd-1cbf-4d64-b04d-cd9187a4c6e0",
+            "_has:List:item:identifier=1.2",
             "status=current&_summary=count",
             "_count=0",
         ] {

@@ -93,6 +93,7 @@ pub const PARAMETERS: &[Parameter<Attribute>] = &[
         asks: Attribute::MothersMaidenName,
         kind: Kind::String,
         definition: Some(MOTHERS_MAIDEN_NAME),
+        targets: &[],
         documentation: "Mother's maiden name",
     },
 ];
@@ -103,7 +104,7 @@ const fn row(
     kind: Kind,
     documentation: &'static str,
 ) -> Parameter<Attribute> {
-    Parameter { name, asks, kind, definition: None, documentation }
+    Parameter { name, asks, kind, definition: None, targets: &[], documentation }
 }
 
 /// Reads a search. `zone` is that of points in time that name none; a date of birth is a day of the calendar everywhere.

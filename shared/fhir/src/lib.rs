@@ -28,6 +28,7 @@ pub mod patient;
 pub mod prefer;
 pub mod schema;
 pub mod search;
+pub mod subset;
 pub mod unrouted;
 pub mod update;
 pub mod when;

@@ -114,6 +114,7 @@ pub(crate) fn submission_set_into(
         authors: authors(resource, profile, at, findings),
         title: text(resource, "title").map(str::to_owned),
         comments: comments(resource),
+        encounter: resource.get("encounter").and_then(element::linked),
         carried: Carried { fhir: Some(resource.to_string()) },
     }
 }
@@ -149,6 +150,7 @@ pub(crate) fn folder_into(
         codes,
         title: text(resource, "title").map(str::to_owned),
         comments: comments(resource),
+        encounter: resource.get("encounter").and_then(element::linked),
         update,
         carried: Carried { fhir: Some(resource.to_string()) },
     }

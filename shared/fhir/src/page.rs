@@ -1,9 +1,14 @@
 //! Paging tokens: sealed (authenticated, encrypted), so that no identifier is readable and no server state is kept.
 
+use std::borrow::Cow;
+use std::io::{Read as _, Write as _};
 use std::sync::Arc;
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use flate2::Compression;
+use flate2::read::DeflateDecoder;
+use flate2::write::DeflateEncoder;
 use ring_seal::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use ring_seal::rand;
 
@@ -46,7 +51,15 @@ pub enum Refused {
 }
 
 /// Says which form of token this is; a later one takes the next number.
-const FORM: u8 = 1;
+const FORM: u8 = 2;
+
+/// What is longer is made shorter before it is sealed: the question of a POST search can be long.
+const LONG: usize = 256;
+const AS_IT_IS: u8 = 0;
+const DEFLATED: u8 = 1;
+
+/// Bytes of a token that is opened: more than any form that is read has.
+const MOST_BYTES: u64 = 1 << 20;
 
 impl Sealer {
     /// A sealer with this key.
@@ -59,7 +72,7 @@ impl Sealer {
     pub fn seal(&self, token: &PageToken) -> String {
         let mut nonce = [0; NONCE_LEN];
         rand::fill(&mut nonce).expect("the system gives random bytes");
-        let mut sealed = packed(token);
+        let mut sealed = shortened(packed(token));
         self.key
             .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from([FORM]), &mut sealed)
             .expect("a token is far shorter than AES-GCM allows");
@@ -78,9 +91,33 @@ impl Sealer {
             .key
             .open_in_place(Nonce::assume_unique_for_key(*nonce), Aad::from([FORM]), &mut sealed)
             .map_err(|_| Refused::Tampered)?;
-        let token = unpacked(opened).ok_or(Refused::Tampered)?;
+        let token = lengthened(opened).and_then(|whole| unpacked(&whole)).ok_or(Refused::Tampered)?;
         let ttl = i64::try_from(ttl_seconds).unwrap_or(i64::MAX).saturating_mul(1_000_000);
         if now.saturating_sub(token.made) > ttl { Err(Refused::Expired) } else { Ok(token) }
+    }
+}
+
+/// Deflated, where that is worth its while; the first byte says it.
+fn shortened(packed: Vec<u8>) -> Vec<u8> {
+    if packed.len() > LONG {
+        let mut encoder = DeflateEncoder::new(vec![DEFLATED], Compression::best());
+        let deflated = encoder.write_all(&packed).and_then(|()| encoder.finish());
+        if let Some(deflated) = deflated.ok().filter(|deflated| deflated.len() < packed.len()) {
+            return deflated;
+        }
+    }
+    [&[AS_IT_IS], packed.as_slice()].concat()
+}
+
+fn lengthened(sealed: &[u8]) -> Option<Cow<'_, [u8]>> {
+    match sealed.split_first()? {
+        (&AS_IT_IS, packed) => Some(Cow::Borrowed(packed)),
+        (&DEFLATED, deflated) => {
+            let mut packed = Vec::new();
+            DeflateDecoder::new(deflated).take(MOST_BYTES).read_to_end(&mut packed).ok()?;
+            Some(Cow::Owned(packed))
+        }
+        _ => None,
     }
 }
 
@@ -187,6 +224,18 @@ mod tests {
         for text in ["", "A", "AAAA", "=%&"] {
             assert_eq!(sealer.open(text, 0, 60), Err(Refused::Tampered));
         }
+    }
+
+    #[test]
+    fn a_long_question_is_sealed_short() {
+        let values: Vec<String> =
+            (0..100).map(|n| format!("http://loinc.org|{}-{}", 10_000 + n, n % 10)).collect();
+        let query = format!("DocumentReference?patient.identifier=urn:oid:1.2|a&type={}", values.join(","));
+        let long = PageToken { query, ..token() };
+        let sealer = Sealer::new([1; 32]);
+        let text = sealer.seal(&long);
+        assert!(text.len() < 700, "{} of {}", text.len(), long.query.len());
+        assert_eq!(sealer.open(&text, long.made, 60), Ok(long));
     }
 
     #[test]

@@ -5,10 +5,15 @@ use xds::{Finding, Findings, Moment, Place, Rule};
 
 use crate::when;
 
+mod follow;
+mod patients;
 mod question;
+mod reference;
 
+pub use follow::{Follow, Following, INCLUDES, REVINCLUDES};
+pub use patients::{PATIENT_PARAMETERS, PatientBy};
 pub(crate) use question::{Ask, Asked, ask};
-pub use question::{PATIENT_PARAMETERS, PatientBy, narrow};
+pub use question::{narrow, sortable};
 
 /// What kind of value a parameter takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +41,8 @@ pub struct Parameter<A: 'static> {
     pub kind: Kind,
     /// Canonical URL of its SearchParameter, where it is not R4's own.
     pub definition: Option<&'static str>,
+    /// What it may refer to, if it is a reference (of a chain: what it may pass through).
+    pub targets: &'static [&'static str],
     /// One line for `/metadata`.
     pub documentation: &'static str,
 }
@@ -45,8 +52,10 @@ pub struct Parameter<A: 'static> {
 pub struct Raw {
     /// Name without modifier, e.g. `patient.identifier`.
     pub name: String,
-    /// Modifier without colon.
+    /// Modifier without colon; of `_has`, all that follows.
     pub modifier: Option<String>,
+    /// The type a chain passes through (`author:Practitioner.family`).
+    pub through: Option<String>,
     /// Alternatives: the comma-separated values, escapes resolved per component by the typed readers.
     pub values: Vec<String>,
 }
@@ -56,6 +65,8 @@ pub struct Raw {
 pub struct Here<'a> {
     /// Bases under which references count as ours (identity source, registry).
     pub own: &'a [&'a str],
+    /// The homeCommunityId this is known under to others.
+    pub home_community: Option<&'a str>,
     /// The zone of dates that name none.
     pub zone: &'a TimeZone,
 }
@@ -86,10 +97,10 @@ pub struct ResultParameters {
     pub elements: Vec<String>,
     /// `_summary=true|text|data`.
     pub summary: Option<String>,
-    /// `_include` values.
-    pub include: Vec<String>,
-    /// `_revinclude` values.
-    pub revinclude: Vec<String>,
+    /// `_include` and `_revinclude` as they were asked for: name with modifier, value.
+    pub include: Vec<(String, String)>,
+    /// The same as they are followed.
+    pub follow: Vec<Following>,
     /// `_page` token.
     pub page: Option<String>,
     /// `_total`.
@@ -134,7 +145,7 @@ pub fn parse(
         elements: Vec::new(),
         summary: None,
         include: Vec::new(),
-        revinclude: Vec::new(),
+        follow: Vec::new(),
         page: None,
         total: None,
         strict: prefer.is_some_and(|prefer| says(prefer, "handling=strict")),
@@ -182,7 +193,7 @@ impl ResultParameters {
     /// Takes a result parameter in; false if it is none.
     fn take(&mut self, name: &str, value: &str, limits: &Limits) -> Result<bool, String> {
         let list = || value.split(',').filter(|item| !item.is_empty()).map(str::to_owned);
-        let (bare, modifier) = name.split_once(':').unwrap_or((name, ""));
+        let bare = name.split(':').next().unwrap_or(name);
         match bare {
             "_format" | "_pretty" => {}
             "_count" => {
@@ -204,14 +215,7 @@ impl ResultParameters {
                 _ => return Err("accepted are true, text, data, count and false".to_owned()),
             },
             "_elements" => self.elements = list().collect(),
-            // Iteration is not built; such an include is not among those that are honoured.
-            "_include" => self
-                .include
-                .extend(list().map(|item| if modifier.is_empty() { item } else { name.to_owned() })),
-            "_revinclude" => {
-                self.revinclude
-                    .extend(list().map(|item| if modifier.is_empty() { item } else { name.to_owned() }));
-            }
+            "_include" | "_revinclude" => self.include.extend(list().map(|item| (name.to_owned(), item))),
             "_page" => self.page = Some(value.to_owned()),
             "_total" => match value {
                 "none" | "estimate" | "accurate" => self.total = Some(value.to_owned()),
@@ -228,14 +232,16 @@ fn canonical(name: &str) -> &str {
     if name == "_lastupdated" { "_lastUpdated" } else { name }
 }
 
-/// A search parameter: `name`, `name:modifier`, or a chain with its type (`subject:Patient.identifier`), which is the
-/// same as without it.
+/// A search parameter: `name`, `name:modifier`, a chain with its type (`subject:Patient.identifier`), or `_has:…`.
 fn raw(name: &str, value: &str, limits: &Limits) -> Result<Raw, Finding> {
+    let mut through = None;
     let (head, modifier) = match name.split_once(':') {
         None => (name.to_owned(), None),
+        Some(("_has", rest)) => ("_has".to_owned(), Some(rest)),
         Some((head, rest)) => match rest.split_once('.') {
             Some((kind, chain)) if kind.starts_with(|c: char| c.is_ascii_uppercase()) => {
                 let (chain, modifier) = chain.split_once(':').map_or((chain, None), |(c, m)| (c, Some(m)));
+                through = Some(kind.to_owned());
                 (format!("{head}.{chain}"), modifier)
             }
             _ => (head.to_owned(), Some(rest)),
@@ -251,7 +257,7 @@ fn raw(name: &str, value: &str, limits: &Limits) -> Result<Raw, Finding> {
     if values.iter().any(|value| value.contains('\0')) {
         return Err(bad_value(name, "it holds a control character"));
     }
-    Ok(Raw { name: canonical(&head).to_owned(), modifier: modifier.map(str::to_owned), values })
+    Ok(Raw { name: canonical(&head).to_owned(), modifier: modifier.map(str::to_owned), through, values })
 }
 
 /// Splits at commas that are not escaped; escapes stay for whoever reads the value.
@@ -303,6 +309,16 @@ fn too_costly(name: &str, key: &str) -> Finding {
 /// A finding about the value of a parameter.
 pub(crate) fn bad_value(name: &str, why: &str) -> Finding {
     let text = format!("The value of the search parameter {} cannot be used: {why}.", shortened(name));
+    Finding::error(Rule::Value, Place::whole(), text)
+}
+
+/// The same of one value, which the answer repeats.
+pub(crate) fn wrong_value(name: &str, value: &str, why: &str) -> Finding {
+    let text = format!(
+        "The value {} of the search parameter {} cannot be used: {why}.",
+        shortened(value),
+        shortened(name)
+    );
     Finding::error(Rule::Value, Place::whole(), text)
 }
 

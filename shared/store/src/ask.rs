@@ -1,5 +1,8 @@
 //! A question to the store, already free of any protocol.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
 use crate::record::{Instant, Kind, Row, Sequence};
 
 /// Which records, in which order, how many.
@@ -31,6 +34,9 @@ pub enum Scope {
     /// Everywhere. Answered from an index where one of the tests has global reach; otherwise every record of the kind is
     /// looked at, which is for the owner's own use and never for a question that names a patient.
     Everywhere,
+    /// Everywhere, but only through an index that leaves no more than this many records to look at; otherwise the answer
+    /// is `Error::TooBroad`.
+    Indexed(usize),
 }
 
 /// One of these must hold (or none of them, if `negated`).
@@ -96,6 +102,13 @@ pub enum Test {
         /// Where it points.
         target: String,
     },
+    /// The record has an edge of this name, wherever it points.
+    Linked {
+        /// What the relation is called.
+        name: &'static str,
+    },
+    /// The record has one of these ids.
+    Among(Arc<HashSet<String>>),
     /// The record was last written within this stretch of time.
     Written(Span),
 }
@@ -142,6 +155,30 @@ pub enum Order {
     /// By when the record was last written, then id.
     Written {
         /// Latest first.
+        descending: bool,
+    },
+    /// By the first of these keys, where it is equal by the second, and so on; then id.
+    Keys(Vec<OrderKey>),
+}
+
+/// One key of an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OrderKey {
+    /// An instant, text or term of this name; records without one come last.
+    Fact {
+        /// What the fact is called.
+        name: &'static str,
+        /// Largest first.
+        descending: bool,
+    },
+    /// When the record was last written.
+    Written {
+        /// Latest first.
+        descending: bool,
+    },
+    /// The id.
+    Id {
+        /// Largest first.
         descending: bool,
     },
 }

@@ -3,6 +3,7 @@
 pub(crate) mod embedded;
 pub(crate) mod memory;
 
+use std::collections::HashSet;
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -27,6 +28,7 @@ pub(crate) trait Engine: Send + Sync {
     fn version(&self, kind: Kind, id: &str, version: Version) -> Result<Option<Row>, Error>;
     fn history(&self, kind: Kind, id: &str) -> Result<Vec<Row>, Error>;
     fn find(&self, ask: &Ask) -> Result<Page, Error>;
+    fn targets(&self, ask: &Ask, edges: &[&'static str]) -> Result<(HashSet<String>, u64), Error>;
     fn sources(&self, kind: Kind, edge: &'static str, target: &str) -> Result<Vec<String>, Error>;
     fn claimed(&self, name: &str) -> Result<Option<Vec<u8>>, Error>;
     fn changes(&self, kind: Kind, since: Sequence, limit: usize) -> Result<Vec<Row>, Error>;

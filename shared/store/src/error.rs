@@ -27,6 +27,12 @@ pub enum Error {
     /// The place of a cursor cannot be read.
     #[error("the cursor does not belong to this question")]
     BadCursor,
+    /// No index narrows a question that has to be narrowed: more records than this would have to be looked at.
+    #[error("more than {most} records would have to be looked at")]
+    TooBroad {
+        /// How many were allowed.
+        most: usize,
+    },
     /// The store has stopped after a failed sync and must be opened again.
     #[error("the store has stopped: {0}")]
     Stopped(String),

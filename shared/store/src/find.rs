@@ -5,7 +5,7 @@ mod evaluate;
 mod plan;
 mod sort;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::ops::ControlFlow;
 
 use crate::ask::{Ask, Page, Scope};
@@ -21,12 +21,22 @@ use crate::row::RowView;
 pub(crate) fn find(reader: &Reader<'_>, ask: &Ask) -> Result<Page, Error> {
     let now = reader.view.state.sequence;
     let search = Search { reader, ask, as_of: ask.as_of.unwrap_or(now).min(now) };
-    let mut found = Collector::new(ask, search.as_of)?;
-    match &ask.scope {
-        Scope::Partitions(partitions) => search.partitions(partitions, &mut found)?,
-        Scope::Everywhere => search.everywhere(&mut found)?,
-    }
+    let mut found = Collector::new(ask, search.as_of, search.after()?);
+    search.run(&mut found)?;
     found.into_page()
+}
+
+/// Which records those point to that a question asks for, along edges of these names, and how many rows were looked at.
+pub(crate) fn targets(
+    reader: &Reader<'_>,
+    ask: &Ask,
+    edges: &[&'static str],
+) -> Result<(HashSet<String>, u64), Error> {
+    let now = reader.view.state.sequence;
+    let search = Search { reader, ask, as_of: ask.as_of.unwrap_or(now).min(now) };
+    let mut found = Collector::following(ask, search.as_of, edges);
+    search.run(&mut found)?;
+    Ok(found.into_targets())
 }
 
 struct Search<'a> {
@@ -36,6 +46,33 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
+    fn run(&self, found: &mut Collector<'_>) -> Result<(), Error> {
+        match &self.ask.scope {
+            Scope::Partitions(partitions) => self.partitions(partitions, found),
+            Scope::Everywhere => self.everywhere(found),
+            Scope::Indexed(most) => self.indexed(*most, found),
+        }
+    }
+
+    /// Where the answer goes on. A place that would be long is told by the record that stands there.
+    fn after(&self) -> Result<Option<Vec<u8>>, Error> {
+        match sort::read_cursor(self.ask)? {
+            None => Ok(None),
+            Some(sort::Stand::Place(place)) => Ok(Some(place.to_vec())),
+            Some(sort::Stand::Record(id)) => {
+                let row = self.reader.version_at(self.kind(), id, self.as_of)?.ok_or(Error::BadCursor)?;
+                Ok(Some(sort::place(&self.ask.order, &RowView::new(&row)?)))
+            }
+        }
+    }
+
+    fn indexed(&self, most: usize, found: &mut Collector<'_>) -> Result<(), Error> {
+        match plan::within(self.reader, self.ask, most)? {
+            Some(ids) => self.by_id(&ids, found, None),
+            None => Err(Error::TooBroad { most }),
+        }
+    }
+
     fn kind(&self) -> &'static [u8] {
         self.ask.kind.0.as_bytes()
     }
@@ -49,9 +86,8 @@ impl Search<'_> {
         if !self.in_the_past()
             && let Some(ids) = plan::few(self.reader, self.ask)?
         {
-            return self.by_id(&ids, found, |row| {
-                std::str::from_utf8(row.partition()).is_ok_and(|partition| partitions.contains(partition))
-            });
+            let ranges = partitions.iter().map(|one| keys::partition(self.kind(), one.as_bytes()).done());
+            return self.by_id(&ids, found, Some(&ranges.collect::<Vec<_>>()));
         }
         for partition in partitions {
             self.partition(partition.as_bytes(), found)?;
@@ -67,7 +103,7 @@ impl Search<'_> {
         let beginning = keys::partition(self.kind(), partition).done();
         let end = keys::behind(&beginning);
         let start = match found.start_of_range() {
-            Some(place) => [&beginning, place].concat(),
+            Some(place) => [beginning.as_slice(), place].concat(),
             None => beginning,
         };
         found.begin_range();
@@ -127,7 +163,7 @@ impl Search<'_> {
             self.changed_since(found)?;
         }
         if let Some(ids) = plan::all(self.reader, self.ask)? {
-            return self.by_id(&ids, found, |_| true);
+            return self.by_id(&ids, found, None);
         }
         let beginning = keys::Key::new(keys::ROW).part(self.kind()).done();
         let _ = self.reader.view.scan_beginning(&beginning, &mut |key, value| {
@@ -165,12 +201,19 @@ impl Search<'_> {
         &self,
         ids: &BTreeSet<Vec<u8>>,
         found: &mut Collector<'_>,
-        in_scope: impl Fn(&RowView<'_>) -> bool,
+        ranges: Option<&[Vec<u8>]>,
     ) -> Result<(), Error> {
         for id in ids {
+            // Where a record lies says whose it is: those of others are not even looked at.
+            if let Some(ranges) = ranges {
+                let Some(pointer) = self.reader.pointer(self.kind(), id)? else { continue };
+                if !ranges.iter().any(|range| pointer.key.starts_with(range)) {
+                    continue;
+                }
+            }
             let Some(bytes) = self.reader.current(self.kind(), id)? else { continue };
             let row = RowView::new(&bytes)?;
-            if row.sequence() <= self.as_of && in_scope(&row) {
+            if row.sequence() <= self.as_of {
                 found.offer_aside(&row, &bytes)?;
             }
         }

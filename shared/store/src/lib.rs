@@ -90,7 +90,7 @@ mod store;
 mod upkeep;
 pub mod verify;
 
-pub use ask::{AnyOf, Ask, Cursor, Order, Page, Scope, Span, Test};
+pub use ask::{AnyOf, Ask, Cursor, Order, OrderKey, Page, Scope, Span, Test};
 pub use batch::{Applied, AuditLine, Batch, Claim, Outgoing, Pending, Put};
 pub use error::{Error, Lost};
 pub use incarnation::{Incarnation, examine, mark_beside};

@@ -92,4 +92,31 @@ pub struct Row {
     pub body: Bytes,
     /// What a reader is served, ready made; may be empty.
     pub rendering: Bytes,
+    /// What it points to, as it is stored; see [`Row::edges`].
+    pub(crate) links: Bytes,
+}
+
+impl Row {
+    /// The edges of the record: name and target.
+    pub fn edges(&self) -> impl Iterator<Item = (&str, &str)> {
+        crate::row::stored_edges(&self.links).filter_map(|(name, target)| {
+            Some((std::str::from_utf8(name).ok()?, std::str::from_utf8(target).ok()?))
+        })
+    }
+
+    /// A row that lies in no store, for tests.
+    pub fn loose(id: &str, version: Version, instant: Instant, rendering: Bytes) -> Row {
+        Row {
+            id: id.to_owned(),
+            partition: String::new(),
+            version,
+            sequence: 1,
+            instant,
+            deleted: false,
+            order: 0,
+            body: Bytes::new(),
+            rendering,
+            links: Bytes::new(),
+        }
+    }
 }

@@ -187,9 +187,14 @@ impl<'a> RowView<'a> {
     }
     /// The edges: name and target.
     pub(crate) fn edges(&self) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
-        let mut rest = Take::new(self.section(4));
-        std::iter::from_fn(move || if rest.is_empty() { None } else { next_edge(&mut rest).ok() })
+        stored_edges(self.section(4))
     }
+}
+
+/// The edges in their section of a row.
+pub(crate) fn stored_edges(section: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    let mut rest = Take::new(section);
+    std::iter::from_fn(move || if rest.is_empty() { None } else { next_edge(&mut rest).ok() })
 }
 
 fn next_fact<'a>(rest: &mut Take<'a>) -> Result<StoredFact<'a>, Error> {
@@ -224,6 +229,7 @@ pub(crate) fn decode(bytes: &Bytes) -> Result<Row, Error> {
         order: view.order(),
         body: bytes.slice_ref(view.section(5)),
         rendering: bytes.slice_ref(view.section(6)),
+        links: bytes.slice_ref(view.section(4)),
     })
 }
 

@@ -1,7 +1,9 @@
 //! The one handle every caller holds.
 
+use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 
@@ -22,6 +24,7 @@ use crate::scrub::Scrubbed;
 pub struct Store {
     engine: Arc<dyn Engine>,
     interference: Option<Arc<dyn Interference>>,
+    looked_at: Arc<AtomicU64>,
 }
 
 /// How the store is.
@@ -70,17 +73,30 @@ pub enum Mark {
 impl Store {
     /// A store that forgets everything at the end. For tests.
     pub fn memory() -> Store {
-        Store { engine: Arc::new(crate::engine::memory::Memory::default()), interference: None }
+        Store::over(Arc::new(crate::engine::memory::Memory::default()))
     }
 
     /// Opens (or makes) the data directory: takes the lock, replays the journal's tail into the index.
     pub fn open(options: &Options) -> Result<Store, Error> {
-        Ok(Store { engine: crate::open::open(options)?, interference: None })
+        Ok(Store::over(crate::open::open(options)?))
     }
 
     /// The same store, reached through an interference. For simulations.
     pub fn through(&self, interference: Arc<dyn Interference>) -> Store {
-        Store { engine: Arc::clone(&self.engine), interference: Some(interference) }
+        Store { interference: Some(interference), ..self.clone() }
+    }
+
+    fn over(engine: Arc<dyn Engine>) -> Store {
+        Store { engine, interference: None, looked_at: Arc::default() }
+    }
+
+    /// How many rows questions and reads have looked at since the start: what they cost, whatever they found.
+    pub fn looked_at(&self) -> u64 {
+        self.looked_at.load(Ordering::Relaxed)
+    }
+
+    fn look(&self, rows: u64) {
+        self.looked_at.fetch_add(rows, Ordering::Relaxed);
     }
 
     /// Commits a batch: durable and visible when this answers. Staged documents of a batch that is refused are gone.
@@ -109,6 +125,7 @@ impl Store {
 
     /// The record as it stands; a deleted one is given with `deleted` set.
     pub fn get(&self, kind: Kind, id: &str) -> Result<Option<Row>, Error> {
+        self.look(1);
         self.engine.get(kind, id)
     }
 
@@ -124,7 +141,17 @@ impl Store {
 
     /// Answers a question.
     pub fn find(&self, ask: &Ask) -> Result<Page, Error> {
-        self.engine.find(ask)
+        let page = self.engine.find(ask)?;
+        self.look(page.scanned);
+        Ok(page)
+    }
+
+    /// Ids of the records that those point to which a question asks for, along edges of these names. Order, place and
+    /// limit of the question do not count.
+    pub fn targets(&self, ask: &Ask, edges: &[&'static str]) -> Result<HashSet<String>, Error> {
+        let (targets, scanned) = self.engine.targets(ask, edges)?;
+        self.look(scanned);
+        Ok(targets)
     }
 
     /// Ids of the records of this kind that have an edge of this name to the target.

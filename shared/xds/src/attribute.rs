@@ -7,7 +7,7 @@
 mod facts;
 mod form;
 
-pub use facts::{of_document, of_folder, of_patient, of_submission_set};
+pub use facts::{Person, of_document, of_folder, of_patient, of_submission_set};
 pub use form::{fold, identifier_value, system};
 
 /// An attribute that can be asked for.
@@ -45,6 +45,42 @@ pub enum Attribute {
     AuthorFamily,
     /// authorPerson's given name.
     AuthorGiven,
+    /// Any part of an author's name, or the name of its organization.
+    AuthorName,
+    /// authorInstitution.
+    AuthorInstitution,
+    /// An author by literal reference.
+    AuthorReference,
+    /// An author by business identifier.
+    AuthorIdentifier,
+    /// legalAuthenticator by literal reference.
+    AuthenticatorReference,
+    /// legalAuthenticator by business identifier.
+    AuthenticatorIdentifier,
+    /// The custodian by literal reference.
+    CustodianReference,
+    /// The custodian by business identifier.
+    CustodianIdentifier,
+    /// The encounter by literal reference.
+    EncounterReference,
+    /// The encounter by business identifier.
+    EncounterIdentifier,
+    /// comments.
+    Comments,
+    /// title.
+    Title,
+    /// mimeType.
+    MimeType,
+    /// languageCode.
+    LanguageCode,
+    /// Where the bytes are.
+    Location,
+    /// homeCommunityId: the same for all that is registered here.
+    HomeCommunity,
+    /// Whether a document is put together only when it is asked for: on-demand entries have neither hash nor size.
+    OnDemand,
+    /// A literal reference of `context.related`.
+    Related,
     /// referenceIdList.
     ReferenceId,
     /// A relation to another document.
@@ -57,6 +93,18 @@ pub enum Attribute {
     SourceId,
     /// Members of a list.
     Member,
+    /// A patient's family name.
+    PatientFamily,
+    /// A patient's given name.
+    PatientGiven,
+    /// Any other part of a patient's name.
+    PatientName,
+    /// A patient's date of birth.
+    PatientBirthDate,
+    /// A patient's administrative gender.
+    PatientGender,
+    /// Whether a patient's record is in use.
+    PatientActive,
 }
 
 impl Attribute {
@@ -79,26 +127,102 @@ impl Attribute {
             Attribute::ServiceTime => "service-time",
             Attribute::AuthorFamily => "author-family",
             Attribute::AuthorGiven => "author-given",
+            Attribute::AuthorName => "author-name",
+            Attribute::AuthorInstitution => "author-institution",
+            Attribute::AuthorReference => "author",
+            Attribute::AuthorIdentifier => "author-identifier",
+            Attribute::AuthenticatorReference => "authenticator",
+            Attribute::AuthenticatorIdentifier => "authenticator-identifier",
+            Attribute::CustodianReference => "custodian",
+            Attribute::CustodianIdentifier => "custodian-identifier",
+            Attribute::EncounterReference => "encounter",
+            Attribute::EncounterIdentifier => "encounter-identifier",
+            Attribute::Comments => "comments",
+            Attribute::Title => "title",
+            Attribute::MimeType => "mime-type",
+            Attribute::LanguageCode => "language",
+            Attribute::Location => "location",
+            Attribute::HomeCommunity => "home-community",
+            Attribute::OnDemand => "on-demand",
+            Attribute::Related => "related",
             Attribute::ReferenceId => "reference-id",
             Attribute::RelatesTo => "relates-to",
             Attribute::ListKind => "list-kind",
             Attribute::DesignationType => "designation",
             Attribute::SourceId => "source-id",
             Attribute::Member => "member",
+            Attribute::PatientFamily => "patient-family",
+            Attribute::PatientGiven => "patient-given",
+            Attribute::PatientName => "patient-name",
+            Attribute::PatientBirthDate => "patient-birth-date",
+            Attribute::PatientGender => "patient-gender",
+            Attribute::PatientActive => "patient-active",
         }
     }
 
-    /// Whether it can be asked for across patients: an index of its own, so only what names one object.
+    /// Whether it can be asked for across patients: an index of its own, so only what names one object, and what names a
+    /// few patients.
     pub fn reach(self) -> Reach {
         match self {
-            Attribute::Identifier => Reach::Everywhere,
+            Attribute::Identifier
+            | Attribute::PatientFamily
+            | Attribute::PatientGiven
+            | Attribute::PatientName
+            | Attribute::PatientBirthDate => Reach::Everywhere,
             _ => Reach::Patient,
+        }
+    }
+
+    /// The same thing by business identifier, of an attribute that is a reference.
+    pub fn identifier(self) -> Option<Attribute> {
+        Some(match self {
+            Attribute::AuthorReference => Attribute::AuthorIdentifier,
+            Attribute::AuthenticatorReference => Attribute::AuthenticatorIdentifier,
+            Attribute::CustodianReference => Attribute::CustodianIdentifier,
+            Attribute::EncounterReference => Attribute::EncounterIdentifier,
+            Attribute::Related => Attribute::ReferenceId,
+            // Both ends are registered here: their identifiers are those of the objects themselves.
+            Attribute::RelatesTo | Attribute::Member => self,
+            _ => return None,
+        })
+    }
+
+    /// Whether it is a code, which reads as something.
+    pub fn is_coded(self) -> bool {
+        matches!(
+            self,
+            Attribute::TypeCode
+                | Attribute::ClassCode
+                | Attribute::PracticeSettingCode
+                | Attribute::HealthcareFacilityTypeCode
+                | Attribute::FormatCode
+                | Attribute::EventCode
+                | Attribute::ConfidentialityCode
+                | Attribute::DesignationType
+        )
+    }
+
+    /// Every attribute whose facts show that this one is there; empty: its own alone.
+    pub fn shown_by(self) -> &'static [Attribute] {
+        match self {
+            Attribute::AuthorName => &[
+                Attribute::AuthorFamily,
+                Attribute::AuthorGiven,
+                Attribute::AuthorName,
+                Attribute::AuthorInstitution,
+            ],
+            Attribute::EncounterReference => &[Attribute::EncounterReference, Attribute::EncounterIdentifier],
+            Attribute::Related => &[Attribute::Related, Attribute::ReferenceId],
+            Attribute::PatientName => {
+                &[Attribute::PatientFamily, Attribute::PatientGiven, Attribute::PatientName]
+            }
+            _ => &[],
         }
     }
 }
 
-/// The word under which a literal reference of `context.related` is kept.
-pub const RELATED: &str = "related";
+/// The word for a contained author, authenticator or custodian that has no identifier: that there is one.
+pub const SOMEBODY: &str = "#";
 /// The code system of list kinds (`List.code`).
 pub const LIST_KINDS: &str = "https://profiles.ihe.net/ITI/MHD/CodeSystem/MHDlistTypes";
 /// List kind of a submission set.

@@ -1,6 +1,6 @@
 //! A query of the registry, in the domain's own words: FHIR search and stored queries both become one of these.
 
-use crate::types::{Availability, EntryUuid, Identifier};
+use crate::types::{AssociationType, Availability, EntryUuid, Identifier};
 
 /// A coded value asked for; `None` is any.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -53,6 +53,10 @@ pub enum Test {
     Id(EntryUuid),
     /// availabilityStatus.
     Status(Availability),
+    /// One of these relations to another document.
+    Relation(Vec<AssociationType>),
+    /// Anything at all (`:missing=false`; turned round, `:missing=true`).
+    Present,
 }
 
 /// All of these alternatives of one attribute: one must hold (none, if `negated`).
@@ -91,6 +95,26 @@ pub enum Of {
     Lists,
 }
 
+/// How one object points to another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Link {
+    /// A list has it as its member.
+    Member,
+    /// A document has a relation to it.
+    RelatesTo,
+}
+
+/// Something that must point to what is found (`_has`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Has {
+    /// What points.
+    pub of: Of,
+    /// How.
+    pub link: Link,
+    /// What holds for it.
+    pub clause: Clause,
+}
+
 /// A query.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Filter {
@@ -98,6 +122,17 @@ pub struct Filter {
     pub of: Of,
     /// For these patients: all groups must hold (AND), one of each group (OR). Empty: any patient.
     pub patients: Vec<Vec<PatientIs>>,
+    /// All of these must hold for the patient.
+    pub patient: Vec<Clause>,
     /// All of these must hold.
     pub all: Vec<Clause>,
+    /// All of these must point to it.
+    pub has: Vec<Has>,
+}
+
+impl Filter {
+    /// A query that asks for everything of one sort.
+    pub fn of(of: Of) -> Filter {
+        Filter { of, patients: Vec::new(), patient: Vec::new(), all: Vec::new(), has: Vec::new() }
+    }
 }

@@ -105,6 +105,8 @@ pub enum Rule {
     CodeInvalid,
     /// A search without anything to narrow it.
     SearchTooBroad,
+    /// A community that is not served here.
+    UnknownCommunity,
     /// An unknown search parameter.
     UnknownParameter,
     /// A modifier that is not supported.
@@ -202,6 +204,7 @@ impl Rule {
         Rule::BusinessRule,
         Rule::CodeInvalid,
         Rule::SearchTooBroad,
+        Rule::UnknownCommunity,
         Rule::UnknownParameter,
         Rule::UnsupportedModifier,
         Rule::PageInvalid,
@@ -321,6 +324,9 @@ impl Rule {
                 row("code-invalid", Some(REGISTRY_METADATA), 400, "code-invalid", "TF-3 4.2.3.1.2")
             }
             Rule::SearchTooBroad => row("search-too-broad", None, 400, "required", "MHD 2:3.67.4.1.2"),
+            Rule::UnknownCommunity => {
+                row("unknown-community", Some("XDSUnknownCommunity"), 400, "not-found", "MHD 2:3.67.4.1.2.1")
+            }
             Rule::UnknownParameter => row("unknown-parameter", None, 400, "not-supported", "FHIR R4 search"),
             Rule::UnsupportedModifier => {
                 row("unsupported-modifier", None, 400, "not-supported", "FHIR R4 search")

@@ -18,5 +18,5 @@ pub use filter::{Filter, Moment, Token};
 pub use finding::{Finding, Findings, Place, Rule, Severity, Side};
 pub use types::{
     Association, AssociationType, Author, Availability, Carried, Code, DocumentEntry, EntryUuid, Folder,
-    Hash, Identifier, Members, ObjectRef, Patient, Profile, Submission, SubmissionSet, Timestamp,
+    Hash, Identifier, Linked, Members, ObjectRef, Patient, Profile, Submission, SubmissionSet, Timestamp,
 };

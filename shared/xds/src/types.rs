@@ -112,6 +112,20 @@ pub struct Author {
     pub reference: Option<String>,
     /// Business identifiers.
     pub identifiers: Vec<Identifier>,
+    /// Names written as one text, prefixes and suffixes.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub names: Vec<String>,
+}
+
+/// Something outside of document sharing that an object points to: by literal reference, by business identifier, or both.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Linked {
+    /// The literal reference.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reference: Option<String>,
+    /// The business identifier.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identifier: Option<Identifier>,
 }
 
 /// The patient an object is about: how the source named it, and who it turned out to be.
@@ -217,6 +231,15 @@ pub struct DocumentEntry {
     pub reference_ids: Vec<Identifier>,
     /// `context.related` by literal reference.
     pub related: Vec<String>,
+    /// `context.encounter`; also among the reference ids.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub encounters: Vec<Linked>,
+    /// legalAuthenticator.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authenticator: Option<Author>,
+    /// `custodian`; no XDS attribute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub custodian: Option<Author>,
     /// As the face sent it.
     pub carried: Carried,
 }
@@ -244,6 +267,9 @@ pub struct SubmissionSet {
     pub title: Option<String>,
     /// comments.
     pub comments: Option<String>,
+    /// `encounter`; not part of the profile, kept all the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encounter: Option<Linked>,
     /// As the face sent it.
     pub carried: Carried,
 }
@@ -267,6 +293,9 @@ pub struct Folder {
     pub comments: Option<String>,
     /// True if a registered folder gets further members (a PUT entry), false if it is new.
     pub update: bool,
+    /// `encounter`; not part of the profile, kept all the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub encounter: Option<Linked>,
     /// As the face sent it.
     pub carried: Carried,
 }

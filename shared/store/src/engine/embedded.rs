@@ -2,6 +2,7 @@
 
 pub(crate) mod start;
 
+use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -21,7 +22,7 @@ use crate::commit::Prepared;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::files::Files;
-use crate::find::find;
+use crate::find::{find, targets};
 use crate::halt::Halt;
 use crate::incarnation::Incarnation;
 use crate::index::keys;
@@ -305,6 +306,9 @@ impl Engine for Embedded {
     }
     fn find(&self, ask: &Ask) -> Result<Page, Error> {
         find(&self.reader()?, ask)
+    }
+    fn targets(&self, ask: &Ask, edges: &[&'static str]) -> Result<(HashSet<String>, u64), Error> {
+        targets(&self.reader()?, ask, edges)
     }
     fn sources(&self, kind: Kind, edge: &'static str, target: &str) -> Result<Vec<String>, Error> {
         self.reader()?.sources(kind, edge, target)

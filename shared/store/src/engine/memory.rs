@@ -1,6 +1,6 @@
 //! Everything in memory, gone at the end. For tests.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use bytes::Bytes;
@@ -14,7 +14,7 @@ use crate::blob::{Blob, Chunks, Content, Sink};
 use crate::commit::{Commit, Prepared};
 use crate::engine::Engine;
 use crate::error::Error;
-use crate::find::find;
+use crate::find::{find, targets};
 use crate::incarnation::Incarnation;
 use crate::index::derive::{Derive, SeenFacts};
 use crate::index::keys;
@@ -171,6 +171,9 @@ impl Engine for Memory {
     }
     fn find(&self, ask: &Ask) -> Result<Page, Error> {
         find(&self.reader()?, ask)
+    }
+    fn targets(&self, ask: &Ask, edges: &[&'static str]) -> Result<(HashSet<String>, u64), Error> {
+        targets(&self.reader()?, ask, edges)
     }
     fn sources(&self, kind: Kind, edge: &'static str, target: &str) -> Result<Vec<String>, Error> {
         self.reader()?.sources(kind, edge, target)

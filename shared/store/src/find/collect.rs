@@ -1,5 +1,6 @@
 //! Gathers matches: counts them if asked, keeps those of the page.
 
+use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use bytes::Bytes;
@@ -14,7 +15,10 @@ use crate::row::{self, RowView};
 pub(crate) struct Collector<'a> {
     ask: &'a Ask,
     as_of: Sequence,
-    after: Option<&'a [u8]>,
+    after: Option<Vec<u8>>,
+    /// Names of edges whose targets are wanted instead of a page.
+    edges: Option<&'a [&'static str]>,
+    targets: HashSet<String>,
     /// Place and row of each candidate for the page.
     kept: Vec<(Vec<u8>, Bytes)>,
     /// How many were kept from the range being scanned, whose rows come in order.
@@ -24,14 +28,32 @@ pub(crate) struct Collector<'a> {
 }
 
 impl<'a> Collector<'a> {
-    pub(crate) fn new(ask: &'a Ask, as_of: Sequence) -> Result<Collector<'a>, Error> {
-        let after = sort::read_cursor(ask)?;
-        Ok(Collector { ask, as_of, after, kept: Vec::new(), in_range: 0, total: 0, scanned: 0 })
+    pub(crate) fn new(ask: &'a Ask, as_of: Sequence, after: Option<Vec<u8>>) -> Collector<'a> {
+        Collector {
+            ask,
+            as_of,
+            after,
+            edges: None,
+            targets: HashSet::new(),
+            kept: Vec::new(),
+            in_range: 0,
+            total: 0,
+            scanned: 0,
+        }
+    }
+
+    /// One that keeps only where the matches point to.
+    pub(crate) fn following(ask: &'a Ask, as_of: Sequence, edges: &'a [&'static str]) -> Collector<'a> {
+        Collector { edges: Some(edges), ..Collector::new(ask, as_of, None) }
+    }
+
+    pub(crate) fn into_targets(self) -> (HashSet<String>, u64) {
+        (self.targets, self.scanned)
     }
 
     /// Where the scan of a range may begin: at the cursor, if nothing before it has to be counted.
-    pub(crate) fn start_of_range(&self) -> Option<&'a [u8]> {
-        if self.ask.order == Order::Natural && !self.ask.total { self.after } else { None }
+    pub(crate) fn start_of_range(&self) -> Option<&[u8]> {
+        if self.ask.order == Order::Natural && !self.ask.total { self.after.as_deref() } else { None }
     }
 
     /// A scan of rows in natural order begins.
@@ -44,7 +66,7 @@ impl<'a> Collector<'a> {
         if self.take(row, bytes) {
             self.in_range += 1;
         }
-        let full = self.ask.order == Order::Natural && self.in_range > self.ask.limit;
+        let full = self.edges.is_none() && self.ask.order == Order::Natural && self.in_range > self.ask.limit;
         Ok(if full && !self.ask.total { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
     }
 
@@ -62,11 +84,17 @@ impl<'a> Collector<'a> {
             return false;
         }
         self.total += 1;
+        if let Some(wanted) = self.edges {
+            let edges = row.edges().filter(|(name, _)| wanted.iter().any(|one| one.as_bytes() == *name));
+            let targets = edges.filter_map(|(_, target)| std::str::from_utf8(target).ok());
+            self.targets.extend(targets.map(str::to_owned));
+            return false;
+        }
         if self.ask.order == Order::Natural && self.in_range > self.ask.limit {
             return false;
         }
         let place = sort::place(&self.ask.order, row);
-        if self.ask.limit == 0 || self.after.is_some_and(|after| place.as_slice() <= after) {
+        if self.ask.limit == 0 || self.after.as_ref().is_some_and(|after| place <= *after) {
             return false;
         }
         self.kept.push((place, Bytes::copy_from_slice(bytes)));
@@ -86,7 +114,8 @@ impl<'a> Collector<'a> {
         self.prune();
         let more = self.kept.len() > self.ask.limit;
         self.kept.truncate(self.ask.limit);
-        let next = self.kept.last().filter(|_| more).map(|(place, _)| sort::cursor(self.ask, place));
+        let next = self.kept.last().filter(|_| more).map(|(place, row)| sort::cursor(self.ask, place, row));
+        let next = next.transpose()?;
         let rows = self.kept.iter().map(|(_, bytes)| row::decode(bytes)).collect::<Result<_, _>>()?;
         Ok(Page {
             rows,

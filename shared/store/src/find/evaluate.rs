@@ -33,6 +33,8 @@ fn holds(row: &RowView<'_>, test: &Test) -> bool {
         }
         Test::Present { name } => fact(name, &|_| true),
         Test::Edge { name, target } => row.edges().any(|edge| edge == (name.as_bytes(), target.as_bytes())),
+        Test::Linked { name } => row.edges().any(|(edge, _)| edge == name.as_bytes()),
+        Test::Among(ids) => std::str::from_utf8(row.id()).is_ok_and(|id| ids.contains(id)),
         Test::Written(span) => within(*span, row.instant(), row.instant()),
     }
 }

@@ -18,6 +18,9 @@ const FEW: usize = 64;
 /// The worst rank that is tried inside a partition: ids, terms, edges, exact texts.
 const SHARP: u8 = 3;
 
+/// From this rank on the keys of an index are not in the order a test asks for: all of them would have to be looked at.
+const SCANS: u8 = 6;
+
 /// The ids that can match, if an index holds all of them.
 pub(crate) fn all(reader: &Reader<'_>, ask: &Ask) -> Result<Option<Ids>, Error> {
     match best(reader, ask, u8::MAX)? {
@@ -32,6 +35,28 @@ pub(crate) fn few(reader: &Reader<'_>, ask: &Ask) -> Result<Option<Ids>, Error> 
         Some(any) => ids(reader, ask, any, FEW),
         None => Ok(None),
     }
+}
+
+/// The ids that can match, from the first index that leaves no more than this many.
+pub(crate) fn within(reader: &Reader<'_>, ask: &Ask, most: usize) -> Result<Option<Ids>, Error> {
+    let mut usable = Vec::new();
+    for any in ask.all.iter().filter(|any| !any.negated) {
+        let rank = any.tests.iter().map(rank).max().unwrap_or(0);
+        let mut whole = rank < SCANS;
+        for test in &any.tests {
+            whole = whole && indexed(reader, ask, test)?;
+        }
+        if whole {
+            usable.push((rank, any));
+        }
+    }
+    usable.sort_by_key(|(rank, _)| *rank);
+    for (_, any) in usable {
+        if let Some(ids) = ids(reader, ask, any, most)? {
+            return Ok(Some(ids));
+        }
+    }
+    Ok(None)
 }
 
 /// The condition that promises fewest ids.
@@ -55,7 +80,7 @@ fn best<'a>(reader: &Reader<'_>, ask: &'a Ask, worst: u8) -> Result<Option<&'a A
 
 fn rank(test: &Test) -> u8 {
     match test {
-        Test::Id(_) => 0,
+        Test::Id(_) | Test::Among(_) => 0,
         Test::Term { value: Some(_), .. } => 1,
         Test::Edge { .. } => 2,
         Test::Exact { .. } => 3,
@@ -63,7 +88,7 @@ fn rank(test: &Test) -> u8 {
         Test::Instant { .. } => 5,
         Test::Contains { .. } => 6,
         Test::Term { value: None, .. } | Test::Present { .. } => 7,
-        Test::Written(_) => 8,
+        Test::Linked { .. } | Test::Written(_) => 8,
     }
 }
 
@@ -74,7 +99,7 @@ fn indexed(reader: &Reader<'_>, ask: &Ask, test: &Test) -> Result<bool, Error> {
         Ok(reader.view.get(&key)?.is_none())
     };
     match test {
-        Test::Id(_) | Test::Edge { .. } => Ok(true),
+        Test::Id(_) | Test::Among(_) | Test::Edge { .. } => Ok(true),
         Test::Term { name, .. } => global(name, keys::TERM),
         Test::Exact { name, .. } | Test::Prefix { name, .. } | Test::Contains { name, .. } => {
             global(name, keys::FOLDED)
@@ -83,7 +108,7 @@ fn indexed(reader: &Reader<'_>, ask: &Ask, test: &Test) -> Result<bool, Error> {
         Test::Present { name } => {
             Ok(global(name, keys::TERM)? && global(name, keys::FOLDED)? && global(name, keys::STRETCH)?)
         }
-        Test::Written(_) => Ok(false),
+        Test::Linked { .. } | Test::Written(_) => Ok(false),
     }
 }
 
@@ -124,6 +149,10 @@ fn gather(
         Test::Id(id) => {
             ids.insert(id.as_bytes().to_vec());
             Ok(ControlFlow::Continue(()))
+        }
+        Test::Among(all) => {
+            ids.extend(all.iter().take(most.saturating_add(1)).map(|id| id.as_bytes().to_vec()));
+            Ok(if ids.len() > most { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         }
         Test::Term { name, space, value } => {
             let key = key(keys::TERM, name);
@@ -174,7 +203,7 @@ fn gather(
             }
             Ok(ControlFlow::Continue(()))
         }
-        Test::Written(_) => Ok(ControlFlow::Break(())),
+        Test::Linked { .. } | Test::Written(_) => Ok(ControlFlow::Break(())),
     }
 }
 

@@ -1,11 +1,12 @@
 //! What each object can be found by.
 
 use super::{
-    Attribute, FOLDER, Fact, LIST_KINDS, RELATED, Reach, SUBMISSION_SET, URI, Value, fold, identifier_value,
+    Attribute, FOLDER, Fact, LIST_KINDS, Reach, SOMEBODY, SUBMISSION_SET, URI, Value, fold, identifier_value,
     system,
 };
 use crate::types::{
-    Author, Availability, Code, DocumentEntry, EntryUuid, Folder, Identifier, SubmissionSet, Timestamp,
+    Author, Availability, Code, DocumentEntry, EntryUuid, Folder, Identifier, Linked, SubmissionSet,
+    Timestamp,
 };
 
 /// The facts of a registered document entry.
@@ -31,7 +32,26 @@ pub fn of_document(entry: &DocumentEntry, id: &EntryUuid) -> Vec<Fact> {
         facts.term(Attribute::ReferenceId, system(&identifier.system), identifier_value(&identifier.value));
     }
     for reference in &entry.related {
-        facts.named(RELATED, String::new(), reference.clone(), Reach::Patient);
+        facts.reference(Attribute::Related, reference);
+    }
+    for encounter in &entry.encounters {
+        facts.linked(Attribute::EncounterReference, Attribute::EncounterIdentifier, encounter);
+    }
+    facts.somebody(
+        Attribute::AuthenticatorReference,
+        Attribute::AuthenticatorIdentifier,
+        entry.authenticator.as_ref(),
+    );
+    facts.somebody(Attribute::CustodianReference, Attribute::CustodianIdentifier, entry.custodian.as_ref());
+    facts.text(Attribute::Comments, entry.comments.as_deref());
+    facts.text(Attribute::Title, entry.title.as_deref());
+    facts.term(Attribute::MimeType, String::new(), entry.mime_type.clone());
+    if let Some(language) = &entry.language {
+        facts.term(Attribute::LanguageCode, String::new(), language.clone());
+    }
+    facts.term(Attribute::Location, String::new(), entry.url.clone());
+    if entry.size.is_none() && entry.hash.is_none() {
+        facts.term(Attribute::OnDemand, String::new(), "true".to_owned());
     }
     facts.0
 }
@@ -49,6 +69,11 @@ pub fn of_submission_set(set: &SubmissionSet, id: &EntryUuid) -> Vec<Fact> {
     facts.term(Attribute::SourceId, String::new(), identifier_value(&set.source_id.value));
     facts.time(Attribute::Date, Some(&set.submission_time));
     facts.authors(&set.authors);
+    facts.text(Attribute::Title, set.title.as_deref());
+    facts.text(Attribute::Comments, set.comments.as_deref());
+    if let Some(encounter) = &set.encounter {
+        facts.linked(Attribute::EncounterReference, Attribute::EncounterIdentifier, encounter);
+    }
     facts.0
 }
 
@@ -66,15 +91,52 @@ pub fn of_folder(folder: &Folder, id: &EntryUuid, updated: i64) -> Vec<Fact> {
         value: Value::Time { from: updated, to: updated + 1 },
         reach: Reach::Patient,
     });
+    facts.text(Attribute::Title, folder.title.as_deref());
+    facts.text(Attribute::Comments, folder.comments.as_deref());
+    if let Some(encounter) = &folder.encounter {
+        facts.linked(Attribute::EncounterReference, Attribute::EncounterIdentifier, encounter);
+    }
     facts.0
 }
 
-/// The facts of a patient: its identifiers.
-pub fn of_patient(identifiers: &[Identifier]) -> Vec<Fact> {
-    let mut facts = Facts(Vec::with_capacity(identifiers.len()));
-    for identifier in identifiers {
+/// Who a patient is, as far as a search can ask for it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Person<'a> {
+    /// Business identifiers.
+    pub identifiers: &'a [Identifier],
+    /// Family names.
+    pub family: Vec<String>,
+    /// Given names.
+    pub given: Vec<String>,
+    /// Names written as one text, prefixes and suffixes.
+    pub names: Vec<String>,
+    /// Date of birth: the day, month or year, microseconds since 1970.
+    pub born: Option<(i64, i64)>,
+    /// Administrative gender.
+    pub gender: Option<String>,
+    /// Whether the record is in use.
+    pub active: bool,
+}
+
+/// The facts of a patient.
+pub fn of_patient(person: &Person<'_>) -> Vec<Fact> {
+    let mut facts = Facts(Vec::with_capacity(person.identifiers.len() + 6));
+    for identifier in person.identifiers {
         facts.identifier(identifier);
     }
+    facts.texts(Attribute::PatientFamily, &person.family);
+    facts.texts(Attribute::PatientGiven, &person.given);
+    facts.texts(Attribute::PatientName, &person.names);
+    if let Some((from, to)) = person.born {
+        let attribute = Attribute::PatientBirthDate;
+        let value = Value::Time { from, to };
+        facts.0.push(Fact { name: attribute.name(), value, reach: attribute.reach() });
+    }
+    if let Some(gender) = &person.gender {
+        facts.term(Attribute::PatientGender, String::new(), gender.clone());
+    }
+    let active = if person.active { "true" } else { "false" };
+    facts.term(Attribute::PatientActive, String::new(), active.to_owned());
     facts.0
 }
 
@@ -113,6 +175,35 @@ impl Facts {
     fn codes(&mut self, attribute: Attribute, codes: &[Code]) {
         for code in codes {
             self.term(attribute, system(&code.system), code.code.clone());
+            // How a code reads lies beside it: a question for words (`:text`) asks for texts, one for codes asks for terms.
+            self.text(attribute, code.display.as_deref());
+        }
+    }
+
+    /// A literal reference, without the version it may name.
+    fn reference(&mut self, attribute: Attribute, reference: &str) {
+        let bare = reference.split("/_history/").next().unwrap_or(reference);
+        self.term(attribute, String::new(), bare.to_owned());
+    }
+
+    fn linked(&mut self, reference: Attribute, identifier: Attribute, linked: &Linked) {
+        if let Some(url) = &linked.reference {
+            self.reference(reference, url);
+        }
+        if let Some(name) = &linked.identifier {
+            self.term(identifier, system(&name.system), identifier_value(&name.value));
+        }
+    }
+
+    /// Somebody who signed or keeps the document.
+    fn somebody(&mut self, reference: Attribute, identifier: Attribute, who: Option<&Author>) {
+        let Some(who) = who else { return };
+        match &who.reference {
+            Some(url) => self.reference(reference, url),
+            None => self.term(reference, String::new(), SOMEBODY.to_owned()),
+        }
+        for name in &who.identifiers {
+            self.term(identifier, system(&name.system), identifier_value(&name.value));
         }
     }
 
@@ -141,12 +232,21 @@ impl Facts {
         for author in authors {
             self.texts(Attribute::AuthorFamily, &author.family);
             self.texts(Attribute::AuthorGiven, &author.given);
+            self.texts(Attribute::AuthorName, &author.names);
+            self.texts(Attribute::AuthorInstitution, &author.institution);
+            self.somebody(Attribute::AuthorReference, Attribute::AuthorIdentifier, Some(author));
         }
     }
 
     fn texts(&mut self, attribute: Attribute, texts: &[String]) {
         for text in texts {
-            let value = Value::Text { exact: text.clone(), folded: fold(text) };
+            self.text(attribute, Some(text));
+        }
+    }
+
+    fn text(&mut self, attribute: Attribute, text: Option<&str>) {
+        if let Some(text) = text {
+            let value = Value::Text { exact: text.to_owned(), folded: fold(text) };
             self.0.push(Fact { name: attribute.name(), value, reach: attribute.reach() });
         }
     }

@@ -55,6 +55,9 @@ pub(crate) fn document(symbol: &str, unique_id: &str) -> DocumentEntry {
         has_source_patient_info: false,
         reference_ids: Vec::new(),
         related: Vec::new(),
+        encounters: Vec::new(),
+        authenticator: None,
+        custodian: None,
         carried: Carried::default(),
     }
 }
@@ -69,6 +72,7 @@ pub(crate) fn folder(symbol: &str, unique_id: &str) -> Folder {
         title: Some("Folder".to_owned()),
         comments: None,
         update: false,
+        encounter: None,
         carried: Carried::default(),
     }
 }
@@ -102,6 +106,7 @@ pub(crate) fn submission(documents: Vec<DocumentEntry>) -> Submission {
             authors: Vec::new(),
             title: None,
             comments: None,
+            encounter: None,
             carried: Carried::default(),
         },
         documents,
