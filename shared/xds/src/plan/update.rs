@@ -149,6 +149,7 @@ fn nothing(profile: Profile, symbol: &str, at: &Place) -> Submission {
             authors: Vec::new(),
             title: None,
             comments: None,
+            encounter: None,
             carried: Carried::default(),
         },
         documents: Vec::new(),
