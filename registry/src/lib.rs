@@ -136,6 +136,11 @@ impl Actor for Registry {
         table::unrouted(request, allowed)
     }
 
+    fn dress(request: &Request, json: &[bytes::Bytes]) -> Option<(&'static str, Vec<u8>)> {
+        let accept = request.header(http::header::ACCEPT);
+        ::fhir::negotiate::answer(&request.query, accept.as_deref()).unwrap_or_default().dress(json)
+    }
+
     fn keys() -> &'static [(&'static str, &'static str)] {
         config::KEYS
     }

@@ -5,7 +5,7 @@ use std::cell::Cell;
 use actor::{Codec, Context, Fault};
 use bytes::Bytes;
 use fhir::iti65::{self, Door};
-use fhir::negotiate::{self, Format};
+use fhir::negotiate::{self, Format, Syntax};
 use http::{HeaderMap, StatusCode, header};
 use serde_json::{Value, json};
 use web::{Answer, Limits, Request};
@@ -43,7 +43,7 @@ impl<'a> Changing<'a> {
         Changing { limits, identity, incarnation, format: Cell::default() }
     }
 
-    /// Checks what can be checked before the body, then reads it as strict JSON.
+    /// Checks what can be checked before the body, then reads it strictly.
     pub(super) async fn body(
         &self,
         request: &mut Request,
@@ -51,8 +51,8 @@ impl<'a> Changing<'a> {
         key: &'static str,
     ) -> Result<Value, Fault<Findings>> {
         let content_type = header_text(&request.headers, "content-type");
-        negotiate::request(content_type).map_err(Fault::UnsupportedMedia)?;
-        self.json(request, limit, key).await
+        let syntax = negotiate::request(content_type).map_err(Fault::UnsupportedMedia)?;
+        self.read(request, syntax, limit, key).await
     }
 
     /// The same of JSON under a media type of its own, which the caller has checked.
@@ -62,10 +62,20 @@ impl<'a> Changing<'a> {
         limit: u64,
         key: &'static str,
     ) -> Result<Value, Fault<Findings>> {
+        self.read(request, Syntax::Json, limit, key).await
+    }
+
+    async fn read(
+        &self,
+        request: &mut Request,
+        syntax: Syntax,
+        limit: u64,
+        key: &'static str,
+    ) -> Result<Value, Fault<Findings>> {
         let accept = header_text(&request.headers, "accept");
         self.format.set(negotiate::answer(&request.query, accept).map_err(Fault::NotAcceptable)?);
         let body = request.body.whole(limit, key).await?;
-        fhir::json::parse(&body, &fhir::json::Limits::default()).map_err(Fault::Refused)
+        syntax.parse(&body, &fhir::json::Limits::default()).map_err(Fault::Refused)
     }
 
     /// The resource a request brings.

@@ -5,7 +5,7 @@ use actor::{Codec, Context, Fault};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use fhir::negotiate::{self, Format, JSON};
+use fhir::negotiate::{self, Format, Syntax};
 use futures_util::stream::LocalBoxStream;
 use futures_util::{StreamExt as _, stream};
 use http::{HeaderValue, StatusCode, header};
@@ -21,26 +21,28 @@ use crate::face::iti68::{last_modified, question, raw};
 
 /// Answers one read.
 pub(crate) async fn serve(repository: &Repository, request: &mut Request) -> Answer {
-    let wrapped = wants_resource(&request.query, face::text(request, header::ACCEPT).as_deref());
-    let codec = Binary { retrieve: &repository.retrieve, wrapped };
+    let accept = face::text(request, header::ACCEPT);
+    let wrapped = wants_resource(&request.query, accept.as_deref());
+    let format = wrapped.then(|| negotiate::answer(&request.query, accept.as_deref()));
+    let codec = Binary { retrieve: &repository.retrieve, format };
     repository.house.corridor.walk(&repository.retrieve, &codec, request).await
 }
 
 struct Binary<'a> {
     retrieve: &'a Retrieve,
-    wrapped: bool,
+    /// What the resource is written as; none where the bytes themselves are wanted.
+    format: Option<Result<Format, String>>,
 }
 
 /// Whether a FHIR type is asked for, by name.
 fn wants_resource(query: &str, accept: Option<&str>) -> bool {
-    const FHIR: [&str; 4] =
-        ["application/fhir+json", "application/json+fhir", "application/fhir+xml", "application/xml+fhir"];
     if query.split('&').any(|parameter| parameter.starts_with("_format=")) {
         return true;
     }
-    let accept = accept.unwrap_or_default().to_ascii_lowercase();
+    let accept = accept.unwrap_or_default();
     let first = accept.split(',').next().and_then(|range| range.split(';').next()).unwrap_or_default().trim();
-    FHIR.contains(&first)
+    // A plain JSON or XML type is a document's own.
+    first.to_ascii_lowercase().contains("fhir") && negotiate::named(first).is_some()
 }
 
 impl Codec<Retrieve> for Binary<'_> {
@@ -49,19 +51,21 @@ impl Codec<Retrieve> for Binary<'_> {
             return Err(Fault::NotFound);
         }
         let question = question(request);
-        if !self.wrapped {
-            return Ok(question);
+        match &self.format {
+            None => return Ok(question),
+            Some(Err(why)) => return Err(Fault::NotAcceptable(why.clone())),
+            Some(Ok(_)) => {}
         }
-        let accept = face::text(request, header::ACCEPT);
-        negotiate::answer(&request.query, accept.as_deref()).map_err(Fault::NotAcceptable)?;
         Ok(Question { none_match: None, range: None, if_range: None, ..question })
     }
 
     fn write(&self, given: Given, _: &Context) -> Answer {
-        if self.wrapped {
-            wrapped(given, &self.retrieve.registry)
-        } else {
-            raw(given, &self.retrieve.inline_types)
+        match &self.format {
+            Some(format) => {
+                let syntax = format.as_ref().map_or(Syntax::Json, |format| format.syntax);
+                wrapped(given, &self.retrieve.registry, syntax)
+            }
+            None => raw(given, &self.retrieve.inline_types),
         }
     }
 
@@ -75,11 +79,11 @@ impl Codec<Retrieve> for Binary<'_> {
 }
 
 /// The Binary resource: a head, the bytes in base64 as they are read, a tail.
-fn wrapped(given: Given, registry: &str) -> Answer {
-    let (head, tail) = frame(&given, registry);
+fn wrapped(given: Given, registry: &str, syntax: Syntax) -> Answer {
+    let (head, tail) = frame(&given, registry, syntax);
     let length = head.len() as u64 + given.blob.size.div_ceil(3) * 4 + tail.len() as u64;
     let mut answer = Answer::empty(StatusCode::OK)
-        .with(header::CONTENT_TYPE, HeaderValue::from_static(JSON))
+        .with(header::CONTENT_TYPE, HeaderValue::from_static(syntax.content_type()))
         .with(header::ETAG, HeaderValue::from_static("W/\"1\""));
     if let Some(Ok(modified)) =
         last_modified(given.blob.instant).map(|modified| HeaderValue::from_str(&modified))
@@ -104,7 +108,7 @@ fn wrapped(given: Given, registry: &str) -> Answer {
 }
 
 /// What stands before and behind the data.
-fn frame(given: &Given, registry: &str) -> (Bytes, Bytes) {
+fn frame(given: &Given, registry: &str, syntax: Syntax) -> (Bytes, Bytes) {
     let document = &given.document;
     let mut resource = json!({
         "resourceType": "Binary",
@@ -118,13 +122,19 @@ fn frame(given: &Given, registry: &str) -> (Bytes, Bytes) {
     if let Some(entry) = &document.entry {
         resource["securityContext"] = json!({ "reference": format!("{registry}/DocumentReference/{entry}") });
     }
-    let mut head = resource.to_string();
-    head.pop();
+    let head = resource.to_string();
+    let (head, data, end, tail) = match syntax {
+        Syntax::Json => (head.into_bytes(), ",\"data\":\"", "\"", "}"),
+        // The head is a resource whole: it ends as one, and its data comes last.
+        Syntax::Xml => {
+            (fhir::xml::write(head.as_bytes()).unwrap_or_default(), "<data value=\"", "\"/>", "</Binary>")
+        }
+    };
+    let head = head.strip_suffix(tail.as_bytes()).unwrap_or(&head);
     if given.blob.size == 0 {
-        return (head.into(), "}".into());
+        return (Bytes::copy_from_slice(head), tail.into());
     }
-    head.push_str(",\"data\":\"");
-    (head.into(), "\"}".into())
+    (Bytes::from([head, data.as_bytes()].concat()), format!("{end}{tail}").into())
 }
 
 /// Base64 of a stream, three bytes at a time: what is left of a chunk goes before the next.

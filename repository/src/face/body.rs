@@ -45,7 +45,7 @@ impl<'a> Intake<'a> {
             return Err(Fault::NotAcceptable(why.clone()));
         }
         let content_type = face::text(request, header::CONTENT_TYPE);
-        negotiate::request(content_type.as_deref()).map_err(Fault::UnsupportedMedia)?;
+        let syntax = negotiate::request(content_type.as_deref()).map_err(Fault::UnsupportedMedia)?;
         self.declared(request.body.declared())?;
         let mut documents = Documents {
             store: self.store,
@@ -56,7 +56,7 @@ impl<'a> Intake<'a> {
             head: Vec::new(),
             look,
         };
-        let mut reader = Reader::of(form, self.reader_limits());
+        let mut reader = Reader::of(form, syntax, self.reader_limits());
         let mut events = Vec::new();
         while let Some(chunk) = request.body.next().await.transpose()? {
             failpoint!(async "repo.body.chunk");

@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use futures_util::FutureExt;
 use http::header::{ALLOW, CONTENT_TYPE};
-use http::{HeaderValue, Method, StatusCode};
+use http::{HeaderName, HeaderValue, Method, StatusCode};
 use parking_lot::RwLock;
 use web::{Answer, AnswerBody, Found, Params, Refusal, Request, Router};
 
@@ -133,7 +133,7 @@ impl<A: Actor> web::Service for Front<A> {
             let ((transaction, route, answer), wanted) = store::point::with_caller(self.route(request)).await;
             (transaction, route, crate::points::instead(answer, wanted))
         };
-        let answer = if wants_pretty(&request.query) { pretty_refusal(answer) } else { answer };
+        let answer = dressed::<A>(request, answer);
         let method = method_label(&request.method);
         let status = answer.status.as_u16();
         self.record(transaction, method, status, started);
@@ -192,23 +192,24 @@ fn are_ids(params: &Params) -> bool {
     params.0.iter().all(|(name, value)| !matches!(name.as_str(), "id" | "version") || sound(value))
 }
 
-/// Whether `_pretty=true` stands in the address. A refusal is written before, or without, anybody reading the parameters.
-fn wants_pretty(query: &str) -> bool {
-    query.contains("_pretty") && query.split('&').any(|pair| pair == "_pretty=true")
-}
-
-/// A refusal in lines and indented; an answer that is none, or whose face has done it, as it is.
-fn pretty_refusal(mut answer: Answer) -> Answer {
-    let refuses = answer.status.is_client_error() || answer.status.is_server_error();
-    let json = answer
-        .headers
-        .iter()
-        .any(|(name, value)| *name == CONTENT_TYPE && value.as_bytes().starts_with(b"application/fhir+json"));
-    if let (true, AnswerBody::Bytes(bytes)) = (refuses && json, &answer.body) {
-        let value = serde_json::from_slice::<serde_json::Value>(bytes);
-        if let Some(pretty) = value.ok().and_then(|value| serde_json::to_vec_pretty(&value).ok()) {
-            answer.body = AnswerBody::Bytes(pretty.into());
-        }
+/// An answer in the form its request wants. Only what a face has written as FHIR in JSON is touched. A document never is, FHIR
+/// or not: it says its digest, and goes out byte for byte.
+fn dressed<A: Actor>(request: &Request, mut answer: Answer) -> Answer {
+    if answer.headers.iter().any(|(name, _)| name.as_str() == "repr-digest") {
+        return answer;
+    }
+    let json = |(name, value): &&mut (HeaderName, HeaderValue)| {
+        *name == CONTENT_TYPE && value.as_bytes().starts_with(b"application/fhir+json")
+    };
+    let Some((_, content_type)) = answer.headers.iter_mut().find(json) else { return answer };
+    let dressed = match &answer.body {
+        AnswerBody::Bytes(bytes) => A::dress(request, std::slice::from_ref(bytes)),
+        AnswerBody::Parts(parts) => A::dress(request, parts),
+        AnswerBody::Empty | AnswerBody::Stream { .. } => None,
+    };
+    if let Some((wanted, body)) = dressed {
+        *content_type = HeaderValue::from_static(wanted);
+        answer.body = AnswerBody::Bytes(body.into());
     }
     answer
 }

@@ -82,6 +82,11 @@ pub trait Actor: Sized + Send + Sync + 'static {
     fn routes() -> &'static [Route<Self>];
     /// What is answered where no line of the table fits: 404, or 405 with the methods that do.
     fn unrouted(&self, request: &Request, allowed: &[&'static str]) -> Answer;
+    /// An answer whose face has written it as `application/fhir+json`, in the form this request wants it: content type and
+    /// body. None: as it is.
+    fn dress(_request: &Request, _json: &[bytes::Bytes]) -> Option<(&'static str, Vec<u8>)> {
+        None
+    }
     /// Documentation of the actor's own keys: (dotted key, words), one for every key of `Settings`.
     fn keys() -> &'static [(&'static str, &'static str)];
     /// Tasks that run beside the requests until `stopping`.

@@ -38,6 +38,10 @@ pub(crate) struct Fault {
 }
 
 impl Fault {
+    pub(crate) fn new(rule: Rule, offset: usize, text: impl Into<String>) -> Fault {
+        Fault { rule, offset, text: text.into() }
+    }
+
     /// The finding, with line and column. `cuts` says where bytes were left out of the text (offset, how many), so that
     /// the column is that of the text as sent.
     pub(crate) fn finding(&self, bytes: &[u8], cuts: &[(usize, u64)]) -> Finding {

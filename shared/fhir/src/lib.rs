@@ -1,7 +1,7 @@
 //! The FHIR R4 (4.0.1) we speak: MHD, PIXm, PDQm.
 //!
-//! Lives here: strict reading of JSON against the R4 shapes, the codec of each transaction, search syntax, Bundles,
-//! OperationOutcome, CapabilityStatement, paging tokens.
+//! Lives here: strict reading of JSON and XML against the R4 shapes, JSON written as XML, the codec of each transaction,
+//! search syntax, Bundles, OperationOutcome, CapabilityStatement, paging tokens.
 //! Does not live here: rules that are true on every face (`xds`), HTTP, storage.
 //! Doors: `xds`, `audit`.
 
@@ -32,3 +32,4 @@ pub mod subset;
 pub mod unrouted;
 pub mod update;
 pub mod when;
+pub mod xml;

@@ -2,9 +2,9 @@
 
 mod mend;
 mod path;
-mod primitive;
+pub(crate) mod primitive;
 mod step;
-mod table;
+pub(crate) mod table;
 mod xhtml;
 
 use serde_json::{Map, Value};
@@ -56,12 +56,13 @@ impl<'a> Check<'a> {
         let Some(name) = members.get("resourceType").and_then(Value::as_str) else {
             return self.say(Rule::Structure, path, || "The resource names no resourceType.".to_owned());
         };
-        let Some(shape) = self.table.resource(name) else {
-            if !table::is_r4_type(name) {
-                self.say(Rule::NotSupported, &path.member("resourceType"), || {
-                    "This is not a resource type of FHIR R4.".to_owned()
-                });
-            }
+        let shape = self.table.resource(name);
+        if shape.is_none() {
+            self.say(Rule::NotSupported, &path.member("resourceType"), || {
+                "This is not a resource type of FHIR R4.".to_owned()
+            });
+        }
+        let Some(shape) = shape.filter(|shape| shape.strict) else {
             return self.open(value, path);
         };
         // What a FHIR document says within is its author's; it is kept as it is.
@@ -135,7 +136,7 @@ impl<'a> Check<'a> {
             }
         }
         for field in shape.required() {
-            if !members.contains_key(&field.name) && !members.contains_key(&format!("_{}", field.name)) {
+            if !members.contains_key(&*field.name) && !members.contains_key(&format!("_{}", field.name)) {
                 let place = path.member(&field.name);
                 self.say(Rule::Required, &place, || format!("{}.{} is required.", shape.name, field.name));
             }
@@ -183,7 +184,7 @@ impl<'a> Check<'a> {
                 }
             }
             Kind::Code(codes) => match value.as_str() {
-                Some(code) if codes.iter().any(|known| known == code) => {}
+                Some(code) if codes.contains(&code) => {}
                 Some(given) => self.say(Rule::Value, path, || {
                     let given = crate::search::shortened(given);
                     format!("\"{given}\" is not a code for this; accepted are {}.", codes.join(", "))
@@ -194,6 +195,9 @@ impl<'a> Check<'a> {
             },
             Kind::Shape(index) => {
                 let shape = self.table.shape(*index);
+                if !shape.strict {
+                    return self.open(value, path);
+                }
                 match value.as_object() {
                     Some(members) => {
                         self.object(shape, members, path, false);
@@ -208,7 +212,6 @@ impl<'a> Check<'a> {
             }
             Kind::Entry => self.resource(value, path, Within::Bundle),
             Kind::Contained => self.resource(value, path, Within::Resource),
-            Kind::Open => self.open(value, path),
         }
     }
 

@@ -33,6 +33,15 @@ pub struct Request {
     pub body: Body,
 }
 
+impl Request {
+    /// A header as text; several lines are joined as one list.
+    pub fn header(&self, name: http::HeaderName) -> Option<String> {
+        let mut lines = self.headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+        let first = lines.next()?.to_owned();
+        Some(lines.fold(first, |all, line| format!("{all}, {line}")))
+    }
+}
+
 /// Values of the variable parts of a path, decoded.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Params(pub Vec<(String, String)>);

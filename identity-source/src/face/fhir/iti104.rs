@@ -29,9 +29,10 @@ impl Codec<FeedPatient> for Feed {
         self.wishes.check()?;
         // Told before the body is read: without a condition no body can help.
         iti104::read_condition(&request.query).map_err(Fault::Refused)?;
-        negotiate::request(answer::text(request, header::CONTENT_TYPE)).map_err(Fault::UnsupportedMedia)?;
+        let content_type = answer::text(request, header::CONTENT_TYPE);
+        let syntax = negotiate::request(content_type).map_err(Fault::UnsupportedMedia)?;
         let body = request.body.whole(self.limit, "server.limits.max_patient_bytes").await?;
-        let body = json::parse(&body, &json::Limits::default()).map_err(Fault::Refused)?;
+        let body = syntax.parse(&body, &json::Limits::default()).map_err(Fault::Refused)?;
         let feed = iti104::read_request(&request.query, body, &context.base).map_err(Fault::Refused)?;
         let if_match = answer::text(request, header::IF_MATCH).map(answer::versions);
         Ok(feed::Request { feed, if_match })

@@ -44,9 +44,10 @@ impl Codec<CrossReference> for Operation {
             let question = iti83::read_query(&request.query).map_err(Fault::Refused)?;
             return Ok((question, request.query.clone()));
         }
-        negotiate::request(answer::text(request, header::CONTENT_TYPE)).map_err(Fault::UnsupportedMedia)?;
+        let content_type = answer::text(request, header::CONTENT_TYPE);
+        let syntax = negotiate::request(content_type).map_err(Fault::UnsupportedMedia)?;
         let body = request.body.whole(self.limit, "server.limits.max_form_bytes").await?;
-        let parsed = json::parse(&body, &json::Limits::default()).map_err(Fault::Refused)?;
+        let parsed = syntax.parse(&body, &json::Limits::default()).map_err(Fault::Refused)?;
         let question = iti83::read_parameters(&parsed).map_err(Fault::Refused)?;
         Ok((question, String::from_utf8_lossy(&body).into_owned()))
     }

@@ -14,7 +14,11 @@ pub(crate) fn mend(resource: &mut Value, at: &Place) -> Findings {
 }
 
 fn mend_resource(value: &mut Value, path: &Path<'_>, warnings: &mut Findings) {
-    let shape = value.get("resourceType").and_then(Value::as_str).and_then(|name| table::r4().resource(name));
+    let shape = value
+        .get("resourceType")
+        .and_then(Value::as_str)
+        .and_then(|name| table::r4().resource(name))
+        .filter(|shape| shape.strict);
     if let (Some(shape), Some(members)) = (shape, value.as_object_mut()) {
         mend_object(shape, members, path, warnings);
     }
@@ -43,7 +47,7 @@ fn mend_object(
             let item_place = place.item(index);
             let place = if field.many { &item_place } else { &place };
             match (&field.kind, item.as_object_mut()) {
-                (Kind::Shape(inner), Some(members)) => {
+                (Kind::Shape(inner), Some(members)) if table::r4().shape(*inner).strict => {
                     mend_object(table::r4().shape(*inner), members, place, warnings);
                 }
                 (Kind::Entry | Kind::Contained, Some(_)) => mend_resource(item, place, warnings),

@@ -8,7 +8,7 @@ use crate::when::{self, Precision};
 
 /// A primitive type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Primitive {
+pub(crate) enum Primitive {
     Base64Binary,
     Boolean,
     Code,
@@ -35,7 +35,7 @@ type Wrong = (Rule, &'static str);
 
 impl Primitive {
     /// The type of this name.
-    pub(super) fn named(name: &str) -> Option<Primitive> {
+    pub(crate) fn named(name: &str) -> Option<Primitive> {
         Some(match name {
             "base64Binary" => Primitive::Base64Binary,
             "boolean" => Primitive::Boolean,

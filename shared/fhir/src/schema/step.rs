@@ -12,7 +12,7 @@ pub(crate) fn repeats(resource: &Value, above: &[&str], name: &str) -> Option<bo
     for step in above {
         match &shape.field(step)?.kind {
             Kind::Shape(index) => shape = table.shape(*index),
-            Kind::Contained | Kind::Entry | Kind::Open => return Some(false),
+            Kind::Contained | Kind::Entry => return Some(false),
             _ => return None,
         }
     }
