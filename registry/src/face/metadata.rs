@@ -60,10 +60,10 @@ async fn asked(
     let mut body = None;
     if request.method == Method::POST {
         let content_type = request.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
-        negotiate::request(content_type).map_err(Fault::UnsupportedMedia)?;
+        let syntax = negotiate::request(content_type).map_err(Fault::UnsupportedMedia)?;
         let key = "server.limits.max_body_bytes";
         let sent = request.body.whole(registry.limits.max_body_bytes, key).await?;
-        body = Some(json::parse(&sent, &json::Limits::default()).map_err(Fault::Refused)?);
+        body = Some(syntax.parse(&sent, &json::Limits::default()).map_err(Fault::Refused)?);
     }
     let own = capability::statement(&statement(base(registry, request)));
     let written = capability::answer(question, &own, &request.query, body.as_ref(), ELSEWHERE, &request.id);

@@ -49,10 +49,10 @@ async fn asked(
     let mut body = None;
     if request.method == Method::POST {
         let content_type = face::text(request, header::CONTENT_TYPE);
-        negotiate::request(content_type.as_deref()).map_err(Fault::UnsupportedMedia)?;
+        let syntax = negotiate::request(content_type.as_deref()).map_err(Fault::UnsupportedMedia)?;
         let key = "server.limits.max_body_bytes";
         let sent = request.body.whole(repository.house.limits.max_body_bytes, key).await?;
-        body = Some(json::parse(&sent, &json::Limits::default()).map_err(Fault::Refused)?);
+        body = Some(syntax.parse(&sent, &json::Limits::default()).map_err(Fault::Refused)?);
     }
     let own = capability::statement(&statement(&request.base));
     let written = capability::answer(question, &own, &request.query, body.as_ref(), ELSEWHERE, &request.id);

@@ -160,7 +160,11 @@ pub fn statement(capability: &Capability) -> Value {
     let implementation = json!({ "description": capability.title, "url": capability.url });
     put(&mut statement, "implementation", Some(implementation));
     put(&mut statement, "fhirVersion", Some("4.0.1"));
-    put(&mut statement, "format", Some(json!(["application/fhir+json", "json"])));
+    put(
+        &mut statement,
+        "format",
+        Some(json!(["application/fhir+json", "application/fhir+xml", "json", "xml"])),
+    );
     if capability.interactions.iter().any(|interaction| interaction.code == "patch") {
         put(
             &mut statement,

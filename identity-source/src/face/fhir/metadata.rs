@@ -87,10 +87,10 @@ async fn asked(
     let mut body = None;
     if request.method == Method::POST {
         let content_type = answer::text(request, header::CONTENT_TYPE);
-        negotiate::request(content_type).map_err(Fault::UnsupportedMedia)?;
+        let syntax = negotiate::request(content_type).map_err(Fault::UnsupportedMedia)?;
         let key = "server.limits.max_body_bytes";
         let sent = request.body.whole(source.limits.max_body_bytes, key).await?;
-        body = Some(json::parse(&sent, &json::Limits::default()).map_err(Fault::Refused)?);
+        body = Some(syntax.parse(&sent, &json::Limits::default()).map_err(Fault::Refused)?);
     }
     let own = capability::statement(&capability(&request.base));
     let answered = capability::answer(question, &own, &request.query, body.as_ref(), ELSEWHERE, &request.id);
