@@ -15,6 +15,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("fhir", &["xds", "audit"]),
     ("access", &["web"]),
     ("actor", &["store", "web", "access", "audit"]),
+    ("affinity", &["xds", "fhir"]),
     ("testkit", &[]),
     ("registry", SERVER),
     ("repository", SERVER),
@@ -24,8 +25,8 @@ const DOORS: &[(&str, &[&str])] = &[
     ("tests", &["testkit"]),
 ];
 
-const SERVER: &[&str] = &["xds", "ebxml", "fhir", "hl7v2", "store", "web", "access", "audit", "actor"];
-const CLIENT: &[&str] = &["xds", "ebxml", "fhir", "hl7v2", "web"];
+const SERVER: &[&str] = &["xds", "ebxml", "fhir", "hl7v2", "store", "web", "access", "audit", "actor", "affinity"];
+const CLIENT: &[&str] = &["xds", "ebxml", "fhir", "hl7v2", "web", "affinity"];
 /// The launcher is compiled together with what it starts.
 const STARTER: &[&str] =
     &["xds", "ebxml", "fhir", "hl7v2", "web", "registry", "repository", "identity-source", "consumer-cli"];

@@ -7,6 +7,7 @@
 
 pub mod bundle;
 pub mod capability;
+pub mod coded;
 pub mod condition;
 pub mod document_reference;
 mod element;

@@ -148,7 +148,7 @@ fn read_issue(issue: &Value) -> Finding {
     let text = issue["details"]["text"].as_str().or(issue["diagnostics"].as_str()).unwrap_or("(no text)");
     let path = issue["expression"][0].as_str().or(issue["location"][0].as_str()).unwrap_or_default();
     let place = Place { line: line(LINE).zip(line(COLUMN)), ..Place::at(path) };
-    Finding { severity, rule, at: place, text: text.to_owned(), side }
+    Finding { severity, side, ..Finding::error(rule, place, text) }
 }
 
 fn says(rule: Rule, code: &str) -> bool {

@@ -1,6 +1,10 @@
 //! Broken rules, under the names the framework gives them. Said once here; every face prints from it.
 
+mod detail;
+
 use std::fmt;
+
+pub use detail::{Accepted, Detail};
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -37,6 +41,16 @@ impl Place {
     pub fn of(mut self, attribute: &'static str) -> Place {
         self.attribute = Some(attribute);
         self
+    }
+    /// The place as a person looks for it: from the resource on, under its type where the attribute tells it.
+    pub fn element(&self) -> String {
+        let Some((_, element)) = self.path.rsplit_once(".resource.") else { return self.path.clone() };
+        let object = self.attribute.and_then(|attribute| attribute.split_once('.')).map(|(object, _)| object);
+        match object {
+            Some("DocumentEntry") => format!("DocumentReference.{element}"),
+            Some("SubmissionSet" | "Folder") => format!("List.{element}"),
+            Some(_) | None => element.to_owned(),
+        }
     }
     /// A member below this place.
     pub fn member(&self, name: &str) -> Place {
@@ -429,16 +443,24 @@ pub struct Finding {
     pub text: String,
     /// Whose form of the XDS code is printed.
     pub side: Side,
+    /// What was given and what is accepted, where the finding is about a value; the text is made of it.
+    pub detail: Option<Box<Detail>>,
 }
 
 impl Finding {
     /// An error.
     pub fn error(rule: Rule, at: Place, text: impl Into<String>) -> Finding {
-        Finding { severity: Severity::Error, rule, at, text: text.into(), side: Side::Registry }
+        Finding { severity: Severity::Error, rule, at, text: text.into(), side: Side::Registry, detail: None }
     }
     /// A warning.
     pub fn warning(rule: Rule, at: Place, text: impl Into<String>) -> Finding {
-        Finding { severity: Severity::Warning, rule, at, text: text.into(), side: Side::Registry }
+        Finding { severity: Severity::Warning, ..Finding::error(rule, at, text) }
+    }
+    /// An error about a value that is not one of those accepted: the sentence is composed of place and detail, and is the
+    /// same wherever such a finding is made.
+    pub fn not_accepted(rule: Rule, at: Place, detail: Detail) -> Finding {
+        let text = detail.sentence(&at);
+        Finding { detail: Some(Box::new(detail)), ..Finding::error(rule, at, text) }
     }
     /// The same, as the repository says it.
     #[must_use]

@@ -5,6 +5,7 @@
 //! Does not live here: JSON, XML, storage, time, randomness.
 //! Doors: none of our crates.
 
+pub mod affinity;
 pub mod attribute;
 pub mod filter;
 pub mod finding;
@@ -15,7 +16,7 @@ pub mod types;
 
 pub use attribute::Attribute;
 pub use filter::{Filter, Moment, Token};
-pub use finding::{Finding, Findings, Place, Rule, Severity, Side};
+pub use finding::{Accepted, Detail, Finding, Findings, Place, Rule, Severity, Side};
 pub use types::{
     Association, AssociationType, Author, Availability, Carried, Code, DocumentEntry, EntryUuid, Folder,
     Hash, Identifier, Linked, Members, ObjectRef, Patient, Profile, Submission, SubmissionSet, Timestamp,
