@@ -25,7 +25,8 @@ const DOORS: &[(&str, &[&str])] = &[
     ("tests", &["testkit"]),
 ];
 
-const SERVER: &[&str] = &["xds", "ebxml", "fhir", "hl7v2", "store", "web", "access", "audit", "actor", "affinity"];
+const SERVER: &[&str] =
+    &["xds", "ebxml", "fhir", "hl7v2", "store", "web", "access", "audit", "actor", "affinity"];
 const CLIENT: &[&str] = &["xds", "ebxml", "fhir", "hl7v2", "web", "affinity"];
 /// The launcher is compiled together with what it starts.
 const STARTER: &[&str] =

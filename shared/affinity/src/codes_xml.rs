@@ -58,7 +58,10 @@ pub(crate) fn read(bytes: &[u8], draft: &mut Draft) -> Result<(), String> {
                 let Some(name) = named("name") else { return fault("a CodeType has no name".to_owned()) };
                 let attribute = Coded::named(name);
                 if attribute.is_none() {
-                    draft.remark(format!("line {}: the code type {name} restricts nothing that is known here", line(at)));
+                    draft.remark(format!(
+                        "line {}: the code type {name} restricts nothing that is known here",
+                        line(at)
+                    ));
                 }
                 let set = CodeSet::new(name, Vec::new());
                 if empty {
@@ -68,7 +71,9 @@ pub(crate) fn read(bytes: &[u8], draft: &mut Draft) -> Result<(), String> {
                 }
             }
             ("Code", 2) => {
-                let Some((_, set)) = &mut open else { return fault("a Code stands outside of a CodeType".to_owned()) };
+                let Some((_, set)) = &mut open else {
+                    return fault("a Code stands outside of a CodeType".to_owned());
+                };
                 let Some(code) = named("code").filter(|code| !code.is_empty()) else {
                     return fault("a Code has no code".to_owned());
                 };
@@ -90,12 +95,16 @@ pub(crate) fn read(bytes: &[u8], draft: &mut Draft) -> Result<(), String> {
             ("AssigningAuthority", 1) => {
                 let id = named("id").unwrap_or_default();
                 let oid = id.split('&').find(|part| xds::identifier::is_oid(part));
-                let Some(oid) = oid else { return fault(format!("the assigning authority {id:?} has no OID")) };
+                let Some(oid) = oid else {
+                    return fault(format!("the assigning authority {id:?} has no OID"));
+                };
                 let display = named("display").unwrap_or_default().to_owned();
                 draft.authorities.push(Authority { oid: oid.to_owned(), display });
             }
             (name, _) => {
-                return fault(format!("the element {name} has no place here; a codes.xml has Codes, CodeType, Code, AssigningAuthority"));
+                return fault(format!(
+                    "the element {name} has no place here; a codes.xml has Codes, CodeType, Code, AssigningAuthority"
+                ));
             }
         }
         depth += usize::from(!empty);
@@ -122,7 +131,8 @@ fn attributes(element: &BytesStart<'_>) -> Result<Vec<(String, String)>, String>
 pub fn write(domain: &Domain) -> String {
     let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Codes>\n");
     for (attribute, set) in domain.sets() {
-        let scheme = attribute.scheme().map(|scheme| format!(" classScheme=\"{scheme}\"")).unwrap_or_default();
+        let scheme =
+            attribute.scheme().map(|scheme| format!(" classScheme=\"{scheme}\"")).unwrap_or_default();
         out.push_str(&format!("    <CodeType name=\"{}\"{scheme}>\n", attribute.name()));
         for code in &set.codes {
             out.push_str(&format!("        <Code code=\"{}\"", escaped(&code.code)));
@@ -210,7 +220,10 @@ mod tests {
     #[test]
     fn what_is_wrong_is_told_with_its_line() {
         for (text, words) in [
-            ("<Codes>\n<CodeType name='classCode'>\n<Code/></CodeType></Codes>", "line 3: a Code has no code"),
+            (
+                "<Codes>\n<CodeType name='classCode'>\n<Code/></CodeType></Codes>",
+                "line 3: a Code has no code",
+            ),
             ("<Codes>\n<Kode/></Codes>", "line 2: the element Kode"),
             ("<!DOCTYPE x [<!ENTITY a 'b'>]><Codes/>", "document type"),
             ("<Codes><CodeType name='classCode'>", "ends before"),

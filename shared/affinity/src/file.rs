@@ -91,8 +91,10 @@ impl Draft {
             }
         }
         distinct(&mut value_sets);
-        let bound =
-            value_sets.iter().filter_map(|shown| Some((shown.attribute?, shown.set.clone()))).collect::<Vec<_>>();
+        let bound = value_sets
+            .iter()
+            .filter_map(|shown| Some((shown.attribute?, shown.set.clone())))
+            .collect::<Vec<_>>();
         let others = self.resources.into_iter().filter(|resource| resource["resourceType"] != "ValueSet");
         let others = others.collect();
         let mut authorities = self.authorities;
@@ -166,7 +168,9 @@ fn take(bytes: &[u8], draft: &mut Draft) -> Result<(), String> {
             terminology::take(resource, draft)
         }
         Some(b'<') if is_codes_xml(bytes) => codes_xml::read(bytes, draft),
-        Some(b'<') => Err("XML of this kind is not read: a codes.xml begins with the element Codes".to_owned()),
+        Some(b'<') => {
+            Err("XML of this kind is not read: a codes.xml begins with the element Codes".to_owned())
+        }
         Some(_) => Err("neither JSON nor XML".to_owned()),
         None => Err("the file is empty".to_owned()),
     }
@@ -206,7 +210,8 @@ fn paths(files: &[PathBuf], faults: &mut Vec<String>) -> Vec<PathBuf> {
             Vec::new()
         });
         let ours = |path: &PathBuf| {
-            path.extension().is_some_and(|end| end.eq_ignore_ascii_case("xml") || end.eq_ignore_ascii_case("json"))
+            path.extension()
+                .is_some_and(|end| end.eq_ignore_ascii_case("xml") || end.eq_ignore_ascii_case("json"))
         };
         inside.retain(ours);
         inside.sort();

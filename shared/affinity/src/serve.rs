@@ -56,9 +56,8 @@ impl Shown {
         }
         let wanted = asked.filter.as_deref().map(str::to_lowercase).unwrap_or_default();
         let has = |text: &str| text.to_lowercase().contains(&wanted);
-        let matches = |code: &&Code| {
-            wanted.is_empty() || has(&code.code) || code.display.as_deref().is_some_and(has)
-        };
+        let matches =
+            |code: &&Code| wanted.is_empty() || has(&code.code) || code.display.as_deref().is_some_and(has);
         let found: Vec<&Code> = self.set.codes.iter().filter(matches).collect();
         let page = found.iter().skip(asked.offset).take(asked.count.unwrap_or(usize::MAX));
         let contains: Vec<Value> = page.map(|code| contained(code)).collect();
@@ -128,7 +127,9 @@ impl Loaded {
                 if let (Some(given), Some(known)) = (&asked.display, &display)
                     && !given.eq_ignore_ascii_case(known)
                 {
-                    let words = format!("The code is in the value set; its display there is {known:?}, not {given:?}.");
+                    let words = format!(
+                        "The code is in the value set; its display there is {known:?}, not {given:?}."
+                    );
                     parameters.push(json!({ "name": "message", "valueString": words }));
                 }
                 if let Some(display) = display {
@@ -142,7 +143,8 @@ impl Loaded {
     /// The sentence a refused submission would get; without an attribute, the same about the set.
     fn why_not(&self, shown: &Shown, asked: &Validation) -> String {
         if let Some(attribute) = shown.attribute {
-            let given = Given { attribute, at: Place::at(attribute.element()), codings: asked.codings.clone() };
+            let given =
+                Given { attribute, at: Place::at(attribute.element()), codings: asked.codings.clone() };
             let findings = self.domain.check(&[given], &Enforcement::all(Enforce::Reject));
             if let Some(finding) = findings.into_iter().next() {
                 return finding.text;
@@ -180,7 +182,10 @@ mod tests {
         assert_eq!(one["expansion"]["contains"][0]["display"], "Consultation");
         let asked = Expansion { offset: 1, count: Some(5), ..Expansion::default() };
         let rest = shown.expand(&asked, "http://r/fhir", "2026-01-01T00:00:00Z").unwrap();
-        assert_eq!((&rest["expansion"]["total"], &rest["expansion"]["contains"][0]["code"]), (&json!(2), &json!("report")));
+        assert_eq!(
+            (&rest["expansion"]["total"], &rest["expansion"]["contains"][0]["code"]),
+            (&json!(2), &json!("report"))
+        );
     }
 
     #[test]

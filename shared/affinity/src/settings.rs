@@ -110,7 +110,10 @@ pub const KEYS: [(&str, &str); 14] = [
     ("domain.enforce.class_code", "The same for DocumentEntry.classCode alone; `default`: as above."),
     ("domain.enforce.type_code", "The same for DocumentEntry.typeCode."),
     ("domain.enforce.format_code", "The same for DocumentEntry.formatCode."),
-    ("domain.enforce.healthcare_facility_type_code", "The same for DocumentEntry.healthcareFacilityTypeCode."),
+    (
+        "domain.enforce.healthcare_facility_type_code",
+        "The same for DocumentEntry.healthcareFacilityTypeCode.",
+    ),
     ("domain.enforce.practice_setting_code", "The same for DocumentEntry.practiceSettingCode."),
     ("domain.enforce.event_code_list", "The same for DocumentEntry.eventCodeList."),
     ("domain.enforce.confidentiality_code", "The same for DocumentEntry.confidentialityCode."),
@@ -137,7 +140,11 @@ mod tests {
     fn an_attribute_follows_the_default_unless_it_says_otherwise() {
         let settings = Settings {
             files: vec!["codes.xml".into()],
-            enforce: Enforcing { format_code: Enforced::Reject, mime_type: Enforced::Off, ..Enforcing::default() },
+            enforce: Enforcing {
+                format_code: Enforced::Reject,
+                mime_type: Enforced::Off,
+                ..Enforcing::default()
+            },
             ..Settings::default()
         };
         let enforcement = settings.enforcement();

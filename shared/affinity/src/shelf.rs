@@ -109,7 +109,9 @@ mod tests {
     use crate::settings::Settings;
 
     fn codes(code: &str) -> String {
-        format!("<Codes><CodeType name=\"classCode\"><Code code=\"{code}\" codingScheme=\"1.2.3\"/></CodeType></Codes>")
+        format!(
+            "<Codes><CodeType name=\"classCode\"><Code code=\"{code}\" codingScheme=\"1.2.3\"/></CodeType></Codes>"
+        )
     }
 
     #[test]

@@ -16,8 +16,11 @@ pub(crate) fn take(resource: Value, draft: &mut Draft) -> Result<(), String> {
     match resource["resourceType"].as_str() {
         Some("Bundle") => {
             let entries = resource["entry"].as_array().cloned().unwrap_or_default();
-            let resources = entries.into_iter().filter_map(|mut entry| entry.get_mut("resource").map(Value::take));
-            resources.filter(|resource| resource["resourceType"] != "OperationOutcome").try_for_each(|r| take(r, draft))
+            let resources =
+                entries.into_iter().filter_map(|mut entry| entry.get_mut("resource").map(Value::take));
+            resources
+                .filter(|resource| resource["resourceType"] != "OperationOutcome")
+                .try_for_each(|r| take(r, draft))
         }
         Some("ValueSet" | "CodeSystem" | "ConceptMap" | "NamingSystem") => {
             draft.resources.push(resource);
@@ -67,7 +70,9 @@ pub(crate) fn finish(draft: &mut Draft, bindings: &[String]) -> Result<Vec<Shown
             Ok(mut set) => {
                 set.url = text(resource, "url").map(str::to_owned);
                 if attribute.is_some() && set.codes.is_empty() && set.whole_systems.is_empty() {
-                    draft.remark(format!("ValueSet {name} holds no code: nothing is accepted for its attribute"));
+                    draft.remark(format!(
+                        "ValueSet {name} holds no code: nothing is accepted for its attribute"
+                    ));
                 }
                 let id = text(resource, "id").unwrap_or_default().to_owned();
                 shown.push(Shown { id, resource: resource.clone(), set, attribute });
@@ -121,7 +126,8 @@ impl Shelf<'_> {
         if depth > DEPTH {
             return Err(format!("value sets are made of each other more than {DEPTH} deep, or in a circle"));
         }
-        let title = text(resource, "title").or(text(resource, "name")).or(text(resource, "id")).unwrap_or_default();
+        let title =
+            text(resource, "title").or(text(resource, "name")).or(text(resource, "id")).unwrap_or_default();
         let mut set = CodeSet::new(title, Vec::new());
         let includes = array(&resource["compose"], "include");
         if includes.is_empty() {
@@ -148,7 +154,8 @@ impl Shelf<'_> {
             if let Some(system) = out.whole_systems.first() {
                 return Err(format!("it excludes all of {system}, which is not loaded"));
             }
-            set.codes.retain(|code| !out.codes.iter().any(|o| o.code == code.code && o.system == code.system));
+            set.codes
+                .retain(|code| !out.codes.iter().any(|o| o.code == code.code && o.system == code.system));
         }
         Ok(set)
     }
@@ -156,7 +163,8 @@ impl Shelf<'_> {
     fn include(&self, include: &Value, depth: usize) -> Result<CodeSet, String> {
         let mut part = CodeSet::default();
         if !array(include, "filter").is_empty() {
-            return Err("a compose.filter needs a terminology server; list the codes, or give an expansion".to_owned());
+            return Err("a compose.filter needs a terminology server; list the codes, or give an expansion"
+                .to_owned());
         }
         let system = text(include, "system");
         let concepts = array(include, "concept");
@@ -171,7 +179,9 @@ impl Shelf<'_> {
             None => {}
         }
         for (index, url) in array(include, "valueSet").iter().filter_map(Value::as_str).enumerate() {
-            let Some(other) = self.sets.get(bare(url)) else { return Err(format!("the value set {url} is not loaded")) };
+            let Some(other) = self.sets.get(bare(url)) else {
+                return Err(format!("the value set {url} is not loaded"));
+            };
             let other = self.codes_of(other, depth + 1)?;
             if index == 0 && system.is_none() {
                 part = other;
@@ -261,8 +271,10 @@ fn concept_map(resource: &Value, draft: &mut Draft) {
 /// The value set of a list of a `codes.xml`.
 pub(crate) fn of_list(attribute: Option<Coded>, set: CodeSet) -> Shown {
     let name = attribute.map_or_else(|| set.title.clone(), |attribute| attribute.name().to_owned());
-    let id: String =
-        name.chars().map(|c| if c.is_ascii_alphanumeric() || matches!(c, '-' | '.') { c } else { '-' }).collect();
+    let id: String = name
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() || matches!(c, '-' | '.') { c } else { '-' })
+        .collect();
     let title = attribute.map_or_else(|| set.title.clone(), |attribute| attribute.attribute().to_owned());
     let resource = json!({
         "resourceType": "ValueSet", "id": id, "name": id, "title": title, "status": "active",
@@ -337,10 +349,17 @@ fn naming_systems(domain: &Domain) -> Vec<Value> {
         })
     };
     // What every domain knows is not written, but a group it belongs to needs it.
-    let codes = domain.systems().learned().map(|names| ("codesystem", names[0].clone(), names.iter().map(|n| id(n)).collect()));
+    let codes = domain
+        .systems()
+        .learned()
+        .map(|names| ("codesystem", names[0].clone(), names.iter().map(|n| id(n)).collect()));
     let authorities =
         domain.authorities().iter().map(|a| ("identifier", a.display.clone(), vec![id(&a.oid)]));
-    codes.chain(authorities).enumerate().map(|(n, (kind, name, ids))| system(n + 1, name, kind, ids)).collect()
+    codes
+        .chain(authorities)
+        .enumerate()
+        .map(|(n, (kind, name, ids))| system(n + 1, name, kind, ids))
+        .collect()
 }
 
 pub(crate) fn text<'a>(value: &'a Value, name: &str) -> Option<&'a str> {
@@ -357,8 +376,11 @@ mod tests {
     use crate::file::read;
 
     fn loaded(resources: &[Value], bindings: &[String]) -> Result<Loaded, Vec<String>> {
-        let files: Vec<_> =
-            resources.iter().enumerate().map(|(n, r)| (format!("{n}.json"), r.to_string().into_bytes())).collect();
+        let files: Vec<_> = resources
+            .iter()
+            .enumerate()
+            .map(|(n, r)| (format!("{n}.json"), r.to_string().into_bytes()))
+            .collect();
         read(&files, bindings)
     }
 
@@ -405,7 +427,8 @@ mod tests {
 
     #[test]
     fn a_set_is_bound_by_name_or_by_configuration() {
-        let set = value_set("formats", json!({ "include": [{ "system": "urn:x", "concept": [{ "code": "f" }] }] }));
+        let set =
+            value_set("formats", json!({ "include": [{ "system": "urn:x", "concept": [{ "code": "f" }] }] }));
         assert!(loaded(&[set.clone()], &[]).unwrap().domain.is_empty());
         let binding = "formatCode=http://region.example/ValueSet/formats".to_owned();
         let bound = loaded(&[set.clone()], &[binding]).unwrap();

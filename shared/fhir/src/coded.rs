@@ -62,7 +62,11 @@ fn document(resource: &Value, at: &Place, given: &mut Vec<Given>) {
     many(context, &context_at, "event", Coded::EventCodeList);
     for (index, content) in items(resource, "content").iter().enumerate() {
         let at = at.member("content").item(index);
-        take(Coded::FormatCode, at.member("format"), content.get("format").and_then(coding).into_iter().collect());
+        take(
+            Coded::FormatCode,
+            at.member("format"),
+            content.get("format").and_then(coding).into_iter().collect(),
+        );
         let Some(attachment) = content.get("attachment") else { continue };
         let at = at.member("attachment");
         for (name, attribute) in [("contentType", Coded::MimeType), ("language", Coded::LanguageCode)] {

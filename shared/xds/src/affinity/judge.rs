@@ -154,7 +154,11 @@ impl Domain {
 }
 
 fn in_words(code: &Code) -> String {
-    if code.system.is_empty() { code.code.clone() } else { format!("{} in system {}", code.code, code.system) }
+    if code.system.is_empty() {
+        code.code.clone()
+    } else {
+        format!("{} in system {}", code.code, code.system)
+    }
 }
 
 #[cfg(test)]
@@ -175,7 +179,10 @@ mod tests {
         ];
         let sets = vec![
             (Coded::FormatCode, CodeSet::new("formats", formats)),
-            (Coded::MimeType, CodeSet::new("types", vec![code("", "text/plain"), code("", "application/pdf")])),
+            (
+                Coded::MimeType,
+                CodeSet::new("types", vec![code("", "text/plain"), code("", "application/pdf")]),
+            ),
         ];
         let translation =
             Translation { from: code("urn:old", "xphr"), to: code("1.2.3", "urn:ihe:pcc:xphr:2007") };
@@ -248,13 +255,16 @@ mod tests {
 
     #[test]
     fn each_attribute_is_off_warned_of_or_rejected() {
-        let values =
-            [given(Coded::FormatCode, vec![code("", "x")]), given(Coded::MimeType, vec![code("", "text/html")])];
+        let values = [
+            given(Coded::FormatCode, vec![code("", "x")]),
+            given(Coded::MimeType, vec![code("", "text/html")]),
+        ];
         let enforcement =
             Enforcement { default: Enforce::Warn, of: vec![(Coded::FormatCode, Enforce::Reject)] };
         let domain = domain();
-        let severities =
-            |enforcement: &Enforcement| domain.check(&values, enforcement).iter().map(|f| f.severity).collect();
+        let severities = |enforcement: &Enforcement| {
+            domain.check(&values, enforcement).iter().map(|f| f.severity).collect()
+        };
         let found: Vec<Severity> = severities(&enforcement);
         assert_eq!(found, [Severity::Error, Severity::Warning]);
         let found: Vec<Severity> = severities(&enforcement.lenient());
