@@ -22,6 +22,23 @@ pub struct Settings {
 pub struct Domain {
     /// homeCommunityId, `urn:oid:…`; empty where other communities know none.
     pub home_community_id: String,
+    /// Files and folders of files that hold the codes it has agreed on.
+    pub files: Vec<std::path::PathBuf>,
+    /// Which value set is that of which attribute, where its name does not say it.
+    pub bindings: Vec<String>,
+    /// What happens to codes that are not accepted.
+    pub enforce: affinity::Enforcing,
+}
+
+impl Domain {
+    /// The codes it has agreed on.
+    pub(crate) fn codes(&self) -> affinity::Settings {
+        affinity::Settings {
+            files: self.files.clone(),
+            bindings: self.bindings.clone(),
+            enforce: self.enforce.clone(),
+        }
+    }
 }
 
 /// Where patients come from.
@@ -90,6 +107,20 @@ pub(crate) const KEYS: &[(&str, &str)] = &[
         "domain.home_community_id",
         "homeCommunityId of this domain, urn:oid:…: a search for other communities (targetCommunityIdList) is refused.",
     ),
+    affinity::KEYS[0],
+    affinity::KEYS[1],
+    affinity::KEYS[2],
+    affinity::KEYS[3],
+    affinity::KEYS[4],
+    affinity::KEYS[5],
+    affinity::KEYS[6],
+    affinity::KEYS[7],
+    affinity::KEYS[8],
+    affinity::KEYS[9],
+    affinity::KEYS[10],
+    affinity::KEYS[11],
+    affinity::KEYS[12],
+    affinity::KEYS[13],
 ];
 
 #[cfg(test)]
@@ -98,12 +129,7 @@ mod tests {
 
     #[test]
     fn every_key_has_its_words_and_every_word_its_key() {
-        let defaults = serde_json::to_value(Settings::default()).unwrap();
-        let mut keys = Vec::new();
-        for (section, members) in defaults.as_object().unwrap() {
-            keys.extend(members.as_object().unwrap().keys().map(|key| format!("{section}.{key}")));
-        }
-        assert_eq!(keys, KEYS.iter().map(|(key, _)| (*key).to_owned()).collect::<Vec<_>>());
+        assert_eq!(actor::differences::<crate::Registry>(), Vec::<String>::new());
     }
 
     #[test]

@@ -25,16 +25,18 @@ mod read;
 mod records;
 mod register;
 mod settle;
+mod survey;
 mod update;
 mod validate;
 
 use std::sync::Arc;
 
-use actor::{Actor, Corridor, House, Route};
+use actor::{Actor, Check, Corridor, House, Route};
 use fhir::page::Sealer;
 use futures_util::future::LocalBoxFuture;
 use web::{Answer, Limits, Request};
 
+pub use affinity::{Enforced, Enforcing};
 pub use config::{Domain, Export, Identity, Search, Settings};
 
 use face::fhir as table;
@@ -53,6 +55,9 @@ pub struct Registry {
     feed: feed::Feed,
     settle: settle::Settle,
     update: update::Update,
+    /// Which codes are accepted.
+    domain: Arc<affinity::Shelf>,
+    survey: survey::Survey,
     bindings: bindings::Bindings,
     submissions: bindings::Submissions,
     exports: Arc<export::Exports>,
@@ -75,8 +80,13 @@ impl Actor for Registry {
             return Err("identity.url is empty; it must be the public FHIR base URL of the identity source"
                 .to_owned());
         }
+        let domain = Arc::new(affinity::Shelf::open(&settings.domain.codes())?);
+        for remark in &domain.current().remarks {
+            tracing::warn!("affinity domain: {remark}");
+        }
         let gates = Arc::new(gate::Gates::new());
-        let query = Arc::new(query::Query { store: store.clone(), clock: clock.clone() });
+        let query =
+            Arc::new(query::Query { store: store.clone(), clock: clock.clone(), domain: domain.clone() });
         let exports = export::Exports::new(
             store.clone(),
             clock.clone(),
@@ -92,11 +102,12 @@ impl Actor for Registry {
             identity: identity.clone().into(),
             time_zone: time_zone.clone(),
             conditional: Arc::default(),
+            domain: domain.clone(),
         };
         Ok(Registry {
             exports: Arc::new(exports),
             groups: groups::Groups { store: store.clone(), clock: clock.clone(), identity: identity.clone() },
-            stopping,
+            stopping: stopping.clone(),
             desk: face::Desk {
                 sealer: Sealer::new(secret),
                 page_ttl_seconds: settings.search.page_ttl,
@@ -111,6 +122,7 @@ impl Actor for Registry {
                 gates: gates.clone(),
                 identity: identity.as_str().into(),
                 time_zone,
+                domain: domain.clone(),
             },
             validate: validate::Validate(register.clone()),
             register,
@@ -121,7 +133,9 @@ impl Actor for Registry {
             bindings: bindings::Bindings { store: store.clone(), clock: clock.clone() },
             submissions: bindings::Submissions { store: store.clone(), clock: clock.clone() },
             incarnation: incarnation(&store),
+            survey: survey::Survey::new(store.clone(), domain.clone(), stopping),
             settle: settle::Settle { store, clock },
+            domain,
             corridor,
             limits,
             public_url,
@@ -147,6 +161,24 @@ impl Actor for Registry {
 
     fn background(self: Arc<Registry>) -> Vec<LocalBoxFuture<'static, ()>> {
         vec![Box::pin(Arc::clone(&self.exports).work(self.stopping.clone()))]
+    }
+
+    fn checks(&self) -> Vec<Check> {
+        // Old codes are served all the same; the operator reads it here.
+        vec![Check { name: "domain", ok: true, text: self.domain.note() }]
+    }
+
+    fn reload(&self) -> Result<String, String> {
+        let change = self.domain.reload()?;
+        for remark in &change.loaded.remarks {
+            tracing::warn!("affinity domain: {remark}");
+        }
+        self.survey.begin();
+        Ok(change.words())
+    }
+
+    fn admin(&self, request: &Request) -> Option<Answer> {
+        survey::admin(&self.survey, request)
     }
 
     #[cfg(feature = "failpoints")]

@@ -24,6 +24,8 @@ const MAX_INCLUDED: usize = 1000;
 pub(crate) struct Query {
     pub(crate) store: Store,
     pub(crate) clock: Clock,
+    /// Says which spellings mean one code system.
+    pub(crate) domain: Arc<affinity::Shelf>,
 }
 
 /// A question.
@@ -142,7 +144,8 @@ fn nothing(as_of: Sequence, now: i64, warnings: Vec<Finding>) -> Found {
 }
 
 impl Query {
-    async fn answer(&self, trail: Trail, question: Question) -> Result<Audited<Found>, Fault<Findings>> {
+    async fn answer(&self, trail: Trail, mut question: Question) -> Result<Audited<Found>, Fault<Findings>> {
+        self.domain.current().domain.systems().widen(&mut question.filter);
         let as_of = question.from.as_ref().map(|from| from.as_of);
         let scope = self.scope(&question.filter, as_of)?;
         let patient = match &scope {

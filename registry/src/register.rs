@@ -39,6 +39,8 @@ pub(crate) struct Register {
     pub(crate) time_zone: jiff::tz::TimeZone,
     /// Held from the look to the commit of what is registered on a condition.
     pub(crate) conditional: Arc<tokio::sync::Mutex<()>>,
+    /// Which codes are accepted.
+    pub(crate) domain: Arc<affinity::Shelf>,
 }
 
 /// A submission as it came in.
@@ -107,8 +109,8 @@ impl Transaction for Register {
         {
             return self.stands(trail, row).await;
         }
-        let said = self.prepare(&mut registration, &grant.caller().name)?;
-        let answered = self.decide(trail, said, &mut registration.provided).await;
+        let (said, judged) = self.prepare(&mut registration, &grant.caller().name)?;
+        let answered = self.decide(trail, said, &mut registration.provided, &judged).await;
         count(&answered);
         failpoint!(async "reg.answer.pre");
         answered
@@ -131,9 +133,18 @@ enum Attempted {
 }
 
 impl Register {
-    /// Everything before the decision: the rules, who the patient is, when, and under which key.
-    pub(crate) fn prepare(&self, registration: &mut Registration, client: &str) -> Result<Said, Failure> {
-        refuse_if_any(registration.provided.check())?;
+    /// Everything before the decision: the rules, who the patient is, when, and under which key; and what is to be said of the
+    /// codes, which do not decide before it is known that the submission is new.
+    pub(crate) fn prepare(
+        &self,
+        registration: &mut Registration,
+        client: &str,
+    ) -> Result<(Said, Findings), Failure> {
+        let judged = self.judged(registration);
+        let broken = registration.provided.check();
+        if broken.iter().any(|finding| finding.severity == Severity::Error) {
+            return Err(refusal(broken, &judged));
+        }
         self.one_patient(&registration.provided)?;
         self.settle_patient(&mut registration.provided)?;
         registration.provided.set_zone(&self.time_zone);
@@ -141,11 +152,16 @@ impl Register {
         let said = said.unwrap_or_else(|| derived(&mut registration.provided, client));
         registration.provided.set_submission_time(self.clock.now());
         keep_ids(&mut registration.provided, &said.assigned)?;
-        Ok(said)
+        Ok((said, judged))
     }
 
     /// What the decision would be; nothing is written. Answers the reservations there would be.
-    pub(crate) fn rehearse(&self, said: &Said, provided: &Provided) -> Result<Findings, Failure> {
+    pub(crate) fn rehearse(
+        &self,
+        said: &Said,
+        provided: &Provided,
+        judged: Findings,
+    ) -> Result<Findings, Failure> {
         let loaded = known::load(self, provided)?;
         let mut ids = std::iter::repeat_with(Uuid::new_v4);
         let planned = xds::plan::plan(&provided.submission, &loaded.known, &mut ids);
@@ -154,6 +170,7 @@ impl Register {
             Err(findings) => (findings, None),
         };
         findings.extend(provided.warnings.iter().cloned());
+        findings.extend(judged);
         if let Some(changes) = changes {
             findings.extend(patches::check(provided, &changes, &loaded));
         }
@@ -194,12 +211,26 @@ impl Register {
         Ok(trail.note(&self.store, self.clock.now(), subject, response).await?)
     }
 
+    /// What the domain says of the codes. What this registry has accepted in an earlier life, and is given back, is not
+    /// refused for codes that were struck out since.
+    fn judged(&self, registration: &Registration) -> Findings {
+        if !self.domain.judges() {
+            return Findings::new();
+        }
+        let given_back = registration.said.as_ref().is_some_and(|said| !said.assigned.is_empty());
+        let enforcement = self.domain.enforcement();
+        let lenient = given_back.then(|| enforcement.lenient());
+        let domain = self.domain.current();
+        domain.domain.check(&registration.provided.coded(), lenient.as_ref().unwrap_or(enforcement))
+    }
+
     /// Decides and commits, and plans again when somebody else was first.
     async fn decide(
         &self,
         mut trail: Trail,
         said: Said,
         provided: &mut Provided,
+        judged: &Findings,
     ) -> Result<Audited<Registered>, Failure> {
         for _ in 0..TRIES {
             let _pass = self.pass(&provided.submission).await;
@@ -209,7 +240,7 @@ impl Register {
                 return self.again(trail, &said, row, committed).await;
             }
             let number = not_fenced(&said, before.as_ref())?;
-            match self.attempt(trail, (&said, number), before, provided).await? {
+            match self.attempt(trail, (&said, number), before, (provided, judged)).await? {
                 Attempted::Done(audited) => return Ok(audited),
                 Attempted::Lost(back) => trail = *back,
             }
@@ -223,14 +254,20 @@ impl Register {
         trail: Trail,
         (said, attempt): (&Said, u64),
         before: Option<(Row, SubmissionRecord)>,
-        provided: &Provided,
+        (provided, judged): (&Provided, &Findings),
     ) -> Result<Attempted, Failure> {
         failpoint!(async "reg.tx.begin");
         let submission = &provided.submission;
         let loaded = known::load(self, provided)?;
         let mut ids = std::iter::repeat_with(Uuid::new_v4);
-        let changes = xds::plan::plan(submission, &loaded.known, &mut ids).map_err(Fault::Refused)?;
-        refuse_if_any(patches::check(provided, &changes, &loaded))?;
+        // Codes are judged last: what was accepted once is answered as it was then, whatever is accepted by now.
+        let planned = xds::plan::plan(submission, &loaded.known, &mut ids);
+        let mut changes = planned.map_err(|findings| refusal(findings, judged))?;
+        let patched = patches::check(provided, &changes, &loaded);
+        if patched.iter().chain(judged).any(|finding| finding.severity == Severity::Error) {
+            return Err(refusal(patched, judged));
+        }
+        changes.warnings.extend(judged.iter().cloned());
         let now = self.clock.now();
         let decided = changes::batch(provided, changes, loaded, (said, attempt), before, now);
         let answer = decided.answer;
@@ -431,12 +468,11 @@ fn refused(rule: Rule, text: String) -> Failure {
     Fault::Refused(vec![Finding::error(rule, Place::at("Bundle").of("SubmissionSet.uniqueId"), text)])
 }
 
-fn refuse_if_any(mut findings: Findings) -> Result<(), Failure> {
-    if findings.iter().all(|finding| finding.severity != Severity::Error) {
-        return Ok(());
-    }
+/// All that is to be said of a submission at once.
+pub(crate) fn refusal(mut findings: Findings, judged: &Findings) -> Failure {
+    findings.extend(judged.iter().cloned());
     xds::finding::sort(&mut findings);
-    Err(Fault::Refused(findings))
+    Fault::Refused(findings)
 }
 
 pub(crate) fn hex(bytes: &[u8]) -> String {

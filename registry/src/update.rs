@@ -14,7 +14,7 @@ use fhir::update::Listed;
 use serde_json::Value;
 use store::{Batch, Instant, Kind, Put, Row, Store, Version};
 use xds::plan::{DocumentVersion, FolderVersion, KnownDocument, PatientState, Standing};
-use xds::{AssociationType, EntryUuid, Finding, Findings, Folder, Patient, Place, Rule};
+use xds::{AssociationType, EntryUuid, Finding, Findings, Folder, Patient, Place, Rule, Severity};
 
 use crate::gate::Gates;
 use crate::patients;
@@ -23,6 +23,7 @@ use crate::records::{
     DOCUMENT, DocumentRecord, FolderMember, LIST, ListRecord, document_put, document_row, folder_put,
     identified, unreadable,
 };
+use crate::register::refusal;
 
 /// Lost races before a caller is asked to come again.
 const TRIES: usize = 20;
@@ -37,6 +38,8 @@ pub(crate) struct Update {
     pub(crate) identity: Arc<str>,
     /// The zone of times that name none.
     pub(crate) time_zone: jiff::tz::TimeZone,
+    /// Which codes are accepted.
+    pub(crate) domain: Arc<affinity::Shelf>,
 }
 
 /// What is to be changed, and how.
@@ -212,12 +215,20 @@ impl Update {
         let new = fhir::update::check(new, resource, &row.id).map_err(Fault::Refused)?;
         let id = EntryUuid::parse(&row.id)
             .ok_or_else(|| unreadable(wanted.kind, &row.id, &"its id is no UUID"))?;
+        let judged = self.judged(resource, &current, &new);
         let decided = if wanted.kind == DOCUMENT {
-            self.document(row, &current, &new)?
+            self.document(row, &current, &new)
         } else {
-            self.folder(row, &current, &new)?
+            self.folder(row, &current, &new)
         };
-        let (of, warnings) = decided;
+        let (of, mut warnings) = decided.map_err(|fault| match fault {
+            Fault::Refused(findings) => refusal(findings, &judged),
+            other => other,
+        })?;
+        if judged.iter().any(|finding| finding.severity == Severity::Error) {
+            return Err(refusal(warnings, &judged));
+        }
+        warnings.extend(judged);
         // What would be written now in the place of the version that stands tells whether anything changes.
         let same = of.put(&id, row, row.version, row.instant);
         let same: Option<Value> = serde_json::from_slice(&same.rendering).ok();
@@ -225,6 +236,20 @@ impl Update {
             return Ok((None, warnings));
         }
         Ok((Some(of.put(&id, row, row.version + 1, now)), warnings))
+    }
+
+    /// What the domain says of the codes that are new: those that stand already are no fault of this change.
+    fn judged(&self, resource: &str, current: &Value, new: &Value) -> Findings {
+        if !self.domain.judges() {
+            return Findings::new();
+        }
+        let at = Place::at(resource);
+        let stands = fhir::coded::of_resource(current, &at);
+        let mut given = fhir::coded::of_resource(new, &at);
+        given.retain(|value| {
+            !stands.iter().any(|other| other.attribute == value.attribute && other.codings == value.codings)
+        });
+        self.domain.judge(&given)
     }
 
     fn document(&self, row: &Row, current: &Value, new: &Value) -> Result<(Next, Findings), Failure> {

@@ -27,7 +27,7 @@ impl Transaction for Validate {
     ) -> Result<Audited<Findings>, Fault<Findings>> {
         let register = &self.0;
         let findings = match register.prepare(&mut registration, &grant.caller().name) {
-            Ok(said) => register.rehearse(&said, &registration.provided)?,
+            Ok((said, judged)) => register.rehearse(&said, &registration.provided, judged)?,
             Err(Fault::Refused(findings)) => findings,
             Err(other) => return Err(other),
         };

@@ -19,6 +19,8 @@ pub struct Settings {
     pub publish: PublishSettings,
     /// How documents are given out.
     pub documents: DocumentSettings,
+    /// The affinity domain: which codes are accepted.
+    pub domain: affinity::Settings,
 }
 
 /// What is said of documents that come as one DocumentReference [ITI-105] or alone [ITI-106].
@@ -275,6 +277,20 @@ pub(crate) const KEYS: &[(&str, &str)] = &[
     ("publish.practice_setting", "practice setting of such documents: \"system|code|display\"; empty: none"),
     ("documents.inline_types", "media types a browser may show; all others are offered for saving"),
     ("documents.settle_wait", "how long a retrieval waits for a submission in doubt to be settled"),
+    affinity::KEYS[0],
+    affinity::KEYS[1],
+    affinity::KEYS[2],
+    affinity::KEYS[3],
+    affinity::KEYS[4],
+    affinity::KEYS[5],
+    affinity::KEYS[6],
+    affinity::KEYS[7],
+    affinity::KEYS[8],
+    affinity::KEYS[9],
+    affinity::KEYS[10],
+    affinity::KEYS[11],
+    affinity::KEYS[12],
+    affinity::KEYS[13],
 ];
 
 #[cfg(test)]

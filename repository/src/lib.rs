@@ -29,12 +29,15 @@ mod validate;
 use std::sync::Arc;
 
 use actor::{Actor, Check, House, Report, Route};
+use affinity::Shelf;
 use futures_util::future::LocalBoxFuture;
 use web::{Answer, PeerSettings, Request};
 
 pub use config::{
     DocumentSettings, IdentitySettings, PatientEntries, RegistrySettings, Settings, SubmissionSettings,
 };
+
+pub use affinity::{Enforced, Enforcing, Settings as Domain};
 
 use documents::Retrieve;
 use provide::Provide;
@@ -52,12 +55,14 @@ pub struct Repository {
     retrieve: Retrieve,
     settler: Settler,
     reconcile: Reconcile,
+    /// Which codes are accepted; the registry is the judge, this refuses early.
+    domain: Arc<Shelf>,
 }
 
 impl Repository {
     /// Where documents go while a body is read.
     fn intake(&self) -> face::Intake<'_> {
-        face::Intake { store: &self.house.corridor.store, limits: &self.house.limits }
+        face::Intake { store: &self.house.corridor.store, limits: &self.house.limits, domain: &self.domain }
     }
 
     /// Reconciles with whoever was restored from a backup and settles every submission in doubt once, as the background
@@ -82,7 +87,8 @@ impl Actor for Repository {
             );
         }
         let settler = Settler::new(&house)?;
-        let provide = Provide::new(&house, settler.clone());
+        let domain = Arc::new(Shelf::open(&house.settings.domain)?);
+        let provide = Provide::new(&house, settler.clone(), domain.clone());
         Ok(Repository {
             publish: Publish(provide.clone()),
             validate: Validate(provide.clone()),
@@ -91,6 +97,7 @@ impl Actor for Repository {
             reconcile: Reconcile::new(&settler, house.public_url.clone()),
             settler,
             house,
+            domain,
         })
     }
 
@@ -128,7 +135,14 @@ impl Actor for Repository {
     }
 
     fn checks(&self) -> Vec<Check> {
-        self.settler.checks()
+        let mut checks = self.settler.checks();
+        // Old codes are judged by all the same; the operator reads it here.
+        checks.push(Check { name: "domain", ok: true, text: self.domain.note() });
+        checks
+    }
+
+    fn reload(&self) -> Result<String, String> {
+        self.domain.reload().map(|change| change.words())
     }
 
     #[cfg(feature = "failpoints")]

@@ -5,15 +5,17 @@
 //!    is answered, and the documents are bound. What is lost on the way is settled later (`settle.rs`). The order was
 //!    model-checked: every step that looks superfluous is what keeps a late or lost message from doing harm.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use access::Grant;
 use actor::{Audited, Fault, House, Subject, Trail, Transaction, failpoint, meter};
+use affinity::Shelf;
 use audit::Action;
 use bytes::Bytes;
 use fhir::iti65::{Measured, Provided, Role, write_registration};
 use store::blob::Staged;
-use xds::{Finding, Findings, Place, Rule};
+use xds::{Finding, Findings, Place, Rule, Severity, Side};
 
 use crate::answer;
 use crate::config::{Settings, SubmissionSettings};
@@ -60,6 +62,7 @@ pub(crate) struct Provide {
     pub(crate) patients: Patients,
     keys: Keys,
     settings: SubmissionSettings,
+    domain: Arc<Shelf>,
 }
 
 /// What an attempt has come to.
@@ -72,7 +75,7 @@ enum Outcome {
 }
 
 impl Provide {
-    pub(crate) fn new(house: &House<Settings>, settler: Settler) -> Provide {
+    pub(crate) fn new(house: &House<Settings>, settler: Settler, domain: Arc<Shelf>) -> Provide {
         let settings = house.settings.submission.clone();
         Provide {
             records: settler.records,
@@ -84,6 +87,7 @@ impl Provide {
                 settings.patient_entries,
             ),
             settings,
+            domain,
         }
     }
 }
@@ -226,6 +230,7 @@ impl Provide {
             // Nothing has been written down or sent, and nothing will be.
             return Err(Fault::Busy(RETRY));
         }
+        self.judge(&mut submission)?;
         let earlier = submission.known.as_ref().map(|(_, intent)| intent);
         let earlier_in_doubt = earlier.is_some_and(|intent| !intent.open.is_empty());
         let number = earlier.map_or(0, |intent| intent.last) + 1;
@@ -276,6 +281,25 @@ impl Provide {
             Outcome::Away => Err(Fault::Unavailable { peer: "registry".to_owned(), retry: RETRY }),
             Outcome::Unknown => Err(Fault::Unknown { retry: RETRY }),
         }
+    }
+
+    /// Refuses codes the domain does not accept, before anything is written down. Only what was never tried here: of anything
+    /// else the registry may know an answer, which stands whatever is accepted by now.
+    fn judge(&self, submission: &mut Submission) -> Result<(), Fault<Findings>> {
+        if submission.known.is_some() || !self.domain.judges() {
+            return Ok(());
+        }
+        let provided = &mut submission.provided;
+        let judged =
+            self.domain.judge(&provided.coded()).into_iter().map(|finding| finding.by(Side::Repository));
+        let mut judged: Findings = judged.collect();
+        if judged.iter().all(|finding| finding.severity != Severity::Error) {
+            provided.warnings.extend(judged);
+            return Ok(());
+        }
+        judged.iter_mut().for_each(|finding| finding.at.path = provided.origin.path(&finding.at.path));
+        xds::finding::sort(&mut judged);
+        Err(Fault::Refused(judged))
     }
 
     /// Registers under the number of the order, or under the first one above those that were given up: by us before a backup

@@ -17,6 +17,7 @@ use super::reconcile::{self, INCARNATION, Reconciling};
 use super::refusal;
 use super::register::Changing;
 use super::search::Searching;
+use super::terminology;
 use super::update::{Updating, Written};
 use crate::Registry;
 use crate::export::{Cancel, Fetch, Look, Start};
@@ -65,6 +66,10 @@ const DOCUMENTS: Option<&str> = Some("DocumentReference");
 const LISTS: Option<&str> = Some("List");
 const STATEMENTS: Option<&str> = Some("CapabilityStatement");
 const GROUPS: Option<&str> = Some("Group");
+const VALUE_SETS: Option<&str> = Some("ValueSet");
+const CODE_SYSTEMS: Option<&str> = Some("CodeSystem");
+const CONCEPT_MAPS: Option<&str> = Some("ConceptMap");
+const NAMING_SYSTEMS: Option<&str> = Some("NamingSystem");
 
 static LINES: &[Line] = &[
     line("GET", "/fhir/metadata", "none", metadata),
@@ -188,6 +193,62 @@ static LINES: &[Line] = &[
     line("DELETE", "/fhir/export/{id}", "export", cancel_export),
     line("GET", "/fhir/export/{id}/{file}", "export", fetch_export),
     line("POST", "/validate", "validate", validate),
+    line("GET", "/fhir/ValueSet", "terminology", terminology::find_value_sets).says(
+        VALUE_SETS,
+        "search-type",
+        "The codes this affinity domain accepts.",
+    ),
+    line("GET", "/fhir/ValueSet/{id}", "terminology", terminology::read_value_set).says(
+        VALUE_SETS,
+        "read",
+        "Reads a value set.",
+    ),
+    line("GET", "/fhir/ValueSet/$expand", "terminology", terminology::expand)
+        .says(VALUE_SETS, "$expand", "The codes of a value set: url (or ValueSet/[id]/$expand), filter, offset, count.")
+        .defined("http://hl7.org/fhir/OperationDefinition/ValueSet-expand"),
+    line("POST", "/fhir/ValueSet/$expand", "terminology", terminology::expand),
+    line("GET", "/fhir/ValueSet/{id}/$expand", "terminology", terminology::expand),
+    line("POST", "/fhir/ValueSet/{id}/$expand", "terminology", terminology::expand),
+    line("GET", "/fhir/ValueSet/$validate-code", "terminology", terminology::validate_code)
+        .says(
+            VALUE_SETS,
+            "$validate-code",
+            "Whether a code is accepted: url (or ValueSet/[id]/$validate-code), code with system, coding, codeableConcept, display.",
+        )
+        .defined("http://hl7.org/fhir/OperationDefinition/ValueSet-validate-code"),
+    line("POST", "/fhir/ValueSet/$validate-code", "terminology", terminology::validate_code),
+    line("GET", "/fhir/ValueSet/{id}/$validate-code", "terminology", terminology::validate_code),
+    line("POST", "/fhir/ValueSet/{id}/$validate-code", "terminology", terminology::validate_code),
+    line("GET", "/fhir/CodeSystem", "terminology", terminology::find_code_systems).says(
+        CODE_SYSTEMS,
+        "search-type",
+        "Code systems the files of the affinity domain hold.",
+    ),
+    line("GET", "/fhir/CodeSystem/{id}", "terminology", terminology::read_code_system).says(
+        CODE_SYSTEMS,
+        "read",
+        "Reads a code system.",
+    ),
+    line("GET", "/fhir/ConceptMap", "terminology", terminology::find_concept_maps).says(
+        CONCEPT_MAPS,
+        "search-type",
+        "Concept maps the files of the affinity domain hold.",
+    ),
+    line("GET", "/fhir/ConceptMap/{id}", "terminology", terminology::read_concept_map).says(
+        CONCEPT_MAPS,
+        "read",
+        "Reads a concept map.",
+    ),
+    line("GET", "/fhir/NamingSystem", "terminology", terminology::find_naming_systems).says(
+        NAMING_SYSTEMS,
+        "search-type",
+        "Spellings of code systems and assigning authorities the files of the affinity domain hold.",
+    ),
+    line("GET", "/fhir/NamingSystem/{id}", "terminology", terminology::read_naming_system).says(
+        NAMING_SYSTEMS,
+        "read",
+        "Reads a naming system.",
+    ),
     line("POST", "/settle", "settle", settle),
     line("GET", "/bindings", "bindings", bindings),
     line("POST", "/submissions", "submissions", submissions),
@@ -392,8 +453,8 @@ fn grouping(registry: &Registry) -> Grouping<'_> {
     Grouping { changing: changing(registry), max_bytes: registry.limits.max_body_bytes }
 }
 
-fn changing(registry: &Registry) -> Changing<'_> {
-    Changing::new(&registry.limits, &registry.desk.identity, &registry.incarnation)
+pub(super) fn changing(registry: &Registry) -> Changing<'_> {
+    Changing::new(&registry.limits, &registry.desk.identity, &registry.incarnation, &registry.domain)
 }
 
 /// An answer, refusals too, that says which life of this registry gives it.

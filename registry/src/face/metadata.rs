@@ -93,7 +93,7 @@ fn statement(base: &str) -> Capability {
         instantiates: vec![RESPONDER, BULK_DATA],
         guides: vec![MHD],
         interactions: table::interactions(),
-        parameters: documents.chain(lists).collect(),
+        parameters: documents.chain(lists).chain(terminology()).collect(),
         profiles: PROFILES.to_vec(),
         traits: TRAITS.to_vec(),
         includes: includes(search::INCLUDES),
@@ -123,6 +123,25 @@ const TRAITS: &[Traits] = &[
         references: &["literal", "logical"],
     },
 ];
+
+/// What value sets and their kin are found by.
+fn terminology() -> impl Iterator<Item = SearchParameter> {
+    let of = |resource| {
+        [
+            ("_id", "token", "Logical id."),
+            ("url", "uri", "Canonical URL."),
+            ("name", "string", "How the name begins."),
+        ]
+        .map(|(name, kind, documentation)| SearchParameter {
+            resource,
+            name,
+            kind,
+            definition: None,
+            documentation,
+        })
+    };
+    ["ValueSet", "CodeSystem", "ConceptMap", "NamingSystem"].into_iter().flat_map(of)
+}
 
 /// What is accepted and given back.
 const PROFILES: &[(&str, &str)] = &[

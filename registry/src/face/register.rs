@@ -35,12 +35,19 @@ pub(super) struct Changing<'a> {
     identity: &'a str,
     /// Which life of this registry this is.
     incarnation: &'a str,
+    /// Which codes are accepted.
+    domain: &'a affinity::Shelf,
     format: Cell<Format>,
 }
 
 impl<'a> Changing<'a> {
-    pub(super) fn new(limits: &'a Limits, identity: &'a str, incarnation: &'a str) -> Changing<'a> {
-        Changing { limits, identity, incarnation, format: Cell::default() }
+    pub(super) fn new(
+        limits: &'a Limits,
+        identity: &'a str,
+        incarnation: &'a str,
+        domain: &'a affinity::Shelf,
+    ) -> Changing<'a> {
+        Changing { limits, identity, incarnation, domain, format: Cell::default() }
     }
 
     /// Checks what can be checked before the body, then reads it strictly.
@@ -170,7 +177,13 @@ impl Changing<'_> {
             )]));
         }
         iti65::local_subjects(&mut bundle, &[self.identity]);
-        let provided = iti65::read_request(bundle, &[], Door::Registry).map_err(Fault::Refused)?;
+        let coded = if self.domain.judges() { fhir::coded::of_bundle(&bundle) } else { Vec::new() };
+        // What is wrong with the codes is told beside what is wrong with the rest, not after it.
+        let provided = iti65::read_request(bundle, &[], Door::Registry).map_err(|mut findings| {
+            findings.extend(self.domain.judge(&coded));
+            xds::finding::sort(&mut findings);
+            Fault::Refused(findings)
+        })?;
         Ok(Registration { provided, said, unless: None })
     }
 }

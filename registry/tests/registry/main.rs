@@ -1,5 +1,6 @@
 //! The registry, started inside the test and spoken to over HTTP: what a caller can see.
 
+mod codes;
 mod conditions;
 mod exporting;
 mod reading;

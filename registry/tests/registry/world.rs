@@ -15,6 +15,8 @@ pub(crate) const MRN: &str = "urn:oid:1.2.36.146.595.217.0.1";
 pub(crate) struct World {
     running: Running,
     pub(crate) host: String,
+    /// The admin listener.
+    pub(crate) admin: String,
     pub(crate) client: reqwest::Client,
 }
 
@@ -92,8 +94,8 @@ impl World {
     /// A registry over a store and a clock of the test's choice; nobody is fed.
     pub(crate) fn over(setup: Setup<Settings>) -> World {
         let running = actor::start_with::<Registry>(setup);
-        let host = running.host.clone();
-        World { running, host, client: reqwest::Client::new() }
+        let (host, admin) = (running.host.clone(), running.admin.clone());
+        World { running, host, admin, client: reqwest::Client::new() }
     }
 
     /// Stops the registry and closes its store.

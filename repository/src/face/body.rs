@@ -1,6 +1,7 @@
 //! The body of a submission on its way in: it streams through the reader, its documents into the store.
 
 use actor::{Fault, failpoint};
+use affinity::Shelf;
 use fhir::iti65::{Event, Form, Limits, Measured, Provided, Reader, Role};
 use fhir::negotiate::{self, Format};
 use http::header;
@@ -8,7 +9,7 @@ use serde_json::Value;
 use store::Store;
 use store::blob::{Sink, Staged};
 use web::Request;
-use xds::Findings;
+use xds::{Findings, Place, Side};
 
 use super::fhir as face;
 
@@ -17,6 +18,8 @@ use super::fhir as face;
 pub(crate) struct Intake<'a> {
     pub(crate) store: &'a Store,
     pub(crate) limits: &'a web::Limits,
+    /// Which codes are accepted.
+    pub(crate) domain: &'a Shelf,
 }
 
 /// The documents of a submission, by index of their entry.
@@ -30,6 +33,8 @@ pub(super) struct Documents<'a> {
     pub(super) head: Vec<u8>,
     /// So much of it.
     look: usize,
+    /// What the domain says of the codes: told beside what else is wrong, where something is.
+    pub(super) judged: Findings,
 }
 
 impl<'a> Intake<'a> {
@@ -55,6 +60,7 @@ impl<'a> Intake<'a> {
             measured: Vec::new(),
             head: Vec::new(),
             look,
+            judged: Findings::new(),
         };
         let mut reader = Reader::of(form, syntax, self.reader_limits());
         let mut events = Vec::new();
@@ -65,7 +71,15 @@ impl<'a> Intake<'a> {
                 documents.take(event).await?;
             }
         }
-        Ok((reader.finish().map_err(Fault::Refused)?, documents))
+        let body = reader.finish().map_err(Fault::Refused)?;
+        if self.domain.judges() {
+            let given = match body["resourceType"].as_str() {
+                Some("Bundle") => fhir::coded::of_bundle(&body),
+                _ => fhir::coded::of_resource(&body, &Place::at("DocumentReference")),
+            };
+            documents.judged = self.domain.judge(&given);
+        }
+        Ok((body, documents))
     }
 
     fn reader_limits(&self) -> Limits {
@@ -124,6 +138,13 @@ impl Documents<'_> {
             }
         }
         Ok(())
+    }
+
+    /// A refusal, with what is wrong with the codes beside it.
+    pub(super) fn refusal(&self, mut findings: Findings) -> Fault<Findings> {
+        findings.extend(self.judged.iter().cloned().map(|finding| finding.by(Side::Repository)));
+        xds::finding::sort(&mut findings);
+        Fault::Refused(findings)
     }
 
     /// Says that the documents of this index are those of another entry.

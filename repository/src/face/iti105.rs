@@ -51,7 +51,7 @@ impl Codec<Publish> for Publishing<'_> {
         documents.renumber(0, BINARY);
         let source_id = source_id(self.source_id, context);
         let provided = iti105::read_request(resource, &documents.measured, Door::Repository, &source_id)
-            .map_err(Fault::Refused)?;
+            .map_err(|findings| documents.refusal(findings))?;
         check(&provided)?;
         let received = Received {
             provided,

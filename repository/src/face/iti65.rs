@@ -59,10 +59,19 @@ pub(super) async fn received(
     idempotency_key: Option<String>,
 ) -> Result<Received, Fault<Findings>> {
     local_subjects(&mut bundle, own);
-    let provided = read_request(bundle, &documents.measured, Door::Repository).map_err(Fault::Refused)?;
-    check(&provided)?;
+    let provided = read_request(bundle, &documents.measured, Door::Repository)
+        .map_err(|findings| documents.refusal(findings))?;
+    check(&provided).map_err(|fault| beside(fault, &documents))?;
     documents.take_fhir_documents(&provided).await?;
     Ok(Received { provided, staged: documents.staged, measured: documents.measured, idempotency_key })
+}
+
+/// The same refusal, with what is wrong with the codes.
+fn beside(fault: Fault<Findings>, documents: &Documents<'_>) -> Fault<Findings> {
+    match fault {
+        Fault::Refused(findings) => documents.refusal(findings),
+        other => other,
+    }
 }
 
 /// The rules of the framework, judged here already: a submission that breaks them is never written down.

@@ -13,12 +13,26 @@ use crate::process;
 use crate::reconcile::Reconciling;
 use crate::run::{Actor, Check};
 
+/// Loads again what can be loaded again; told by a signal as well as here.
+pub(crate) type Reload = Arc<dyn Fn() -> Result<String, String> + Send + Sync>;
+
+/// The same words for the log, whoever asked.
+fn reloaded(ended: Result<String, String>) -> Result<String, String> {
+    match &ended {
+        Ok(words) => tracing::info!("loaded again: {words}"),
+        Err(words) => tracing::error!("nothing was loaded again, the old stays in use: {words}"),
+    }
+    ended
+}
+
 /// What the admin listener asks of the actor.
 pub(crate) struct Probe {
     name: &'static str,
     store: Store,
     ready: Arc<AtomicBool>,
     checks: Box<dyn Fn() -> Vec<Check> + Send + Sync>,
+    own: Box<dyn Fn(&Request) -> Option<Answer> + Send + Sync>,
+    pub(crate) reload: Reload,
     pub(crate) reconciling: Reconciling,
     config: String,
 }
@@ -31,8 +45,12 @@ impl Probe {
         config: String,
     ) -> Probe {
         let reconciling = Reconciling::new(Arc::clone(&actor));
-        let checks = Box::new(move || actor.checks());
-        Probe { name: A::NAME, store, ready, checks, reconciling, config }
+        let checking = Arc::clone(&actor);
+        let checks = Box::new(move || checking.checks());
+        let loading = Arc::clone(&actor);
+        let reload: Reload = Arc::new(move || reloaded(loading.reload()));
+        let own = Box::new(move |request: &Request| actor.admin(request));
+        Probe { name: A::NAME, store, ready, checks, own, reload, reconciling, config }
     }
 
     fn checks(&self) -> Vec<Check> {
@@ -92,6 +110,18 @@ impl Admin {
         Admin { probe }
     }
 
+    /// Files may be slow to read; probes are answered meanwhile.
+    async fn reload(&self) -> Answer {
+        let reload = Arc::clone(&self.probe.reload);
+        match tokio::task::spawn_blocking(move || reload()).await {
+            Ok(Ok(words)) => text(StatusCode::OK, &format!("{words}\n")),
+            Ok(Err(words)) => {
+                text(StatusCode::UNPROCESSABLE_ENTITY, &format!("the old stays in use: {words}\n"))
+            }
+            Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, "loading ended in a panic; the log has more\n"),
+        }
+    }
+
     fn ready(&self, verbose: bool) -> Answer {
         let checks = self.probe.checks();
         let ok = checks.iter().all(|check| check.ok);
@@ -115,9 +145,18 @@ impl web::Service for Admin {
         if request.method == Method::POST && request.path == "/reconcile" {
             return self.probe.reconciling.begin(&request.query).await;
         }
+        if request.method == Method::POST && request.path == "/reload" {
+            return self.reload().await;
+        }
+        if let Some(answer) = (self.probe.own)(request) {
+            return answer;
+        }
         if !matches!(request.method, Method::GET | Method::HEAD) {
-            return text(StatusCode::METHOD_NOT_ALLOWED, "read only, but for POST /reconcile\n")
-                .with(http::header::ALLOW, HeaderValue::from_static("GET, HEAD"));
+            return text(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "read only, but for POST /reconcile and POST /reload\n",
+            )
+            .with(http::header::ALLOW, HeaderValue::from_static("GET, HEAD"));
         }
         let verbose = request.query.split('&').any(|p| p == "verbose" || p.starts_with("verbose="));
         match request.path.as_str() {
@@ -141,7 +180,7 @@ impl web::Service for Admin {
             }
             _ => text(
                 StatusCode::NOT_FOUND,
-                "there are /livez /readyz /startupz /metrics /version /config /reconcile\n",
+                "there are /livez /readyz /startupz /metrics /version /config /reconcile, and POST /reload\n",
             ),
         }
     }

@@ -13,7 +13,7 @@ use store::Store;
 use tokio::sync::watch;
 use web::{Limits, Network, Origin, Server, ServerSettings};
 
-use crate::admin::{Admin, Probe};
+use crate::admin::{Admin, Probe, Reload};
 use crate::clock::Clock;
 use crate::corridor::Corridor;
 use crate::front::Front;
@@ -52,6 +52,8 @@ pub(crate) struct Launched {
     life: Option<JoinHandle<()>>,
     stop: watch::Sender<bool>,
     ready: Arc<AtomicBool>,
+    /// Loads again what can be loaded again.
+    pub(crate) reload: Reload,
     pub(crate) address: SocketAddr,
     pub(crate) admin_address: SocketAddr,
 }
@@ -82,6 +84,7 @@ pub(crate) fn launch<A: Actor>(plan: Plan<A::Settings>) -> Result<Launched, Stri
     };
     let (actor, life) = live::<A>(house, store, stopping)?;
     let probe = Probe::new(Arc::clone(&actor), plan.store, Arc::clone(&ready), plan.shown);
+    let reload = Arc::clone(&probe.reload);
     let settings = ServerSettings {
         workers: plan.workers,
         limits: plan.limits,
@@ -102,6 +105,7 @@ pub(crate) fn launch<A: Actor>(plan: Plan<A::Settings>) -> Result<Launched, Stri
         life: Some(life),
         stop,
         ready,
+        reload,
     })
 }
 

@@ -97,6 +97,15 @@ pub trait Actor: Sized + Send + Sync + 'static {
     fn checks(&self) -> Vec<Check> {
         Vec::new()
     }
+    /// Reads again what an operator may exchange while it runs; says in words what changed. What is bad changes nothing, and is
+    /// refused with words for the operator.
+    fn reload(&self) -> Result<String, String> {
+        Ok("there is nothing to load again".to_owned())
+    }
+    /// What the admin listener answers beside its own paths.
+    fn admin(&self, _request: &Request) -> Option<Answer> {
+        None
+    }
     /// Compares what it keeps with what its peers know, and with `apply` puts right what can be put right; absent where
     /// there is nothing to compare. Refuses with words for the operator.
     fn reconcile(self: Arc<Self>, _apply: bool) -> Option<LocalBoxFuture<'static, Result<Report, String>>> {

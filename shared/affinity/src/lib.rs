@@ -14,7 +14,7 @@ mod shelf;
 mod terminology;
 
 pub use codes_xml::write as write_codes_xml;
-pub use file::{Loaded, Origin, load, read};
+pub use file::{Loaded, Origin, Shown, load, read};
 pub use serve::{Expansion, Validation};
 pub use settings::{Enforced, Enforcing, KEYS, Settings};
 pub use shelf::{Change, Shelf};

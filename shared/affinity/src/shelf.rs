@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use parking_lot::{Mutex, RwLock};
-use xds::affinity::{Difference, Enforcement, compare};
+use xds::Findings;
+use xds::affinity::{Coded, Difference, Enforce, Enforcement, Given, compare};
 
 use crate::file::{self, Loaded};
 use crate::settings::Settings;
@@ -61,6 +62,17 @@ impl Shelf {
     /// What happens to values that are not accepted.
     pub fn enforcement(&self) -> &Enforcement {
         &self.enforcement
+    }
+
+    /// Whether any value could be objected to.
+    pub fn judges(&self) -> bool {
+        let enforced = |attribute: &Coded| self.enforcement.of(*attribute) != Enforce::Off;
+        self.is_configured() && Coded::ALL.iter().any(enforced)
+    }
+
+    /// What is to be said of these values, by the domain as it is now.
+    pub fn judge(&self, given: &[Given]) -> Findings {
+        self.current().domain.check(given, &self.enforcement)
     }
 
     /// Whether any files are named.

@@ -14,8 +14,13 @@ const DESIGNATION_TYPE: &str = "https://profiles.ihe.net/ITI/MHD/StructureDefini
 
 /// The coded values of a Bundle's DocumentReferences and Lists.
 pub fn of_bundle(bundle: &Value) -> Vec<Given> {
+    of_entries(items(bundle, "entry"))
+}
+
+/// The same of `Bundle.entry`.
+pub(crate) fn of_entries(entries: &[Value]) -> Vec<Given> {
     let mut given = Vec::new();
-    for (index, entry) in items(bundle, "entry").iter().enumerate() {
+    for (index, entry) in entries.iter().enumerate() {
         if let Some(resource) = entry.get("resource") {
             collect(resource, &Place::at(format!("Bundle.entry[{index}].resource")), &mut given);
         }

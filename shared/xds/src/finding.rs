@@ -117,6 +117,8 @@ pub enum Rule {
     BusinessRule,
     /// A code outside its value set.
     CodeInvalid,
+    /// A value set nobody knows here.
+    UnknownValueSet,
     /// A search without anything to narrow it.
     SearchTooBroad,
     /// A community that is not served here.
@@ -217,6 +219,7 @@ impl Rule {
         Rule::DuplicateFullUrl,
         Rule::BusinessRule,
         Rule::CodeInvalid,
+        Rule::UnknownValueSet,
         Rule::SearchTooBroad,
         Rule::UnknownCommunity,
         Rule::UnknownParameter,
@@ -337,6 +340,7 @@ impl Rule {
             Rule::CodeInvalid => {
                 row("code-invalid", Some(REGISTRY_METADATA), 400, "code-invalid", "TF-3 4.2.3.1.2")
             }
+            Rule::UnknownValueSet => row("unknown-value-set", None, 404, "not-found", "FHIR R4 ValueSet"),
             Rule::SearchTooBroad => row("search-too-broad", None, 400, "required", "MHD 2:3.67.4.1.2"),
             Rule::UnknownCommunity => {
                 row("unknown-community", Some("XDSUnknownCommunity"), 400, "not-found", "MHD 2:3.67.4.1.2.1")

@@ -202,7 +202,11 @@ impl Signals {
                 tokio::select! {
                     _ = terminate.recv() => break,
                     _ = interrupt.recv() => break,
-                    _ = hang_up.recv() => tracing::info!("nothing to load again: configuration is read at start only"),
+                    _ = hang_up.recv() => {
+                        let reload = std::sync::Arc::clone(&launched.reload);
+                        // What it came to is in the log; reading may be slow, and the store is watched meanwhile.
+                        drop(tokio::task::spawn_blocking(move || reload()));
+                    }
                     _ = watch.tick() => {
                         if let Some(words) = stopped(&store) {
                             tracing::error!(reason = words, "the store has stopped");

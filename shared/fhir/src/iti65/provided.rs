@@ -5,8 +5,10 @@ use std::collections::HashMap;
 use bytes::Bytes;
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
+use xds::affinity::{Coded, Given};
 use xds::{Finding, Hash, Identifier, Patient, Submission};
 
+use crate::coded;
 use crate::document_reference::{set_attachment, set_name, zoned};
 use crate::element::{Purpose, set_subject, unique_id_identifier};
 use crate::when;
@@ -90,6 +92,13 @@ impl Provided {
         }
         findings.iter_mut().for_each(|finding| finding.at.path = self.origin.path(&finding.at.path));
         findings
+    }
+
+    /// The coded values of the submission, each with its place in the Bundle; of a set that was made here, none.
+    pub fn coded(&self) -> Vec<Given> {
+        let mut given = coded::of_entries(&self.entries);
+        given.retain(|value| self.origin == Origin::Bundle || value.attribute != Coded::ContentTypeCode);
+        given
     }
 
     /// How the source named the patient.

@@ -110,7 +110,9 @@ impl Domain {
         let translated = codings.iter().find_map(|code| self.translate(code, set));
         let by_code = || codings.iter().find_map(|code| set.with_code(&code.code).next());
         let by_display = || {
-            let displays = codings.iter().filter_map(|code| code.display.as_deref());
+            // Some write the display where the code belongs.
+            let displays =
+                codings.iter().flat_map(|code| [code.display.as_deref(), Some(code.code.as_str())]).flatten();
             let same = |wanted: &str, code: &Code| {
                 code.display.as_deref().is_some_and(|display| display.eq_ignore_ascii_case(wanted))
             };

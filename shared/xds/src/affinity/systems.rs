@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use crate::attribute::system;
+use crate::filter::{Filter, PatientIs, Test, Token};
 use crate::identifier::is_oid;
 
 /// Which spellings mean the same system, beyond those every domain knows ([`crate::attribute::system`]).
@@ -68,6 +69,52 @@ impl Systems {
         }
     }
 
+    /// Lets a question ask for every spelling of the systems it names: of codes, and of the identifiers of patients.
+    pub fn widen(&self, filter: &mut Filter) {
+        if self.group_of.is_empty() {
+            return;
+        }
+        let pointing = filter.has.iter_mut().map(|has| &mut has.clause);
+        for clause in filter.all.iter_mut().chain(&mut filter.patient).chain(pointing) {
+            let tests = std::mem::take(&mut clause.any);
+            for test in tests {
+                match &test {
+                    Test::Token(Token { system: Some(named), code }) if !named.is_empty() => {
+                        let others = self.others(named).into_iter();
+                        let others = others
+                            .map(|system| Test::Token(Token { system: Some(system), code: code.clone() }));
+                        let others: Vec<Test> = others.collect();
+                        clause.any.push(test);
+                        clause.any.extend(others);
+                    }
+                    _ => clause.any.push(test),
+                }
+            }
+        }
+        for group in &mut filter.patients {
+            let named = group.clone();
+            for patient in named {
+                let (system, value) = match patient {
+                    PatientIs::Identifier { system: Some(system), value } => (system, value),
+                    PatientIs::Known(identifier) => (identifier.system, identifier.value),
+                    PatientIs::Identifier { system: None, .. } | PatientIs::Id(_) => continue,
+                };
+                let others = self.others(&system).into_iter();
+                group.extend(
+                    others.map(|system| PatientIs::Identifier { system: Some(system), value: value.clone() }),
+                );
+            }
+        }
+    }
+
+    /// The other spellings of a system.
+    fn others(&self, written: &str) -> Vec<String> {
+        let given = system(written);
+        let mut names = self.spellings(written);
+        names.retain(|name| *name != given);
+        names
+    }
+
     /// Groups of spellings that mean one system, those with more than one.
     pub fn learned(&self) -> impl Iterator<Item = &[String]> {
         self.groups.iter().filter(|names| names.len() > 1).map(Vec::as_slice)
@@ -88,6 +135,24 @@ mod tests {
         assert_eq!(systems.spellings("1.2.3").len(), 3);
         assert_eq!(systems.canonical("http://loinc.org"), "2.16.840.1.113883.6.1");
         assert_eq!(systems.spellings("http://elsewhere.example"), ["http://elsewhere.example"]);
+    }
+
+    #[test]
+    fn a_question_asks_for_every_spelling() {
+        use crate::Attribute;
+        use crate::filter::{Clause, Of};
+        let mut systems = Systems::default();
+        systems.learn("http://region.example/codes", "urn:oid:1.2.3").unwrap();
+        let token = |system: &str| Test::Token(Token { system: Some(system.into()), code: Some("a".into()) });
+        let clause =
+            Clause { attribute: Attribute::ClassCode, any: vec![token("urn:oid:1.2.3")], negated: true };
+        let patient =
+            PatientIs::Identifier { system: Some("http://region.example/codes".into()), value: "7".into() };
+        let mut filter =
+            Filter { patients: vec![vec![patient]], all: vec![clause], ..Filter::of(Of::Documents) };
+        systems.widen(&mut filter);
+        assert_eq!(filter.all[0].any, [token("urn:oid:1.2.3"), token("http://region.example/codes")]);
+        assert_eq!(filter.patients[0].len(), 2, "{:?}", filter.patients);
     }
 
     #[test]
