@@ -1,4 +1,4 @@
-//! Documents: list [ITI-67], get and verify [ITI-68], submit and replace [ITI-65].
+//! Documents: list [ITI-67], get and verify [ITI-68], submit and replace [ITI-65], update and deprecate.
 
 pub(crate) mod bundle;
 mod get;
@@ -8,6 +8,7 @@ pub(crate) mod pending;
 mod retrieve;
 mod sniff;
 mod submit;
+mod update;
 pub(crate) mod upload;
 
 use clap::Subcommand;
@@ -31,6 +32,10 @@ pub(crate) enum DocVerb {
     Get(get::Get),
     /// Submit a file that takes the place of a document
     Replace(Box<submit::Replace>),
+    /// Change what is said about documents
+    Update(update::Update),
+    /// Take documents out of what is current, or back
+    Deprecate(update::Deprecate),
     /// Retrieve documents and only check size and hash
     Verify(get::Verify),
 }
@@ -41,6 +46,8 @@ pub(crate) async fn run(verb: DocVerb, context: &Context) -> Result<Exit, Failur
         DocVerb::List(list) => list::run(*list, context).await,
         DocVerb::Get(get) => get::get(get, context).await,
         DocVerb::Replace(replace) => submit::replace(*replace, context).await,
+        DocVerb::Update(update) => update::update(update, context).await,
+        DocVerb::Deprecate(deprecate) => update::deprecate(deprecate, context).await,
         DocVerb::Verify(verify) => get::verify(verify, context).await,
     }
 }

@@ -4,3 +4,4 @@
 mod documents;
 mod exit_codes;
 mod scripted;
+mod updates;
