@@ -23,6 +23,7 @@ mod ssrf;
 mod subject;
 mod submission;
 mod tree;
+mod update;
 mod waiting;
 mod world;
 
@@ -87,6 +88,7 @@ fn own_cases() -> Vec<Case> {
     cases.extend(search::cases());
     cases.extend(feed::cases());
     cases.extend(served::cases());
+    cases.extend(update::cases());
     cases.extend(http::cases());
     cases
 }

@@ -112,7 +112,8 @@ pub(crate) async fn deprecate(deprecate: Deprecate, context: &Context) -> Result
     each(&deprecate.names, context, None, patch).await
 }
 
-const COLUMNS: &[Column] = &[shown("id"), shown("version"), shown("status"), shown("title"), shown("type"), hidden("updated")];
+const COLUMNS: &[Column] =
+    &[shown("id"), shown("version"), shown("status"), shown("title"), shown("type"), hidden("updated")];
 
 async fn each(
     names: &[String],
@@ -146,9 +147,9 @@ async fn one(
     let document = read(context, name).await?;
     let id = document["id"].as_str().unwrap_or_default();
     let stands = document["meta"]["versionId"].as_str();
-    let version = if_version.or(stands).ok_or_else(|| {
-        Failure::new(Exit::Server, format!("the server names no version of document {id}"))
-    })?;
+    let version = if_version
+        .or(stands)
+        .ok_or_else(|| Failure::new(Exit::Server, format!("the server names no version of document {id}")))?;
     let url = resource_url(&context.settings.registry.base, "DocumentReference", id)?;
     let body = Value::Array(patch(&document)).to_string();
     let call = Call::new(Method::PATCH, url, format!("the update of document {id}"))

@@ -18,10 +18,14 @@ fn what_is_set_is_patched_for_the_version_that_was_read() {
             _ => Reply::json(200, document("4", "after")),
         })
     });
-    let run = docshare(folder.path(), &server.host, &["doc", "update", "d1", "--set", "title=after", "-o", "json"]);
+    let run =
+        docshare(folder.path(), &server.host, &["doc", "update", "d1", "--set", "title=after", "-o", "json"]);
     assert_eq!(code(&run), 0, "{}", err(&run));
     let told: Value = serde_json::from_str(&out(&run)).unwrap();
-    assert_eq!((&told[0]["id"], &told[0]["version"], &told[0]["title"]), (&json!("d1"), &json!("4"), &json!("after")));
+    assert_eq!(
+        (&told[0]["id"], &told[0]["version"], &told[0]["title"]),
+        (&json!("d1"), &json!("4"), &json!("after"))
+    );
     let sent = &server.requests()[1];
     assert_eq!((sent.method.as_str(), sent.path.as_str()), ("PATCH", "/fhir/DocumentReference/d1"));
     assert_eq!(sent.header("if-match"), Some("W/\"3\""));
