@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
+use fhir::iti106::Maps;
 use serde::{Deserialize, Serialize};
 use web::PeerSettings;
+use xds::Code;
 
 /// The repository's own sections.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -213,6 +215,47 @@ impl IdentitySettings {
     }
 }
 
+impl PublishSettings {
+    /// What documents do not say of themselves; in words, what cannot be read.
+    pub(crate) fn maps(&self) -> Result<Maps, String> {
+        let class = |line: &String| {
+            let (from, to) = mapping("publish.classes", line)?;
+            Ok((code("publish.classes", from)?, code("publish.classes", to)?))
+        };
+        let format = |line: &String| {
+            let (from, to) = mapping("publish.formats", line)?;
+            Ok((from.to_owned(), code("publish.formats", to)?))
+        };
+        let one = |key: &str, text: &str| {
+            if text.is_empty() { Ok(None) } else { code(key, text).map(Some) }
+        };
+        Ok(Maps {
+            classes: self.classes.iter().map(class).collect::<Result<_, String>>()?,
+            formats: self.formats.iter().map(format).collect::<Result<_, String>>()?,
+            facility_type: one("publish.facility_type", &self.facility_type)?,
+            practice_setting: one("publish.practice_setting", &self.practice_setting)?,
+        })
+    }
+}
+
+fn mapping<'a>(key: &str, line: &'a str) -> Result<(&'a str, &'a str), String> {
+    let halves = line.split_once(" = ").map(|(from, to)| (from.trim(), to.trim()));
+    halves.ok_or_else(|| format!("{key}: {line:?} does not say what stands for what: \"from = to\""))
+}
+
+/// A code, `system|code` or `system|code|display`.
+fn code(key: &str, text: &str) -> Result<Code, String> {
+    let mut parts = text.splitn(3, '|').map(str::trim);
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some(system), Some(code), display) if !code.is_empty() => Ok(Code {
+            system: system.to_owned(),
+            code: code.to_owned(),
+            display: display.filter(|display| !display.is_empty()).map(str::to_owned),
+        }),
+        _ => Err(format!("{key}: {text:?} is no code; it is written system|code|display")),
+    }
+}
+
 impl SubmissionSettings {
     pub(crate) fn deadline(&self) -> Duration {
         Duration::from_millis(self.deadline_ms)
@@ -318,6 +361,20 @@ mod tests {
         leaves("", &settings, &mut keys);
         let told: Vec<&str> = KEYS.iter().map(|(key, _)| *key).collect();
         assert_eq!(keys, told);
+    }
+
+    #[test]
+    fn what_stands_for_what_is_read_or_named() {
+        let mut settings = PublishSettings {
+            classes: vec!["http://loinc.org|34133-9 = urn:oid:1.2.3|REPORT|Report".to_owned()],
+            formats: vec!["1.2.3.4 = urn:oid:1.2.5|f".to_owned()],
+            ..PublishSettings::default()
+        };
+        let maps = settings.maps().unwrap();
+        assert_eq!((maps.classes[0].0.code.as_str(), maps.classes[0].1.code.as_str()), ("34133-9", "REPORT"));
+        assert_eq!((maps.formats[0].0.as_str(), maps.formats[0].1.code.as_str()), ("1.2.3.4", "f"));
+        settings.facility_type = "hospital".to_owned();
+        assert!(settings.maps().unwrap_err().contains("publish.facility_type"));
     }
 
     #[test]

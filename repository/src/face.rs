@@ -4,6 +4,7 @@ pub(crate) mod binary;
 mod body;
 pub(crate) mod fhir;
 pub(crate) mod iti105;
+pub(crate) mod iti106;
 pub(crate) mod iti65;
 pub(crate) mod iti68;
 pub(crate) mod metadata;

@@ -11,6 +11,7 @@ mod config;
 mod disposition;
 mod documents;
 mod face;
+mod generate;
 mod keys;
 mod naming;
 mod patients;
@@ -40,6 +41,7 @@ pub use config::{
 pub use affinity::{Enforced, Enforcing, Settings as Domain};
 
 use documents::Retrieve;
+use generate::Generate;
 use provide::Provide;
 use publish::Publish;
 use reconcile::{Mode, Reconcile};
@@ -51,6 +53,9 @@ pub struct Repository {
     house: House<Settings>,
     provide: Provide,
     publish: Publish,
+    generate: Generate,
+    /// What documents do not say of themselves.
+    maps: fhir::iti106::Maps,
     validate: Validate,
     retrieve: Retrieve,
     settler: Settler,
@@ -86,11 +91,14 @@ impl Actor for Repository {
                 "identity.url is empty: a repository needs an identity source to know patients by".to_owned()
             );
         }
+        let maps = house.settings.publish.maps()?;
         let settler = Settler::new(&house)?;
         let domain = Arc::new(Shelf::open(&house.settings.domain)?);
         let provide = Provide::new(&house, settler.clone(), domain.clone());
         Ok(Repository {
             publish: Publish(provide.clone()),
+            generate: Generate(provide.clone()),
+            maps,
             validate: Validate(provide.clone()),
             provide,
             retrieve: Retrieve::new(&house, settler.clone()),

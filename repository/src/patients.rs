@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use fhir::iti65::Provided;
+use fhir::iti65::{Origin, Provided};
 use http::Method;
 use moka::sync::Cache;
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
@@ -169,6 +169,9 @@ impl Patients {
         let first = identifiers.swap_remove(0);
         let id = match (found, self.entries) {
             (Some(id), _) => id,
+            (None, _) if provided.origin == Origin::Document => {
+                return Err(unknown(at, "the patient the document is about is not known in this domain"));
+            }
             (None, PatientEntries::Feed) if self.rehearsing => return Err(Nobody::NotFed),
             (None, PatientEntries::Feed) => self.feed(provided, patient, &first, trace, at).await?,
             (None, PatientEntries::Refuse) => {
@@ -282,9 +285,8 @@ fn unknown(at: &Place, text: &str) -> Nobody {
 
 fn subject_of(provided: &Provided) -> Place {
     let submission = &provided.submission;
-    Place::at(submission.place(&submission.submission_set.symbol).to_owned())
-        .member("subject")
-        .of("SubmissionSet.patientId")
+    let place = Place::at(submission.place(&submission.submission_set.symbol).to_owned()).member("subject");
+    Place::at(provided.origin.path(&place.path)).of("SubmissionSet.patientId")
 }
 
 /// A logical id, without the version that may follow it.

@@ -12,7 +12,7 @@ use web::{Answer, AnswerBody, Request};
 use xds::{Finding, Findings, Place, Rule};
 
 use crate::Repository;
-use crate::face::{binary, iti65, iti68, iti105, metadata, validate};
+use crate::face::{binary, iti65, iti68, iti105, iti106, metadata, validate};
 
 /// Method, path and what answers.
 pub(crate) const ROUTES: &[Route<Repository>] = &[
@@ -65,6 +65,12 @@ pub(crate) const ROUTES: &[Route<Repository>] = &[
         serve: |repository, request| Box::pin(iti105::serve(repository, request)),
     },
     Route {
+        method: "POST",
+        path: "/fhir/DocumentReference/$generate-metadata",
+        transaction: "ITI-106",
+        serve: |repository, request| Box::pin(iti106::serve(repository, request)),
+    },
+    Route {
         method: "GET",
         path: "/documents/{id}",
         transaction: "ITI-68",
@@ -112,6 +118,11 @@ pub(super) fn interaction(method: &str, path: &str) -> Option<Interaction> {
         ("GET", "/fhir/Binary/{id}/_history/{version}") => {
             (Some("Binary"), "vread", "The same: a document has one version")
         }
+        ("POST", "/fhir/DocumentReference/$generate-metadata") => (
+            Some("DocumentReference"),
+            "$generate-metadata",
+            "Generate Metadata [ITI-106]: stores a CDA or FHIR document and registers what it says of itself",
+        ),
         ("POST", "/fhir/Bundle/$validate") => (
             Some("Bundle"),
             "$validate",
@@ -123,6 +134,9 @@ pub(super) fn interaction(method: &str, path: &str) -> Option<Interaction> {
         "$implements" => Some(IMPLEMENTS),
         "$conforms" => Some(CONFORMS),
         "$validate" => Some("http://hl7.org/fhir/OperationDefinition/Resource-validate"),
+        "$generate-metadata" => {
+            Some("https://profiles.ihe.net/ITI/MHD/OperationDefinition/generate-metadata")
+        }
         _ => None,
     };
     Some(Interaction { resource, code, definition, documentation })

@@ -75,6 +75,7 @@ fn statement(base: &str) -> Capability {
             "https://profiles.ihe.net/ITI/MHD/CapabilityStatement/IHE.MHD.DocumentRecipient.UnContained",
             "https://profiles.ihe.net/ITI/MHD/CapabilityStatement/IHE.MHD.DocumentRecipient.Fdoc",
             "https://profiles.ihe.net/ITI/MHD/CapabilityStatement/IHE.MHD.DocumentRecipient.Simplified",
+            "https://profiles.ihe.net/ITI/MHD/CapabilityStatement/IHE.MHD.DocumentRecipient.Generate",
         ],
         guides: vec!["https://profiles.ihe.net/ITI/MHD/ImplementationGuide/ihe.iti.mhd"],
         interactions: Repository::routes()

@@ -1,6 +1,7 @@
 //! The repository between the real registry and the real identity source, spoken to over HTTP.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod generate;
 mod letter;
 mod publish;
 mod restored;

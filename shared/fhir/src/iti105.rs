@@ -37,19 +37,24 @@ pub fn read_request(
     let root = Place::at("DocumentReference");
     let mut findings = Findings::new();
     profile(&resource, door, &root, &mut findings);
-    read_made(resource, measured, door, source_id, Origin::DocumentReference, findings)
+    let media = text(iti65::attachment(&resource), "contentType").map(str::to_owned);
+    let bytes = (door == Door::Repository).then(|| {
+        let mut binary = json!({ "resourceType": "Binary" });
+        element::put(&mut binary, "contentType", media);
+        binary
+    });
+    let bundle = bundle(resource, bytes, source_id);
+    read_made(bundle, measured, door, Origin::DocumentReference, findings)
 }
 
-/// Reads a DocumentReference somebody made as a submission of one document. `findings` is what is known of it already.
+/// Reads a Bundle that was made of what a source sent. `findings` is what is known of that already.
 pub(crate) fn read_made(
-    resource: Value,
+    bundle: Value,
     measured: &[Measured],
     door: Door,
-    source_id: &str,
     origin: Origin,
     mut findings: Findings,
 ) -> Result<Provided, Findings> {
-    let bundle = bundle(resource, door, source_id);
     let read = iti65::read_request(bundle, measured, door);
     let (provided, told) = match read {
         Ok(mut provided) => {
@@ -131,13 +136,13 @@ fn profile(resource: &Value, door: Door, at: &Place, findings: &mut Findings) {
     }
 }
 
-/// The Bundle of ITI-65 that says the same.
-fn bundle(mut resource: Value, door: Door, source_id: &str) -> Value {
+/// The Bundle of ITI-65 that says the same as a DocumentReference. `bytes` is what holds the document, if that is sent along:
+/// a Binary, or a FHIR document.
+pub(crate) fn bundle(mut resource: Value, bytes: Option<Value>, source_id: &str) -> Value {
     let set = submission_set(&resource, source_id);
-    let media = text(iti65::attachment(&resource), "contentType").map(str::to_owned);
     if let Some(Value::Object(attachment)) = resource.pointer_mut("/content/0/attachment") {
         attachment.shift_remove("data");
-        if door == Door::Repository {
+        if bytes.is_some() {
             attachment.insert("url".to_owned(), BYTES.into());
         }
     }
@@ -146,10 +151,9 @@ fn bundle(mut resource: Value, door: Door, source_id: &str) -> Value {
     }
     let post = |symbol: &str, kind: &str, resource: Value| json!({ "fullUrl": symbol, "resource": resource, "request": { "method": "POST", "url": kind } });
     let mut entries = vec![post(SET, "List", set), post(DOCUMENT, "DocumentReference", resource)];
-    if door == Door::Repository {
-        let mut binary = json!({ "resourceType": "Binary" });
-        element::put(&mut binary, "contentType", media);
-        entries.push(post(BYTES, "Binary", binary));
+    if let Some(bytes) = bytes {
+        let kind = text(&bytes, "resourceType").unwrap_or("Binary").to_owned();
+        entries.push(post(BYTES, &kind, bytes));
     }
     json!({
         "resourceType": "Bundle",

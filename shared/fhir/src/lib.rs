@@ -14,6 +14,7 @@ mod element;
 pub mod history;
 pub mod iti104;
 pub mod iti105;
+pub mod iti106;
 pub mod iti65;
 pub mod iti66;
 pub mod iti67;

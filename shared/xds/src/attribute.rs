@@ -8,7 +8,7 @@ mod facts;
 mod form;
 
 pub use facts::{Person, of_document, of_folder, of_patient, of_submission_set};
-pub use form::{fold, identifier_value, system};
+pub use form::{fold, identifier_value, system, url_of_oid};
 
 /// An attribute that can be asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -22,6 +22,11 @@ pub fn system(written: &str) -> String {
     KNOWN.iter().find(|(url, _)| *url == bare).map_or(bare, |(_, oid)| oid).to_owned()
 }
 
+/// The URL FHIR writes a code system as, by its OID without prefix; none if it is not one of those everybody knows.
+pub fn url_of_oid(oid: &str) -> Option<&'static str> {
+    KNOWN.iter().find(|(_, known)| *known == oid).map(|(url, _)| *url)
+}
+
 /// The value of an identifier in the one spelling it is kept in: OIDs and UUIDs without prefix, UUIDs in lower case.
 pub fn identifier_value(written: &str) -> String {
     let oid = without(written, "urn:oid:");
