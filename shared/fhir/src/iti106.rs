@@ -110,14 +110,19 @@ fn from_bytes(
                 .map_err(|findings| findings.first().map_or_else(String::new, |one| one.text.clone()))?;
             composition::take_as(&bundle, content_type, maps)
         }
-        "application/fhir+json" | "application/json" => {
+        "application/fhir+xml" if whole => {
+            let bundle = crate::xml::parse(head, &crate::json::Limits::default())
+                .map_err(|findings| findings.first().map_or_else(String::new, |one| one.text.clone()))?;
+            composition::take_as(&bundle, content_type, maps)
+        }
+        "application/fhir+json" | "application/json" | "application/fhir+xml" => {
             Err("The FHIR document is too long for its metadata to be taken out of it; submit it with metadata of its own \
                  (server.limits.max_body_bytes)."
                 .to_owned())
         }
         _ => Err(format!(
             "Nothing can be taken out of a document of type {content_type}; CDA (text/xml, application/hl7-cda+xml) and FHIR \
-             documents (application/fhir+json, or a Bundle of type document) are understood."
+             documents (application/fhir+json, application/fhir+xml, or a Bundle of type document) are understood."
         )),
     }
 }
