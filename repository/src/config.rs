@@ -23,6 +23,8 @@ pub struct Settings {
     pub documents: DocumentSettings,
     /// The affinity domain: which codes are accepted.
     pub domain: affinity::Settings,
+    /// How submissions are made that were taken in to be made later.
+    pub task: TaskSettings,
 }
 
 /// What is said of documents that come as one DocumentReference [ITI-105] or alone [ITI-106].
@@ -181,6 +183,26 @@ impl Default for DocumentSettings {
     }
 }
 
+/// How submissions are made that were taken in to be made later.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct TaskSettings {
+    /// Submissions made at once.
+    pub concurrency: usize,
+    /// Seconds after which one is told as failed that a peer stands in the way of; the key takes a unit.
+    #[serde(with = "web::units::seconds")]
+    pub give_up: u64,
+    /// Seconds for which a Task can be read once it has come to its end; the key takes a unit.
+    #[serde(with = "web::units::seconds")]
+    pub keep: u64,
+}
+
+impl Default for TaskSettings {
+    fn default() -> TaskSettings {
+        TaskSettings { concurrency: 4, give_up: 24 * 3600, keep: 62 * 24 * 3600 }
+    }
+}
+
 impl RegistrySettings {
     /// The peer.
     pub(crate) fn peer(&self) -> PeerSettings {
@@ -334,6 +356,12 @@ pub(crate) const KEYS: &[(&str, &str)] = &[
     affinity::KEYS[11],
     affinity::KEYS[12],
     affinity::KEYS[13],
+    ("task.concurrency", "submissions made at once of those that were taken in to be made later"),
+    (
+        "task.give_up",
+        "time after which such a submission is told as failed, if it is certain that it was not registered",
+    ),
+    ("task.keep", "how long a Task can be read once it has come to its end"),
 ];
 
 #[cfg(test)]

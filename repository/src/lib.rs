@@ -1,7 +1,7 @@
 //! The Document Repository: keeps the bytes of documents and registers what they are (ITI-65, ITI-68).
 //!
 //! Lives here: the submission protocol (bytes first, one commit point, fenced settle), the peers it speaks to, what is
-//! kept about a submission until it is settled, and how a document is given out.
+//! kept about a submission until it is settled, tasks that make a submission later, and how a document is given out.
 //! Does not live here: what a submission means and whether it may be registered (`registry`), how a Bundle is read
 //! (`fhir`), how bytes are kept (`store`).
 //! Doors: every room under `shared/`; no other actor.
@@ -25,6 +25,7 @@ mod recover;
 mod redrive;
 mod registrar;
 mod settle;
+mod tasks;
 mod validate;
 
 use std::sync::Arc;
@@ -36,6 +37,7 @@ use web::{Answer, PeerSettings, Request};
 
 pub use config::{
     DocumentSettings, IdentitySettings, PatientEntries, RegistrySettings, Settings, SubmissionSettings,
+    TaskSettings,
 };
 
 pub use affinity::{Enforced, Enforcing, Settings as Domain};
@@ -46,6 +48,7 @@ use provide::Provide;
 use publish::Publish;
 use reconcile::{Mode, Reconcile};
 use settle::Settler;
+use tasks::Tasks;
 use validate::Validate;
 
 /// The actor.
@@ -62,6 +65,7 @@ pub struct Repository {
     reconcile: Reconcile,
     /// Which codes are accepted; the registry is the judge, this refuses early.
     domain: Arc<Shelf>,
+    tasks: Tasks,
 }
 
 impl Repository {
@@ -103,6 +107,7 @@ impl Actor for Repository {
             provide,
             retrieve: Retrieve::new(&house, settler.clone()),
             reconcile: Reconcile::new(&settler, house.public_url.clone()),
+            tasks: Tasks::new(settler.records.clone(), house.settings.task.clone()),
             settler,
             house,
             domain,
@@ -130,7 +135,11 @@ impl Actor for Repository {
         let stopping = self.house.stopping.clone();
         let settler = self.settler.clone();
         let pause = self.house.settings.submission.settle_interval();
-        vec![Box::pin(async move { settler.watch(pause, stopping).await })]
+        let tasks = self.house.stopping.clone();
+        vec![
+            Box::pin(async move { settler.watch(pause, stopping).await }),
+            Box::pin(async move { self.work_on_tasks(tasks).await }),
+        ]
     }
 
     fn reconcile(self: Arc<Self>, apply: bool) -> Option<LocalBoxFuture<'static, Result<Report, String>>> {

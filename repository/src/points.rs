@@ -43,6 +43,13 @@ pub(crate) const POINTS: &[Point] = &[
     Point::new("repo.answer.pre", "provide.rs", "the outcome and its answer to the source"),
     Point::new("repo.answer.mid", "face/iti65.rs", "the two halves of the answer to the source"),
     Point::new(
+        "repo.task.pre_commit",
+        "tasks.rs",
+        "having a submission that is made later and committing it",
+    ),
+    Point::new("repo.task.post_commit", "tasks.rs", "committing a submission that is made later and telling"),
+    Point::new("repo.task.made", "tasks.rs", "making such a submission and writing down what came of it"),
+    Point::new(
         "repo.settle.asked",
         "registrar.rs",
         "asking what became of an attempt and reading the answer",

@@ -8,6 +8,7 @@ mod document;
 mod idempotency;
 mod intent;
 mod peers;
+mod task;
 
 use actor::{Clock, failpoint};
 use bytes::Bytes;
@@ -21,6 +22,7 @@ pub(crate) use document::{Document, State};
 pub(crate) use idempotency::{Named, NamedBefore, NewName};
 pub(crate) use intent::{Attempt, Closed, Intent, kept};
 pub(crate) use peers::Whose;
+pub(crate) use task::{Kept, TaskQuestion, TaskRecord, TaskStatus, new_task, task_term};
 
 /// Intents, by submission key.
 const INTENT: Kind = Kind("submission-intent");

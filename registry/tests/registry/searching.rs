@@ -65,7 +65,10 @@ fn enrich(bundle: &mut Value) {
 
 impl Rich {
     async fn new() -> Rich {
-        let settings = Settings { domain: Domain { home_community_id: COMMUNITY.to_owned(), ..Domain::default() }, ..settings() };
+        let settings = Settings {
+            domain: Domain { home_community_id: COMMUNITY.to_owned(), ..Domain::default() },
+            ..settings()
+        };
         let setup = Setup::new(settings);
         let store = setup.store.clone();
         let world = World::over(setup);

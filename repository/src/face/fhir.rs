@@ -12,7 +12,7 @@ use web::{Answer, AnswerBody, Request};
 use xds::{Finding, Findings, Place, Rule};
 
 use crate::Repository;
-use crate::face::{binary, iti65, iti68, iti105, iti106, metadata, validate};
+use crate::face::{binary, iti65, iti68, iti105, iti106, metadata, send_to_ehr, task, validate};
 
 /// Method, path and what answers.
 pub(crate) const ROUTES: &[Route<Repository>] = &[
@@ -88,6 +88,54 @@ pub(crate) const ROUTES: &[Route<Repository>] = &[
         transaction: "ITI-68",
         serve: |repository, request| Box::pin(binary::serve(repository, request)),
     },
+    Route {
+        method: "GET",
+        path: "/fhir/Task/{id}",
+        transaction: "task",
+        serve: |repository, request| Box::pin(task::read(repository, request)),
+    },
+    Route {
+        method: "GET",
+        path: "/fhir/Task",
+        transaction: "task",
+        serve: |repository, request| Box::pin(task::find(repository, request)),
+    },
+    Route {
+        method: "POST",
+        path: "/fhir/Task/_search",
+        transaction: "task",
+        serve: |repository, request| Box::pin(task::find(repository, request)),
+    },
+    Route {
+        method: "POST",
+        path: "/fhir/CommunicationRequest/$send-to-ehr",
+        transaction: "ITI-65",
+        serve: |repository, request| Box::pin(send_to_ehr::send(repository, request)),
+    },
+    Route {
+        method: "GET",
+        path: "/fhir/CommunicationRequest/$tracking",
+        transaction: "task",
+        serve: |repository, request| Box::pin(send_to_ehr::track(repository, request)),
+    },
+    Route {
+        method: "POST",
+        path: "/fhir/CommunicationRequest/$tracking",
+        transaction: "task",
+        serve: |repository, request| Box::pin(send_to_ehr::track(repository, request)),
+    },
+    Route {
+        method: "GET",
+        path: "/fhir/CommunicationRequest/{id}/$tracking",
+        transaction: "task",
+        serve: |repository, request| Box::pin(send_to_ehr::track(repository, request)),
+    },
+    Route {
+        method: "GET",
+        path: "/fhir/OperationDefinition/{id}",
+        transaction: "none",
+        serve: |_, request| Box::pin(async move { send_to_ehr::definition(request) }),
+    },
 ];
 
 /// What a line of the table is in a CapabilityStatement; none if it is no interaction.
@@ -128,11 +176,30 @@ pub(super) fn interaction(method: &str, path: &str) -> Option<Interaction> {
             "$validate",
             "What a Bundle of ITI-65 would come to: the same path as providing it, and nothing is stored",
         ),
+        ("GET", "/fhir/Task/{id}") => {
+            (Some("Task"), "read", "How far a submission is that was sent with Prefer: respond-async")
+        }
+        ("GET", "/fhir/Task") => (Some("Task"), "search-type", "By GET and by POST to _search"),
+        ("POST", "/fhir/CommunicationRequest/$send-to-ehr") => (
+            Some("CommunicationRequest"),
+            "$send-to-ehr",
+            "Sends one document with a few words about it; it becomes a submission of its own",
+        ),
+        ("GET", "/fhir/CommunicationRequest/$tracking") => (
+            Some("CommunicationRequest"),
+            "$tracking",
+            "What became of a document that was sent so; also CommunicationRequest/[id]/$tracking, and by POST",
+        ),
+        ("GET", "/fhir/OperationDefinition/{id}") => {
+            (Some("OperationDefinition"), "read", "The operations that are this server's own")
+        }
         _ => return None,
     };
     let definition = match code {
         "$implements" => Some(IMPLEMENTS),
         "$conforms" => Some(CONFORMS),
+        "$send-to-ehr" => Some(send_to_ehr::SEND),
+        "$tracking" => Some(send_to_ehr::TRACKING),
         "$validate" => Some("http://hl7.org/fhir/OperationDefinition/Resource-validate"),
         "$generate-metadata" => {
             Some("https://profiles.ihe.net/ITI/MHD/OperationDefinition/generate-metadata")
@@ -253,7 +320,10 @@ mod tests {
             let methods = ROUTES.iter().filter(|other| other.path == route.path).map(|other| other.method);
             let told = methods.clone().any(|method| interaction(method, route.path).is_some());
             let told = told && (route.path.contains('$') || interaction(route.method, route.path).is_some());
-            assert_eq!(told, route.path != "/fhir/metadata", "{} {}", route.method, route.path);
+            let is_another_way =
+                ["/fhir/Task/_search", "/fhir/CommunicationRequest/{id}/$tracking"].contains(&route.path);
+            let expected = route.path != "/fhir/metadata" && !is_another_way;
+            assert_eq!(told, expected, "{} {}", route.method, route.path);
         }
     }
 }

@@ -15,12 +15,15 @@ use xds::{Finding, Findings, Place, Rule};
 use super::body::Intake;
 use super::iti65::{check, replayed};
 use crate::Repository;
-use crate::face::fhir as face;
+use crate::face::{fhir as face, task};
 use crate::provide::Received;
 use crate::publish::{Publication, Publish, Published};
 
 /// Answers one publication.
 pub(crate) async fn serve(repository: &Repository, request: &mut Request) -> Answer {
+    if task::is_wanted(request) {
+        return task::take(repository, request, "/fhir/DocumentReference").await;
+    }
     let codec = Publishing {
         intake: repository.intake(),
         format: face::format(request),

@@ -10,11 +10,14 @@ use xds::{Findings, Severity, Side};
 
 use super::body::{Documents, Intake};
 use crate::Repository;
-use crate::face::fhir as face;
+use crate::face::{fhir as face, task};
 use crate::provide::{Accepted, Provide, Received};
 
 /// Answers one submission.
 pub(crate) async fn serve(repository: &Repository, request: &mut Request) -> Answer {
+    if task::is_wanted(request) {
+        return task::take(repository, request, "/fhir").await;
+    }
     let format = face::format(request);
     let own = repository.provide.patients.own();
     let codec = Bundle { intake: repository.intake(), format, own };

@@ -1,14 +1,14 @@
 //! The CapabilityStatement: what is there and nothing else, and what a client lacks.
 
 use actor::{Actor, Fault};
-use fhir::capability::{self, Capability, Question, Traits};
+use fhir::capability::{self, Capability, Question, SearchParameter, Traits};
 use fhir::json;
 use fhir::negotiate::{self, Format};
 use http::{HeaderValue, Method, StatusCode, header};
 use web::{Answer, Request};
 use xds::Findings;
 
-use super::fhir as face;
+use super::{fhir as face, task};
 use crate::Repository;
 
 /// Who in the domain has what is not here.
@@ -81,6 +81,16 @@ fn statement(base: &str) -> Capability {
         interactions: Repository::routes()
             .iter()
             .filter_map(|route| face::interaction(route.method, route.path))
+            .collect(),
+        parameters: task::PARAMETERS
+            .iter()
+            .map(|(name, kind, documentation)| SearchParameter {
+                resource: "Task",
+                name,
+                kind,
+                definition: None,
+                documentation,
+            })
             .collect(),
         traits: vec![Traits {
             resource: "DocumentReference",

@@ -79,6 +79,11 @@ pub const METRICS: &[(&str, Sort, &str)] = &[
         "Documents that are bound here and unknown to the registry, by the last comparison.",
     ),
     ("docshare_documents_lost", Sort::Gauge, "Registered documents whose bytes a restore has lost."),
+    (
+        "docshare_tasks_open",
+        Sort::Gauge,
+        "Submissions that were taken in to be made later and are not at their end.",
+    ),
     ("docshare_submissions_in_doubt", Sort::Gauge, "Submissions whose outcome is not known."),
     ("docshare_submissions_in_doubt_oldest_seconds", Sort::Gauge, "Age of the oldest of them."),
     (

@@ -30,6 +30,8 @@ pub(super) enum Scene {
     Feed,
     /// What was submitted is exported.
     Export,
+    /// Documents are submitted to be registered later.
+    Later,
 }
 
 /// One row.
@@ -104,6 +106,8 @@ fn scene(point: &Point) -> Scene {
     let named = |begin: &str| point.name.starts_with(begin);
     if named("reg.export.") {
         Scene::Export
+    } else if named("repo.task.") {
+        Scene::Later
     } else if named("repo.settle.") || named("repo.trash.") || named("reg.fence.") {
         Scene::Doubt
     } else if named("audit.") {

@@ -37,6 +37,8 @@ pub(super) struct Stage {
     pub(super) lives: HashMap<Actor, u32>,
     /// How actors ended by themselves during this case.
     pub(super) ends: Vec<(Actor, ExitStatus)>,
+    /// Whether submissions are to be made later (`Prefer: respond-async`).
+    later: bool,
     /// Ids of all documents in files of their own that were ever acknowledged here.
     pub(super) large: BTreeSet<String>,
 }
@@ -77,6 +79,7 @@ impl Stage {
             wire: Wire::new()?,
             lives: HashMap::new(),
             ends: Vec::new(),
+            later: false,
             large: BTreeSet::new(),
         })
     }
@@ -84,6 +87,7 @@ impl Stage {
     /// Plays one case and looks at what is left.
     pub(super) fn play(&mut self, case: &Case) -> Result<Report> {
         self.ends.clear();
+        self.later = case.scene == Scene::Later;
         let before = self.strikes(case);
         let early = if case.scene == Scene::Feed { None } else { Some(self.feed()?) };
         self.arm(case)?;
@@ -284,7 +288,11 @@ impl Stage {
         let base = self.region.base(Actor::Repository);
         let begin = Instant::now();
         let answer: Answer = loop {
-            match self.runtime.block_on(self.wire.post(&base, &bundle)) {
+            let answered = match self.later {
+                true => self.post_later(&base, &bundle)?,
+                false => self.runtime.block_on(self.wire.post(&base, &bundle)),
+            };
+            match answered {
                 Ok(answer) if answer.status == 200 => break answer,
                 Ok(answer) => {
                     // An acknowledged patient may still be on its way to the registry, whoever died in between.
@@ -310,6 +318,34 @@ impl Stage {
         ensure!(ids.len() == provide.documents.len(), "not every document is answered: {}", answer.excerpt());
         promises.push(Promise::new(&provide, ids, bundle_set(&bundle)));
         Ok(())
+    }
+
+    /// Submits to be registered later, and follows the Task to its end: once it was acknowledged, it is there whoever dies.
+    fn post_later(&mut self, base: &str, bundle: &Value) -> Result<Result<Answer>> {
+        let request = self.wire.request(reqwest::Method::POST, base);
+        let request = request.header("prefer", "respond-async").json(bundle);
+        let taken = match self.runtime.block_on(self.wire.send(request)) {
+            Ok(answer) if answer.status == 202 => answer,
+            other => return Ok(other),
+        };
+        let url = taken.header("Content-Location").context("a Task has an address")?.to_owned();
+        let begin = Instant::now();
+        loop {
+            if let Ok(answer) = self.runtime.block_on(self.wire.get(&url)) {
+                ensure!(answer.status == 200 || answer.status >= 500, "a Task is lost: {}", answer.excerpt());
+                let task = if answer.status == 200 { answer.json()? } else { Value::Null };
+                let status = match task["status"].as_str() {
+                    Some("completed") => 200,
+                    Some("failed") => 400,
+                    _ => 0,
+                };
+                if status > 0 {
+                    let body = task["contained"][0].to_string();
+                    return Ok(Ok(Answer { status, body: body.into(), ..answer }));
+                }
+            }
+            self.again(begin, "a submission that is made later")?;
+        }
     }
 
     /// Gives the repository time to settle before the source comes again.
