@@ -89,6 +89,11 @@ const RULES: &[Rule] = &[
         judge: rules::submitted::equal_bytes,
     },
     Rule { number: "I20", sentence: "instants of an object never go back", judge: rules::forward::instants },
+    Rule {
+        number: "I21",
+        sentence: "an acknowledged update is the version it was said to be",
+        judge: rules::updated::judge,
+    },
 ];
 
 /// What judging one rule has found so far.

@@ -39,6 +39,8 @@ pub enum What {
     Read(Read),
     /// One retrieval of bytes.
     Retrieve(Retrieve),
+    /// The metadata of a document was updated.
+    Update(Update),
     /// A patient was merged into another one.
     Merge(Merge),
     /// Something was done to an actor.
@@ -161,6 +163,9 @@ pub struct Seen {
     /// Made as [`Sent::attributes`] is.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub attributes: String,
+    /// What an update has remarked on it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub remark: String,
     /// The hash it shows, as it is written there.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub hash: String,
@@ -220,6 +225,19 @@ pub enum Body {
     Cut,
     /// None, or one that is no document.
     Nothing,
+}
+
+/// An update of a document's metadata: a remark of its own is left on it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Update {
+    /// Id of the document entry.
+    pub id: String,
+    /// The remark; no two updates have the same.
+    pub remark: String,
+    /// Status of the answer; 0: none came.
+    pub status: u16,
+    /// The version that was made, if it was acknowledged.
+    pub version: Option<u64>,
 }
 
 /// A merge of patients.

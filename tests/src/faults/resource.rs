@@ -1,6 +1,6 @@
 //! Resources as the history writes them down: those that were sent, and those that were seen.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use sha2::{Digest as _, Sha256};
 
 use super::history::{Kind, Seen, Sent};
@@ -82,10 +82,25 @@ pub fn seen(resource: &Value) -> Option<Seen> {
         superseded: kind == Kind::Document && resource["status"] != "current",
         updated: resource["meta"]["lastUpdated"].as_str()?.parse::<jiff::Timestamp>().ok()?.as_microsecond(),
         attributes: attributes(resource),
+        remark: remark(resource),
         hash: text(&resource["content"][0]["attachment"]["hash"]),
         replaces: replaced(resource),
         members: members(resource),
     })
+}
+
+/// Where an update leaves its remark: on no attribute a source has set.
+const REMARK: &str = "http://example.org/fhir/StructureDefinition/remark";
+
+/// The patch that leaves a remark, whatever was remarked before (RFC 6902).
+pub fn remarking(remark: &str) -> Value {
+    json!([{ "op": "add", "path": "/extension", "value": [{ "url": REMARK, "valueString": remark }] }])
+}
+
+/// What was remarked last.
+pub fn remark(resource: &Value) -> String {
+    let mut extensions = resource["extension"].as_array().into_iter().flatten();
+    extensions.find(|one| one["url"] == REMARK).map(|one| text(&one["valueString"])).unwrap_or_default()
 }
 
 /// SHA-256 in hexadecimal.

@@ -9,7 +9,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Method;
 use serde_json::Value;
-use tests::faults::history::{Asked, Body, Event, Kind, Retrieve, Search, Seen, Submit, Told, What};
+use tests::faults::history::{Asked, Body, Event, Kind, Retrieve, Search, Seen, Submit, Told, Update, What};
+use tests::faults::resource::{remark, remarking};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 use web::{Letter, PeerAnswer};
@@ -20,6 +21,7 @@ use crate::samples::{self, DOMAIN, Sample, attributes, sha256};
 /// How long a client waits for an answer.
 const PATIENCE: Duration = Duration::from_secs(90);
 const FHIR: &str = "application/fhir+json";
+const PATCH: &str = "application/json-patch+json";
 
 /// Everything clients know, and what they were told.
 pub(crate) struct Clients {
@@ -31,6 +33,10 @@ pub(crate) struct Clients {
     pub(crate) history: RefCell<Vec<Event>>,
     /// Id and URL of documents that were found, by unique id and entry id.
     pub(crate) found: RefCell<HashMap<String, Vec<(String, String)>>>,
+    /// The version of each that was seen last.
+    versions: RefCell<HashMap<String, u64>>,
+    /// Remarks made so far.
+    remarks: Cell<u64>,
     /// Patients by their number.
     pub(crate) patients: RefCell<HashMap<u8, String>>,
 }
@@ -44,6 +50,8 @@ impl Clients {
             waiting: Cell::new(0),
             history: RefCell::default(),
             found: RefCell::default(),
+            versions: RefCell::default(),
+            remarks: Cell::new(0),
             patients: RefCell::default(),
         })
     }
@@ -62,9 +70,19 @@ impl Clients {
     }
 
     async fn ask(&self, method: Method, to: Place, path: &str, body: Bytes) -> Option<PeerAnswer> {
+        self.ask_with(method, to, path, vec![("content-type", FHIR.to_owned())], body).await
+    }
+
+    async fn ask_with(
+        &self,
+        method: Method,
+        to: Place,
+        path: &str,
+        headers: Vec<(&'static str, String)>,
+        body: Bytes,
+    ) -> Option<PeerAnswer> {
         let (reply, answered) = oneshot::channel();
         let url = format!("{}{path}", to.host());
-        let headers = vec![("content-type", FHIR.to_owned())];
         let letter = Letter { peer: "actor", method, url, headers, body };
         let request = network::Event::Request { from: Place::Client, to, letter, reply: Some(reply) };
         self.network.push(request);
@@ -139,6 +157,9 @@ impl Clients {
             else {
                 continue;
             };
+            if let Some(version) = resource["meta"]["versionId"].as_str().and_then(|v| v.parse().ok()) {
+                self.versions.borrow_mut().insert(id.to_owned(), version);
+            }
             let known = found.entry(text(&resource["masterIdentifier"]["value"])).or_default();
             let pair = (id.to_owned(), url.to_owned());
             if !known.contains(&pair) {
@@ -167,6 +188,32 @@ impl Clients {
                     Some(answer) => (answer.status, Body::Nothing),
                 };
                 clients.record(begin, What::Retrieve(Retrieve { id, unique_id, status, body }));
+            });
+        }
+    }
+
+    /// A source leaves a remark on the documents with a unique id that a search has shown.
+    pub(crate) fn update(self: &Rc<Self>, unique_id: &str, guarded: bool) {
+        let known = self.found.borrow().get(unique_id).cloned().unwrap_or_default();
+        for (id, _) in known {
+            self.remarks.set(self.remarks.get() + 1);
+            let remark = format!("remark {}", self.remarks.get());
+            let clients = Rc::clone(self);
+            self.beside(async move {
+                let begin = clients.now();
+                let mut headers = vec![("content-type", PATCH.to_owned())];
+                if guarded && let Some(version) = clients.versions.borrow().get(&id) {
+                    headers.push(("if-match", format!("W/\"{version}\"")));
+                }
+                let path = format!("/fhir/DocumentReference/{id}");
+                let patch = Bytes::from(remarking(&remark).to_string());
+                let answer = clients.ask_with(Method::PATCH, Place::Registry, &path, headers, patch).await;
+                let status = answer.as_ref().map_or(0, |answer| answer.status);
+                let made = answer.filter(|answer| answer.status == 200);
+                let made = made.and_then(|answer| serde_json::from_slice::<Value>(&answer.body).ok());
+                let version =
+                    made.and_then(|made| made["meta"]["versionId"].as_str().and_then(|v| v.parse().ok()));
+                clients.record(begin, What::Update(Update { id, remark, status, version }));
             });
         }
     }
@@ -241,6 +288,7 @@ fn seen(resource: &Value, kind: Kind) -> Seen {
         superseded: resource["status"] == "superseded",
         updated: updated.map_or(0, jiff::Timestamp::as_microsecond),
         attributes: if kind == Kind::Document { attributes(resource) } else { String::new() },
+        remark: remark(resource),
         hash: text(&resource["content"][0]["attachment"]["hash"]),
         replaces: references(&Value::Array(replaces), "/target/reference"),
         members: references(&resource["entry"], "/item/reference"),

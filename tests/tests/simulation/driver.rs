@@ -99,6 +99,9 @@ impl World {
             Operation::Retrieve { key, document } => {
                 self.clients.retrieve(&samples::unique_id(key, document));
             }
+            Operation::Update { key, document, guarded } => {
+                self.clients.update(&samples::unique_id(key, document), guarded);
+            }
             Operation::Merge => self.clients.merge(),
             Operation::Settle { second } => self.settle(second),
             Operation::Run { steps } => return self.run(steps).await,

@@ -11,6 +11,8 @@ pub(crate) enum Operation {
     Search { patient: u8 },
     /// A consumer follows the URL of a document that a search has shown.
     Retrieve { key: u8, document: u8 },
+    /// A source updates what is said about a document that a search has shown; `guarded`: only the version it has seen.
+    Update { key: u8, document: u8, guarded: bool },
     /// A patient is merged into another one.
     Merge,
     /// A repository settles what is in doubt.
@@ -70,6 +72,8 @@ fn operation(second: f64) -> impl Strategy<Value = Operation> {
         8 => submit(second),
         2 => (0..2u8).prop_map(|patient| Operation::Search { patient }),
         2 => (0..5u8, 0..3u8).prop_map(|(key, document)| Operation::Retrieve { key, document }),
+        2 => (0..5u8, 0..3u8, any::<bool>())
+            .prop_map(|(key, document, guarded)| Operation::Update { key, document, guarded }),
         1 => Just(Operation::Merge),
         1 => any::<bool>().prop_map(|second| Operation::Settle { second }),
         10 => (1..24u8).prop_map(|steps| Operation::Run { steps }),

@@ -27,6 +27,8 @@ pub(crate) struct Outcome {
     pub(crate) told: Vec<String>,
     /// Submissions that were acknowledged, refused, and neither.
     pub(crate) submissions: [u64; 3],
+    /// Updates that were acknowledged.
+    pub(crate) updates: u64,
 }
 
 /// Runs one schedule in a world of its own, in which time is pretended.
@@ -50,9 +52,11 @@ pub(crate) fn run(operations: &[Operation], lie: Lie, telling: bool) -> Outcome 
                 }
             }
         }
+        let updated = |what: &What| matches!(what, What::Update(update) if update.version.is_some());
+        let updates = history.iter().filter(|event| updated(&event.what)).count() as u64;
         let told = world.told.iter().flatten().cloned();
         let told = told.chain(history.iter().filter(|_| telling).map(|event| format!("{event:?}")));
-        Outcome { wrong: judge(&history), trace: world.trace(), told: told.collect(), submissions }
+        Outcome { wrong: judge(&history), trace: world.trace(), told: told.collect(), submissions, updates }
     })
 }
 

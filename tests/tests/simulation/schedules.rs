@@ -67,3 +67,26 @@ fn a_schedule_runs_the_same_way_every_time() {
         assert_eq!(again.submissions, first.submissions);
     }
 }
+
+#[test]
+fn a_document_is_updated_between_other_things() {
+    use Operation::{Pass, Repeat, Run, Search, Submit, Update};
+    let operations = [
+        Submit { key: 0, other: false, second: false },
+        Pass { tenths: 20 },
+        Search { patient: 0 },
+        Pass { tenths: 10 },
+        Update { key: 0, document: 0, guarded: true },
+        Update { key: 0, document: 0, guarded: false },
+        Submit { key: 1, other: false, second: false },
+        Update { key: 0, document: 0, guarded: false },
+        Run { steps: 3 },
+        Repeat { pick: 0 },
+        Pass { tenths: 20 },
+        Search { patient: 0 },
+        Pass { tenths: 10 },
+    ];
+    let outcome = run(&operations, Lie::None, true);
+    assert!(outcome.wrong.is_empty(), "{:#?}\n{}", outcome.wrong, outcome.told.join("\n"));
+    assert!(outcome.updates >= 2, "updates are acknowledged: {}", outcome.told.join("\n"));
+}

@@ -4,7 +4,7 @@ use super::judge_events;
 use super::report::Harm;
 use super::sample::{
     Sound, Story, acknowledged, document, fault, found_all, gauge, inventory, merge, read, recovery, refused,
-    replacing, seen, set, sound, superseded, whole,
+    replacing, seen, set, sound, superseded, update, whole,
 };
 use crate::faults::history::{Asked, Body, FaultKind, Inventory, Kind, Phase, Recovery, Seen, Told, What};
 
@@ -17,10 +17,10 @@ fn a_history_in_which_everything_is_right_is_sound() {
     assert_eq!((report.acknowledged, report.unknown), (2, 1));
     assert_eq!(
         report.counts(),
-        (13, 0, 3),
-        "refusals, merges and failed syncs do not occur in it:\n{report}"
+        (13, 0, 4),
+        "refusals, merges, failed syncs and updates do not occur in it:\n{report}"
     );
-    assert!(report.to_string().ends_with("13 passed, 0 failed, 3 skipped"), "{report}");
+    assert!(report.to_string().ends_with("13 passed, 0 failed, 4 skipped"), "{report}");
 }
 
 #[test]
@@ -463,4 +463,29 @@ fn i20_instants_of_an_object_never_go_back() {
     let Sound { mut story, last, .. } = sound();
     story.search_mut(last).found[1].updated = 999;
     story.breaks(&["I20"]);
+}
+
+#[test]
+fn i21_an_acknowledged_update_is_seen_as_it_was_made_and_is_not_lost() {
+    let Sound { mut story, .. } = sound();
+    let updated = |remark: &str, version| Seen {
+        version,
+        remark: remark.into(),
+        updated: seen("d2", &document("b")).updated + 500 * version as i64,
+        ..seen("d2", &document("b"))
+    };
+    story.then(update("d2", "first", Some(2)));
+    story.then(update("d2", "of unknown end", None));
+    story.then(read(updated("of unknown end", 3)));
+    story.then(update("d2", "last", Some(4)));
+    let at = story.then(read(updated("last", 4)));
+    story.is_sound();
+    let as_it_was = story.events[at].clone();
+    story.events[at].what = read(updated("first", 4));
+    story.breaks(&["I21"]);
+    story.events[at].what = read(updated("of unknown end", 3));
+    story.breaks(&["I21"]);
+    story.events[at] = as_it_was;
+    story.then(update("d2", "another", Some(4)));
+    story.breaks(&["I21"]);
 }

@@ -10,6 +10,7 @@ pub(super) mod refused;
 pub(super) mod replaced;
 pub(super) mod retrieved;
 pub(super) mod submitted;
+pub(super) mod updated;
 pub(super) mod whole;
 
 use super::ledger::{Ledger, Object};

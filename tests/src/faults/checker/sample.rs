@@ -3,7 +3,7 @@
 use crate::faults::checker::judge_events;
 use crate::faults::history::{
     Asked, Body, Event, Fault, FaultKind, Gauge, Inventory, Kind, Merge, Phase, Read, Recovery, Retrieve,
-    Search, Seen, Sent, Submit, Told, What,
+    Search, Seen, Sent, Submit, Told, Update, What,
 };
 
 /// Nanoseconds an event of a story takes, and the pause behind it.
@@ -123,6 +123,7 @@ pub(super) fn seen(id: &str, sent: &Sent) -> Seen {
         superseded: false,
         updated: 1_000,
         attributes: sent.attributes.clone(),
+        remark: String::new(),
         hash: sent.sha256.clone(),
         replaces: sent.replaces.iter().cloned().collect(),
         members: Vec::new(),
@@ -149,6 +150,11 @@ pub(super) fn recovery(actor: &str) -> What {
 
 pub(super) fn merge(from: &str, into: &str) -> What {
     What::Merge(Merge { from: from.into(), into: into.into(), status: 200 })
+}
+
+pub(super) fn update(id: &str, remark: &str, version: Option<u64>) -> What {
+    let status = if version.is_some() { 200 } else { 0 };
+    What::Update(Update { id: id.into(), remark: remark.into(), status, version })
 }
 
 pub(super) fn read(seen: Seen) -> What {

@@ -82,6 +82,7 @@ mod tests {
             superseded: true,
             updated: 1_700_000_000_000_000,
             attributes: "a".into(),
+            remark: "r".into(),
             hash: "h".into(),
             replaces: vec!["c".into()],
             members: vec!["m".into()],

@@ -3,16 +3,18 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use reqwest::header::RANGE;
+use reqwest::header::{CONTENT_TYPE, IF_MATCH, RANGE};
 use serde_json::Value;
 
 use super::feed::Person;
 use super::{Load, http};
 use crate::faults::content::{Content, sha256};
-use crate::faults::history::{Asked, Body, Kind, Read, Retrieve, Search, Seen, What};
-use crate::faults::resource::seen;
+use crate::faults::history::{Asked, Body, Kind, Read, Retrieve, Search, Seen, Update, What};
+use crate::faults::resource::{remarking, seen};
 use testkit::Dice;
 
+/// Media type of a JSON Patch.
+const JSON_PATCH: &str = "application/json-patch+json";
 /// Pages of one search at most.
 const PAGES: usize = 200;
 
@@ -54,11 +56,12 @@ pub(super) async fn run(load: &Load, client: u32, mut dice: Dice) -> Result<()> 
         };
         for _ in 0..3 {
             let Some(one) = dice.pick(&found) else { break };
-            match dice.below(4) {
-                0 => finder.read(one, None).await?,
-                1 => finder.read(one, Some(dice.between(1, one.seen.version))).await?,
+            match dice.below(9) {
+                0..2 => finder.read(one, None).await?,
+                2..4 => finder.read(one, Some(dice.between(1, one.seen.version))).await?,
                 _ if one.url.is_empty() => {}
-                2 => finder.retrieve_part(one, &mut dice).await?,
+                4 => finder.update(one, dice.per_mille(500)).await?,
+                5..7 => finder.retrieve_part(one, &mut dice).await?,
                 _ => finder.retrieve(one).await?,
             }
         }
@@ -161,6 +164,28 @@ impl<'a> Finder<'a> {
         let seen = if status == 200 { seen(&resource) } else { None };
         let read = Read { kind: one.seen.kind, id: one.seen.id.clone(), version, status, seen };
         self.load.record(self.client, begin, What::Read(read))
+    }
+
+    /// Leaves a remark on a document; `guarded`: only on the version that was found.
+    async fn update(&self, one: &Found, guarded: bool) -> Result<()> {
+        let begin = self.load.history.now();
+        let id = one.seen.id.clone();
+        let remark = format!("{} {begin}", self.client);
+        let url = format!("{}/DocumentReference/{id}", self.load.doors.registry);
+        let mut request = self.wire.patch(url).header(CONTENT_TYPE, JSON_PATCH);
+        if guarded {
+            request = request.header(IF_MATCH, format!("W/\"{}\"", one.seen.version));
+        }
+        let (status, version) = match request.body(remarking(&remark).to_string()).send().await {
+            Err(_) => (0, None),
+            Ok(answer) => {
+                let status = answer.status().as_u16();
+                let body =
+                    answer.bytes().await.ok().and_then(|body| serde_json::from_slice::<Value>(&body).ok());
+                (status, body.filter(|_| status == 200).as_ref().and_then(seen).map(|seen| seen.version))
+            }
+        };
+        self.load.record(self.client, begin, What::Update(Update { id, remark, status, version }))
     }
 
     /// All bytes of a document.
