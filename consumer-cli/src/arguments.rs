@@ -4,6 +4,7 @@ use clap::{ArgAction, CommandFactory, Parser, Subcommand, ValueEnum};
 
 use crate::config::ConfigVerb;
 use crate::doc::DocVerb;
+use crate::folder::FolderVerb;
 use crate::output::Format;
 use crate::patient::PatientVerb;
 use crate::raw::RawVerb;
@@ -98,6 +99,9 @@ pub(crate) enum Noun {
     /// Documents: list, get, submit, replace and verify
     #[command(subcommand)]
     Doc(DocVerb),
+    /// Folders: list, get, create, add documents
+    #[command(subcommand)]
+    Folder(FolderVerb),
     /// Submission sets: what was sent together
     #[command(subcommand)]
     Submission(SubmissionVerb),

@@ -10,6 +10,7 @@ mod sniff;
 mod submit;
 mod update;
 pub(crate) mod upload;
+mod validate;
 
 use clap::Subcommand;
 use serde_json::Value;
@@ -30,6 +31,10 @@ pub(crate) enum DocVerb {
     List(Box<list::List>),
     /// Retrieve documents; checked against size and hash before they get their name
     Get(get::Get),
+    /// Submit a file that adds to a document
+    Append(Box<submit::Append>),
+    /// Ask what would come of a Bundle, to the last check; nothing is stored
+    Validate(validate::Validate),
     /// Submit a file that takes the place of a document
     Replace(Box<submit::Replace>),
     /// Change what is said about documents
@@ -45,6 +50,8 @@ pub(crate) async fn run(verb: DocVerb, context: &Context) -> Result<Exit, Failur
         DocVerb::Submit(submit) => submit::submit(*submit, context).await,
         DocVerb::List(list) => list::run(*list, context).await,
         DocVerb::Get(get) => get::get(get, context).await,
+        DocVerb::Append(append) => submit::append(*append, context).await,
+        DocVerb::Validate(file) => validate::run(file, context).await,
         DocVerb::Replace(replace) => submit::replace(*replace, context).await,
         DocVerb::Update(update) => update::update(update, context).await,
         DocVerb::Deprecate(deprecate) => update::deprecate(deprecate, context).await,

@@ -12,6 +12,7 @@ mod config;
 mod curl;
 mod doc;
 mod exit;
+mod folder;
 mod outcome;
 mod output;
 mod patient;
@@ -80,6 +81,7 @@ async fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Noun::Patient(verb) => patient::run(verb, &context(&global)?).await,
         Noun::Doc(verb) => doc::run(verb, &context(&global)?).await,
         Noun::Submission(verb) => submission::run(verb, &context(&global)?).await,
+        Noun::Folder(verb) => folder::run(verb, &context(&global)?).await,
         Noun::Status => status::run(&context(&global)?).await,
         Noun::Raw(verb) => raw::run(verb, &context(&global)?).await,
     }

@@ -83,7 +83,7 @@ fn pending(context: &Context) -> Result<Exit, Failure> {
     listing.finish()
 }
 
-async fn find(list: List, context: &Context) -> Result<Exit, Failure> {
+pub(crate) async fn find(list: List, context: &Context) -> Result<Exit, Failure> {
     let mut parameters = vec![list.patient.parameter()];
     parameters.push(("code".into(), if list.folders { "folder" } else { "submissionset" }.into()));
     if !list.status.is_empty() {
@@ -123,7 +123,7 @@ fn extension<'a>(list: &'a Value, name: &str) -> Option<&'a Value> {
 }
 
 /// The identifier marked as uniqueId, by use or by type.
-fn unique_id(identifiers: &Value) -> Option<String> {
+pub(crate) fn unique_id(identifiers: &Value) -> Option<String> {
     let is_unique = |identifier: &&Value| {
         identifier["use"] == "usual"
             || identifier["type"]["coding"]

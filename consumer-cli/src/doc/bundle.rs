@@ -6,6 +6,7 @@ use super::metadata::Metadata;
 use crate::token::{Code, PatientName};
 
 const STRUCTURE: &str = "https://profiles.ihe.net/ITI/MHD/StructureDefinition/";
+const LIST_TYPES: &str = "https://profiles.ihe.net/ITI/MHD/CodeSystem/MHDlistTypes";
 const URI: &str = "urn:ietf:rfc:3986";
 
 /// Who sends, where nobody configured an OID: a constant, so that such submissions can be told apart.
@@ -22,10 +23,38 @@ pub(crate) struct Provide {
     /// When it is sent.
     pub(crate) now: String,
     pub(crate) documents: Vec<Document>,
-    /// Absolute reference of the document these take the place of, and its id.
-    pub(crate) replaces: Option<(String, String)>,
+    /// The registered document they relate to.
+    pub(crate) relates: Option<Relates>,
     /// Of the submission as a whole.
     pub(crate) metadata: Metadata,
+}
+
+/// A relation to a registered document.
+#[derive(Debug, Clone)]
+pub(crate) struct Relates {
+    pub(crate) how: How,
+    /// Its absolute reference.
+    pub(crate) reference: String,
+    /// Its id.
+    pub(crate) id: String,
+}
+
+/// How a document relates to another one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum How {
+    /// It takes its place.
+    Replaces,
+    /// It adds to it.
+    Appends,
+}
+
+impl How {
+    fn code(self) -> &'static str {
+        match self {
+            How::Replaces => "replaces",
+            How::Appends => "appends",
+        }
+    }
 }
 
 /// One document of it.
@@ -50,7 +79,7 @@ pub(crate) fn write(provide: &Provide) -> Value {
         let resource = document_reference(provide, flavour, document, binary);
         entries.push(entry(own, resource, "POST", "DocumentReference"));
     }
-    if let Some((_, id)) = &provide.replaces {
+    if let Some(Relates { how: How::Replaces, id, .. }) = &provide.relates {
         entries.push(entry(&symbol(), status_change(), "PATCH", &format!("DocumentReference/{id}")));
     }
     for (document, (_, binary)) in provide.documents.iter().zip(&symbols) {
@@ -64,6 +93,16 @@ pub(crate) fn write(provide: &Provide) -> Value {
         "type": "transaction",
         "entry": entries,
     })
+}
+
+/// One document as it is published alone [ITI-105]: the bytes stand in it, and the server makes the rest.
+pub(crate) fn write_alone(provide: &Provide, document: &Document) -> Value {
+    let mut resource = document_reference(provide, "SimplifiedPublish", document, "");
+    if let Some(attachment) = resource.pointer_mut("/content/0/attachment").and_then(Value::as_object_mut) {
+        attachment.remove("url");
+        attachment.insert("data".into(), json!(document.mark));
+    }
+    resource
 }
 
 /// Index of the first document's entry in the Bundle.
@@ -95,7 +134,7 @@ fn submission_set(provide: &Provide, flavour: &str, symbols: &[(String, String)]
         "identifier": [{"use": "usual", "type": identifier_type("uniqueId"), "system": URI, "value": provide.submission_id}],
         "status": "current",
         "mode": "working",
-        "code": {"coding": [{"system": "https://profiles.ihe.net/ITI/MHD/CodeSystem/MHDlistTypes", "code": "submissionset"}]},
+        "code": {"coding": [{"system": LIST_TYPES, "code": "submissionset"}]},
         "subject": subject(provide),
         "date": provide.now,
         "entry": items,
@@ -108,11 +147,76 @@ fn identifier_type(code: &str) -> Value {
 
 /// The patient: by reference where one is known, else by identifier; the repository finds out.
 fn subject(provide: &Provide) -> Value {
-    match &provide.patient {
+    subject_of(&provide.patient, &provide.identity)
+}
+
+/// The subject of whatever is about this patient; `identity` makes an id an absolute reference.
+pub(crate) fn subject_of(patient: &PatientName, identity: &str) -> Value {
+    match patient {
         PatientName::Identifier(identifier) => json!({"identifier": identifier.fhir()}),
         PatientName::Url(url) => json!({"reference": url}),
-        PatientName::Id(id) => json!({"reference": format!("{}/Patient/{id}", provide.identity)}),
+        PatientName::Id(id) => json!({"reference": format!("{identity}/Patient/{id}")}),
     }
+}
+
+/// A folder of these members.
+pub(crate) fn folder(
+    subject: &Value,
+    title: &str,
+    codes: &[Value],
+    unique_id: &str,
+    members: &[String],
+) -> Value {
+    let codes: Vec<Value> = codes
+        .iter()
+        .map(|code| json!({"url": format!("{STRUCTURE}ihe-designationType"), "valueCodeableConcept": code}))
+        .collect();
+    let entries: Vec<Value> = members.iter().map(|member| json!({"item": {"reference": member}})).collect();
+    let mut list = json!({
+        "resourceType": "List",
+        "meta": {"profile": [format!("{STRUCTURE}IHE.MHD.Minimal.Folder")]},
+        "extension": codes,
+        "identifier": [{"use": "usual", "type": identifier_type("uniqueId"), "system": URI, "value": unique_id}],
+        "status": "current",
+        "mode": "working",
+        "title": title,
+        "code": {"coding": [{"system": LIST_TYPES, "code": "folder"}]},
+        "subject": subject,
+        "entry": entries,
+    });
+    if let Some(members) = list.as_object_mut() {
+        members.retain(|_, value| value.as_array().is_none_or(|items| !items.is_empty()));
+    }
+    list
+}
+
+/// A submission of one folder, which is made or grows. The folder is its second entry.
+pub(crate) fn of_folder(
+    subject: &Value,
+    folder: Value,
+    (method, url): (&str, &str),
+    submission_id: &str,
+    now: &str,
+) -> Value {
+    let own = symbol();
+    let set = json!({
+        "resourceType": "List",
+        "meta": {"profile": [format!("{STRUCTURE}IHE.MHD.Minimal.SubmissionSet")]},
+        "extension": [{"url": format!("{STRUCTURE}ihe-sourceId"), "valueIdentifier": {"value": SOURCE}}],
+        "identifier": [{"use": "usual", "type": identifier_type("uniqueId"), "system": URI, "value": submission_id}],
+        "status": "current",
+        "mode": "working",
+        "code": {"coding": [{"system": LIST_TYPES, "code": "submissionset"}]},
+        "subject": subject,
+        "date": now,
+        "entry": [{"item": {"reference": own}}],
+    });
+    json!({
+        "resourceType": "Bundle",
+        "meta": {"profile": [format!("{STRUCTURE}IHE.MHD.Minimal.ProvideBundle")]},
+        "type": "transaction",
+        "entry": [entry(&symbol(), set, "POST", "List"), entry(&own, folder, method, url)],
+    })
 }
 
 /// What this source calls the patient (sourcePatientId): the identifier given, or the Patient resource at its server.
@@ -161,8 +265,8 @@ fn document_reference(provide: &Provide, flavour: &str, document: &Document, bin
     put("subject", subject(provide));
     put("date", json!(provide.now));
     put("author", json!(authors));
-    if let Some((reference, _)) = &provide.replaces {
-        put("relatesTo", json!([{"code": "replaces", "target": {"reference": reference}}]));
+    if let Some(Relates { how, reference, .. }) = &provide.relates {
+        put("relatesTo", json!([{"code": how.code(), "target": {"reference": reference}}]));
     }
     put("description", json!(metadata.description));
     put("securityLabel", json!(metadata.confidentiality.iter().map(Code::concept).collect::<Vec<_>>()));
@@ -265,7 +369,7 @@ mod tests {
                 metadata: metadata.clone(),
                 mark: "@@".into(),
             }],
-            replaces: None,
+            relates: None,
             metadata,
         }
     }
@@ -286,7 +390,11 @@ mod tests {
     #[test]
     fn a_replacement_names_its_target_and_marks_it_superseded() {
         let mut provide = provide(true);
-        provide.replaces = Some(("http://r/fhir/DocumentReference/old".into(), "old".into()));
+        provide.relates = Some(Relates {
+            how: How::Replaces,
+            reference: "http://r/fhir/DocumentReference/old".into(),
+            id: "old".into(),
+        });
         let bundle = write(&provide);
         let relation = &bundle["entry"][1]["resource"]["relatesTo"][0];
         assert_eq!(relation["target"]["reference"], "http://r/fhir/DocumentReference/old");

@@ -8,11 +8,12 @@ use base64::engine::general_purpose::STANDARD;
 use clap::Args;
 use futures_util::TryStreamExt;
 use reqwest::Method;
+use reqwest::header::HeaderName;
 use serde_json::{Value, json};
 use sha1::{Digest, Sha1};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::bundle::{self, Document, Provide};
+use super::bundle::{self, Document, Provide, Relates};
 use super::metadata::{self, Metadata};
 use super::pending::{self, Attached, Pending};
 use super::{id_in, new_oid, sniff};
@@ -22,6 +23,9 @@ use crate::output::{Column, Row, hidden, shown};
 use crate::patient::resource_url;
 use crate::token::{self, Code, PatientName};
 use crate::{Context, clock, output};
+
+/// Where one document is published alone [ITI-105], below the base.
+const ALONE: &str = "/DocumentReference";
 
 #[derive(Debug, Args)]
 pub(crate) struct Submit {
@@ -34,6 +38,17 @@ pub(crate) struct Submit {
     /// Send a submission again whose outcome is not known, under the same id
     #[arg(long, value_name = "SUBMISSION", conflicts_with_all = ["files", "patient", "submission_id"])]
     resume: Option<String>,
+    #[command(flatten)]
+    how: How,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Append {
+    /// The document that is added to: id, URL or SYSTEM|VALUE. What is not said of the new one is taken from it
+    #[arg(value_name = "ID")]
+    target: String,
+    /// The file that adds to it; - is standard input
+    file: PathBuf,
     #[command(flatten)]
     how: How,
 }
@@ -70,6 +85,12 @@ struct How {
     /// Print the Bundle instead of sending it
     #[arg(long)]
     print_bundle: bool,
+    /// Ask what would come of it, to the last check; nothing is stored
+    #[arg(long, conflicts_with_all = ["print_bundle", "simple"])]
+    dry_run: bool,
+    /// One file in one request (Simplified Publish): the server makes the submission set
+    #[arg(long)]
+    simple: bool,
     #[command(flatten)]
     metadata: Metadata,
 }
@@ -99,16 +120,29 @@ pub(crate) async fn submit(submit: Submit, context: &Context) -> Result<Exit, Fa
 }
 
 pub(crate) async fn replace(replace: Replace, context: &Context) -> Result<Exit, Failure> {
-    let old = super::read(context, &replace.target).await?;
+    relate(&replace.target, &replace.file, bundle::How::Replaces, &replace.how, context).await
+}
+
+pub(crate) async fn append(append: Append, context: &Context) -> Result<Exit, Failure> {
+    relate(&append.target, &append.file, bundle::How::Appends, &append.how, context).await
+}
+
+async fn relate(
+    target: &str,
+    file: &PathBuf,
+    relation: bundle::How,
+    how: &How,
+    context: &Context,
+) -> Result<Exit, Failure> {
+    let old = super::read(context, target).await?;
     let id = old["id"]
         .as_str()
-        .ok_or_else(|| Failure::new(Exit::Server, "the document to be replaced has no id"))?;
+        .ok_or_else(|| Failure::new(Exit::Server, format!("document {target} has no id")))?;
     let reference = resource_url(&context.settings.registry.base, "DocumentReference", id)?;
     let patient =
-        subject_of(&old).ok_or_else(|| Failure::other("the document to be replaced names no patient"))?;
-    let target = Some((reference, id.to_owned()));
-    provide(std::slice::from_ref(&replace.file), patient, target, &replace.how, &inherited(&old), context)
-        .await
+        subject_of(&old).ok_or_else(|| Failure::other(format!("document {target} names no patient")))?;
+    let relates = Some(Relates { how: relation, reference, id: id.to_owned() });
+    provide(std::slice::from_ref(file), patient, relates, how, &inherited(&old), context).await
 }
 
 fn subject_of(document: &Value) -> Option<PatientName> {
@@ -153,7 +187,7 @@ fn inherited(old: &Value) -> Metadata {
 async fn provide(
     files: &[PathBuf],
     patient: PatientName,
-    replaces: Option<(String, String)>,
+    relates: Option<Relates>,
     how: &How,
     fallback: &Metadata,
     context: &Context,
@@ -161,8 +195,11 @@ async fn provide(
     if how.unique_id.is_some() && files.len() > 1 {
         return Err(Failure::usage("--unique-id names one document, but there are several files"));
     }
-    // Of a replacement, what the old document says comes before the defaults of the profile.
-    let metadata = if replaces.is_some() {
+    if how.simple && files.len() > 1 {
+        return Err(Failure::usage("--simple publishes one document, but there are several files"));
+    }
+    // Of a document that relates to another, what the old document says comes before the defaults of the profile.
+    let metadata = if relates.is_some() {
         let mut own = how.metadata.clone();
         if let Some(path) = &how.meta {
             own = own.or(&metadata::read(path)?);
@@ -179,24 +216,38 @@ async fn provide(
         documents.push(document);
         attached.push(file);
     }
-    if !how.minimal {
+    if !how.minimal && !how.simple {
         complete(&documents, files)?;
     }
     let provide = Provide {
-        minimal: how.minimal,
+        minimal: how.minimal || how.simple,
         patient,
         identity: context.settings.identity.base.clone(),
         submission_id: how.submission_id.clone().unwrap_or_else(new_oid),
         now: clock::now().to_string(),
         documents,
-        replaces,
+        relates,
         metadata,
     };
-    let texts = texts(&bundle::write(&provide), &provide.documents);
-    let url = context.settings.repository.base.clone();
+    let resource = match provide.documents.first().filter(|_| how.simple) {
+        Some(document) => bundle::write_alone(&provide, document),
+        None => bundle::write(&provide),
+    };
+    let texts = texts(&resource, &provide.documents);
+    let base = context.settings.repository.base.trim_end_matches('/');
+    let url = match (how.simple, how.dry_run) {
+        (true, _) => format!("{base}{ALONE}"),
+        (false, true) => format!("{base}{}", super::validate::PATH),
+        (false, false) => context.settings.repository.base.clone(),
+    };
     let pending = Pending { submission_id: provide.submission_id, url, texts, documents: attached };
     if how.print_bundle {
         return print(&pending, context).await;
+    }
+    if how.dry_run {
+        let transfer = context.progress.bytes("asking", None);
+        let body = Body::Submission(pending.upload(transfer));
+        return super::validate::ask(&pending.url, body, FHIR, context).await;
     }
     let keepable = !files.iter().any(|file| file.as_os_str() == "-");
     send(&pending, how.deadline, keepable, context).await
@@ -343,6 +394,7 @@ async fn send(pending: &Pending, deadline: u64, keepable: bool, context: &Contex
         transfer.again();
         let call = Call::new(Method::POST, pending.url.clone(), "the submission")
             .fhir()
+            .header(HeaderName::from_static("idempotency-key"), &pending.submission_id)?
             .body(Body::Submission(pending.upload(transfer.clone())), FHIR)?;
         let failure = match context.client.ask(call).await {
             Ok(answer) => {
@@ -404,7 +456,8 @@ const COLUMNS: &[Column] = &[
 ];
 
 fn receipt(pending: &Pending, answer: &Answer, context: &Context) -> Result<Exit, Failure> {
-    let bundle = answer.json("the submission")?;
+    let alone = pending.url.ends_with(ALONE);
+    let bundle = if alone && answer.body.is_empty() { Value::Null } else { answer.json("the submission")? };
     let mut listing = context.output.list(COLUMNS)?;
     if listing.wants_bytes() {
         listing.page(&answer.body, pending.documents.len())?;
@@ -417,7 +470,8 @@ fn receipt(pending: &Pending, answer: &Answer, context: &Context) -> Result<Exit
     }
     for (number, document) in pending.documents.iter().enumerate() {
         let response = &bundle["entry"][bundle::FIRST_DOCUMENT + number]["response"];
-        let location = response["location"].as_str();
+        let location = if alone { answer.header("location") } else { response["location"].as_str() };
+        let status = if alone { json!("201 Created") } else { response["status"].clone() };
         let mut row = Row::new();
         row.insert("id".into(), json!(location.and_then(|location| id_in(location, "DocumentReference"))));
         row.insert("file".into(), json!(document.name));
@@ -426,7 +480,7 @@ fn receipt(pending: &Pending, answer: &Answer, context: &Context) -> Result<Exit
         row.insert("uniqueId".into(), json!(document.unique_id));
         row.insert("hash".into(), json!(document.sha1));
         row.insert("location".into(), json!(location));
-        row.insert("status".into(), response["status"].clone());
+        row.insert("status".into(), status);
         row.insert("replayed".into(), json!(answer.header("idempotency-replayed") == Some("true")));
         listing.push(&row)?;
     }

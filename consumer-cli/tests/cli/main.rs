@@ -3,5 +3,6 @@
 
 mod documents;
 mod exit_codes;
+mod folders;
 mod scripted;
 mod updates;
