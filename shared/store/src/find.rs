@@ -1,16 +1,20 @@
 //! How a question is answered from one state of the index. The same for every engine.
 
 mod collect;
+pub(crate) mod digest;
 mod evaluate;
 mod plan;
 mod sort;
 
 use std::collections::{BTreeSet, HashSet};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use crate::ask::{Ask, Page, Scope};
 use crate::error::Error;
 use crate::find::collect::Collector;
+use crate::find::digest::Digest;
+use crate::index::digests::Known;
 use crate::index::keys;
 use crate::index::values::verified;
 use crate::read::Reader;
@@ -97,6 +101,42 @@ impl Search<'_> {
 
     /// One range of the index, and what has left it since the state that is asked for.
     fn partition(&self, partition: &[u8], found: &mut Collector<'_>) -> Result<(), Error> {
+        let range = keys::partition(self.kind(), partition).done();
+        match self.reader.view.digests.of(&range, self.as_of) {
+            Known::Digest(digest) => return self.digested(&digest, found),
+            Known::Wanted if !self.in_the_past() => return self.digest(&range, found),
+            Known::Wanted | Known::Nothing => {}
+        }
+        let before = found.scanned();
+        self.range(partition, found)?;
+        self.reader.view.digests.was_read(&range, (found.scanned() - before) as usize);
+        Ok(())
+    }
+
+    /// Makes a digest of a partition, keeps it, and answers from it.
+    fn digest(&self, range: &[u8], found: &mut Collector<'_>) -> Result<(), Error> {
+        let mut digest = Digest::default();
+        let _ = self.reader.view.scan_beginning(range, &mut |key, value| {
+            digest.add(verified(key, value)?)?;
+            Ok(ControlFlow::Continue(()))
+        })?;
+        let digest = Arc::new(digest);
+        self.reader.view.digests.keep(range, &digest, self.reader.view.state.sequence);
+        self.digested(&digest, found)
+    }
+
+    fn digested(&self, digest: &Digest, found: &mut Collector<'_>) -> Result<(), Error> {
+        let checks = digest.checks(&self.ask.all);
+        found.begin_range();
+        for row in &digest.rows {
+            if found.offer_digested(row, &checks)?.is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn range(&self, partition: &[u8], found: &mut Collector<'_>) -> Result<(), Error> {
         if self.in_the_past() {
             self.departed(partition, found)?;
         }

@@ -4,6 +4,7 @@
 //! memory ([`overlay`]), the rest in an ordered key-value library.
 
 pub(crate) mod derive;
+pub(crate) mod digests;
 pub(crate) mod judge;
 pub(crate) mod keys;
 pub(crate) mod layers;

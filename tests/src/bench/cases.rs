@@ -43,6 +43,7 @@ pub fn run(plan: &Plan) -> Result<String> {
     let mut loaded = Loaded::default();
     region::feed(&region, &mut loaded, plan.patients)?;
     region::submit_large(&region, &mut loaded)?;
+    region::submit_many(&region, &mut loaded)?;
     let mut submitted = 0;
     for documents in &plan.stages {
         region::submit(&region, &mut loaded, *documents)?;
@@ -67,6 +68,7 @@ fn stage(
     let bench = Bench { region, time: plan.time, documents: loaded.documents };
     retrievals(&bench, loaded, table)?;
     searches(&bench, table)?;
+    large_searches(&bench, loaded, table)?;
     identities(&bench, loaded, table)?;
     submissions(&bench, loaded, journal, submitted, table)
 }
@@ -188,6 +190,48 @@ fn searches(bench: &Bench<'_>, table: &mut Table) -> Result<()> {
     let mut cost = Row::of("chained beside patient=", bench.documents, &measured, None);
     cost.rate = chained_rate;
     table.add(cost.beside("patient=", Some(direct_rate), Goal::AtMost(1.15)));
+    Ok(())
+}
+
+/// Searches over one patient with many documents, and what includes and reverse chains cost beside them.
+fn large_searches(bench: &Bench<'_>, loaded: &Loaded, table: &mut Table) -> Result<()> {
+    let authority = region::authority(bench.region, Actor::Registry)?;
+    let patient = loaded.patients.last().context("patients are fed")?;
+    let documents = format!("/fhir/DocumentReference?patient={patient}");
+    let narrowed = format!(
+        "{documents}&status=current&type=http://loinc.org%7C60591-5&creation=ge2012-01-01&creation=lt2019-01-01\
+         &format=urn:ihe:iti:xds-sd:text:2008&_count=50"
+    );
+    let lists = format!("/fhir/List?patient={patient}&code=submissionset&status=current&_count=50");
+    for (name, path) in [
+        ("ITI-67 patient, type, dates, format; 50 of 1,000", &narrowed),
+        ("ITI-66 patient, code, status; 50 of 1,000", &lists),
+    ] {
+        let answer = bench.fetch(Actor::Registry, path)?;
+        let entries = String::from_utf8_lossy(&answer).matches("\"fullUrl\"").count();
+        ensure!(entries == 50, "{path} gives 50 entries, not {entries}");
+        table.notes.push(format!("The answer of “{name}” has {} bytes.", answer.len()));
+        let nginx = bench.nginx(std::slice::from_ref(&answer), table)?;
+        let mut round = Round::get(&authority, [path.clone()]);
+        let (row, measured) = bench.measure(name, Actor::Registry, &mut round)?;
+        table.add(row.beside("nginx", nginx, Goal::AtLeast(0.15)));
+        let spread = measured.quantile(0.99) / measured.quantile(0.5);
+        table.bar(&format!("{name}: p99 beside p50"), spread, "×", 5.0);
+    }
+    for (name, more, plain) in [
+        ("_include=DocumentReference:patient", "&_count=50&_include=DocumentReference:patient", 51),
+        ("_revinclude=List:item", "&_count=25&_revinclude=List:item", 50),
+        ("_has:List:item:code", "&_count=50&_has:List:item:code=submissionset", 50),
+    ] {
+        let path = format!("{documents}{more}");
+        let answer = bench.fetch(Actor::Registry, &path)?;
+        let entries = String::from_utf8_lossy(&answer).matches("\"fullUrl\"").count();
+        ensure!(entries == plain, "{path} gives {plain} entries, not {entries}");
+        let mut round = Round::get(&authority, [format!("{documents}&_count={plain}")]);
+        let (_, beside) = bench.measure("the plain search", Actor::Registry, &mut round)?;
+        let (row, _) = bench.measure(name, Actor::Registry, &mut Round::get(&authority, [path]))?;
+        table.add(row.beside("the plain search", Some(beside.rate()), Goal::AtMost(2.0)));
+    }
     Ok(())
 }
 

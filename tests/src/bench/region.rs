@@ -17,6 +17,8 @@ pub(super) const DOMAIN: &str = "urn:oid:2.25.271828";
 pub(super) const PROBES: usize = 100;
 /// Documents of 64 KiB, which are retrieved.
 pub(super) const LARGE: usize = 200;
+/// Documents of the one patient who has many; the last one that is fed.
+pub(super) const MANY: usize = 1000;
 /// Documents of one submission while loading.
 const TOGETHER: usize = 20;
 
@@ -207,6 +209,38 @@ pub(super) fn submit_large(region: &Region, loaded: &mut Loaded) -> Result<()> {
     ensure!(traffic.paths.len() == LARGE, "{} of {LARGE} documents told where they are", traffic.paths.len());
     loaded.large = traffic.paths;
     loaded.documents += LARGE;
+    Ok(())
+}
+
+/// Submits many documents for the last patient, each by itself; every other one is of another type.
+pub(super) fn submit_many(region: &Region, loaded: &mut Loaded) -> Result<()> {
+    struct Many<'a> {
+        authority: &'a str,
+        reference: String,
+        next: usize,
+    }
+    impl Traffic for Many<'_> {
+        fn next(&mut self, into: &mut Vec<u8>) -> bool {
+            if self.next == MANY {
+                return false;
+            }
+            let mut document = Document::new(format!("one of many: {}", self.next));
+            document.creation = format!("{}-02-01T23:50:50-05:00", 2010 + self.next % 10);
+            if self.next % 2 == 1 {
+                document.type_code = "11488-4".into();
+            }
+            let bundle = Provide::new(&self.reference).only(document).bundle().to_string();
+            request("POST", "/fhir", self.authority, bundle.as_bytes(), into);
+            self.next += 1;
+            true
+        }
+    }
+    let authority = authority(region, Actor::Repository)?;
+    let patient = loaded.patients.last().context("patients are fed")?;
+    let reference = format!("{}/Patient/{patient}", region.base(Actor::Identity));
+    let mut traffic = Many { authority: &authority, reference, next: 0 };
+    load::drive(&authority, 8, &mut traffic, None).context("submitting many documents of one patient")?;
+    loaded.documents += MANY;
     Ok(())
 }
 

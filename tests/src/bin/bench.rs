@@ -19,7 +19,7 @@ struct Arguments {
     /// So many patients instead.
     #[arg(long)]
     patients: Option<usize>,
-    /// So many documents instead, all measured at once; at least 2,200.
+    /// So many documents instead, all measured at once; at least 3,200.
     #[arg(long)]
     documents: Option<usize>,
     /// Seconds each case is measured.

@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use crate::ask::{Ask, Order, Page};
 use crate::error::Error;
+use crate::find::digest::{Check, Digested};
 use crate::find::{evaluate, sort};
 use crate::record::Sequence;
 use crate::row::{self, RowView};
@@ -66,8 +67,29 @@ impl<'a> Collector<'a> {
         if self.take(row, bytes) {
             self.in_range += 1;
         }
+        Ok(self.enough())
+    }
+
+    /// The same of a row of a digest.
+    pub(crate) fn offer_digested(
+        &mut self,
+        row: &Digested,
+        checks: &[Check<'_>],
+    ) -> Result<ControlFlow<()>, Error> {
+        self.scanned += 1;
+        if row.matches(checks)? && self.keep(&RowView::new(&row.bytes)?, || row.bytes.clone()) {
+            self.in_range += 1;
+        }
+        Ok(self.enough())
+    }
+
+    fn enough(&self) -> ControlFlow<()> {
         let full = self.edges.is_none() && self.ask.order == Order::Natural && self.in_range > self.ask.limit;
-        Ok(if full && !self.ask.total { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+        if full && !self.ask.total { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    pub(crate) fn scanned(&self) -> u64 {
+        self.scanned
     }
 
     /// Takes a row that comes in no particular order.
@@ -80,9 +102,11 @@ impl<'a> Collector<'a> {
 
     fn take(&mut self, row: &RowView<'_>, bytes: &[u8]) -> bool {
         self.scanned += 1;
-        if !evaluate::matches(row, &self.ask.all) {
-            return false;
-        }
+        evaluate::matches(row, &self.ask.all) && self.keep(row, || Bytes::copy_from_slice(bytes))
+    }
+
+    /// Keeps a match, if it is one of the page.
+    fn keep(&mut self, row: &RowView<'_>, bytes: impl FnOnce() -> Bytes) -> bool {
         self.total += 1;
         if let Some(wanted) = self.edges {
             let edges = row.edges().filter(|(name, _)| wanted.iter().any(|one| one.as_bytes() == *name));
@@ -97,7 +121,7 @@ impl<'a> Collector<'a> {
         if self.ask.limit == 0 || self.after.as_ref().is_some_and(|after| place <= *after) {
             return false;
         }
-        self.kept.push((place, Bytes::copy_from_slice(bytes)));
+        self.kept.push((place, bytes()));
         if self.kept.len() > 1024 + 4 * self.ask.limit {
             self.prune();
         }

@@ -4,6 +4,7 @@ use std::sync::{Arc, Weak};
 
 use parking_lot::{Mutex, RwLock};
 
+use crate::index::digests::Digests;
 use crate::index::overlay::{Run, Runs};
 use crate::index::values::State;
 use crate::index::view::{Base, View};
@@ -21,6 +22,7 @@ struct Parts {
     frozen: Runs,
     base: Option<Arc<dyn Base>>,
     state: State,
+    digests: Arc<Digests>,
     generation: Arc<()>,
 }
 
@@ -30,6 +32,7 @@ impl Parts {
             runs: self.active.over(&self.frozen),
             base: self.base.clone(),
             state: self.state,
+            digests: Arc::clone(&self.digests),
             _generation: self.generation.clone(),
         })
     }
@@ -42,6 +45,7 @@ impl Layers {
             frozen: Runs::default(),
             base,
             state,
+            digests: Arc::new(Digests::after(state.sequence)),
             generation: Arc::default(),
         };
         Layers { view: RwLock::new(parts.view()), parts: Mutex::new(parts) }
@@ -55,6 +59,7 @@ impl Layers {
     /// Makes a group of commits visible.
     pub(crate) fn publish(&self, run: Run, state: State) {
         let mut parts = self.parts.lock();
+        parts.digests.let_go(&run, state.sequence);
         parts.active = parts.active.with(run);
         parts.state = state;
         *self.view.write() = parts.view();
@@ -88,6 +93,7 @@ impl Layers {
             frozen: Runs::default(),
             base: None,
             state,
+            digests: Arc::new(Digests::after(state.sequence)),
             generation: Arc::default(),
         };
         *self.view.write() = parts.view();

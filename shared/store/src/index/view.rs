@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::error::Error;
+use crate::index::digests::Digests;
 use crate::index::overlay::{Changes, Runs, Visit};
 use crate::index::values::State;
 
@@ -25,6 +26,8 @@ pub(crate) struct View {
     pub(crate) runs: Runs,
     pub(crate) base: Option<Arc<dyn Base>>,
     pub(crate) state: State,
+    /// Digests of partitions, whatever state they stand for.
+    pub(crate) digests: Arc<Digests>,
     /// Held by every view made since the last checkpoint began; tells when the older ones are gone.
     pub(crate) _generation: Arc<()>,
 }

@@ -71,6 +71,7 @@ promises! {
         the_total_counts_all_matches_on_every_page,
         several_partitions_are_merged_in_order,
         a_foreign_cursor_is_refused,
+        what_is_asked_again_and_again_is_answered_from_what_stands,
         what_changed_is_found_by_its_new_facts_only,
         names_with_odd_characters_do_not_mix,
     }

@@ -286,3 +286,52 @@ pub(crate) async fn names_with_odd_characters_do_not_mix(home: Home) {
         assert_eq!(found(&home.store, &everywhere([code(Some(partition), Some(&value))])), [id]);
     }
 }
+
+/// Whatever is kept in memory of a partition that is asked about again and again, answers are those of the index: now, of
+/// the past, and after every change.
+pub(crate) async fn what_is_asked_again_and_again_is_answered_from_what_stands(home: Home) {
+    let made = |number: usize, value: &str| Put {
+        order: number as i64,
+        facts: vec![
+            term("code", if number % 2 == 0 { "s" } else { "" }, value, Reach::Partition),
+            Fact::Instant {
+                name: "when",
+                from: number as i64,
+                to: number as i64 + 1,
+                reach: Reach::Partition,
+            },
+        ],
+        ..put(&format!("n{number:03}"), 1)
+    };
+    home.store.apply(batch((0..100).map(|number| made(number, "a")))).await.unwrap();
+    let value = |value: &str| Test::Term { name: "code", space: None, value: Some(value.into()) };
+    let early = || Test::Instant { name: "when", span: store::Span::BeginsBefore(50) };
+    let question = |tests: Vec<Test>| {
+        let all = tests.into_iter().map(|test| AnyOf { tests: vec![test], negated: false }).collect();
+        Ask { all, limit: 7, total: true, ..ask() }
+    };
+    let first = question(vec![value("a"), early()]);
+    let answers: Vec<_> = (0..4).map(|_| home.store.find(&first).unwrap()).collect();
+    for page in &answers {
+        assert_eq!((ids(page)[0], page.total, page.scanned), ("n049", Some(50), 100));
+    }
+    let then = answers[0].as_of;
+    for round in 0..3u64 {
+        let changed = Put { version: round + 2, ..made(49, "b") };
+        home.store.apply(batch([changed, made(200 + round as usize, "a")])).await.unwrap();
+        for _ in 0..3 {
+            assert_eq!(home.store.find(&first).unwrap().total, Some(49), "n049 is another thing now");
+            let past = Ask { as_of: Some(then), ..first.clone() };
+            assert_eq!(ids(&home.store.find(&past).unwrap()), ids(&answers[0]), "and was that then");
+            let all = home.store.find(&question(vec![value("a")])).unwrap();
+            assert_eq!(all.total, Some(99 + round + 1));
+        }
+        let next = Ask { after: answers[0].next.clone(), as_of: Some(then), ..first.clone() };
+        assert_eq!(ids(&home.store.find(&next).unwrap())[0], "n042");
+    }
+    let gone = Put { deleted: true, version: 2, ..put("n048", 1) };
+    home.store.apply(batch([gone])).await.unwrap();
+    for _ in 0..3 {
+        assert_eq!(ids(&home.store.find(&first).unwrap())[0], "n047");
+    }
+}

@@ -1,0 +1,222 @@
+//! A partition that is asked about again and again, taken apart once: its rows in order, their terms as numbers, their
+//! stretches of time at hand. What it says is what the index says; it only saves reading it again for every question.
+
+use std::collections::HashMap;
+
+use bytes::Bytes;
+
+use crate::ask::{AnyOf, Span, Test};
+use crate::error::Error;
+use crate::find::evaluate;
+use crate::row::{RowView, StoredValue};
+
+/// The rows of one partition.
+#[derive(Debug, Default)]
+pub(crate) struct Digest {
+    pub(crate) rows: Vec<Digested>,
+    /// Number of each term, by name and value; the name space beside it.
+    terms: HashMap<Vec<u8>, Vec<(Vec<u8>, u32)>>,
+    /// Names of stretches.
+    names: Vec<Vec<u8>>,
+    numbers: u32,
+    weight: usize,
+}
+
+/// One row.
+#[derive(Debug)]
+pub(crate) struct Digested {
+    /// The row as it is stored.
+    pub(crate) bytes: Bytes,
+    terms: Box<[u32]>,
+    stretches: Box<[(usize, i64, i64)]>,
+}
+
+/// A condition, in the numbers of a digest.
+pub(crate) enum Check<'a> {
+    /// One of these terms.
+    Terms(Vec<u32>, bool),
+    /// One of these comparisons.
+    Stretches(Vec<(Option<usize>, Span)>, bool),
+    /// Whatever needs the row itself.
+    Row(&'a AnyOf),
+}
+
+impl Digest {
+    /// Takes the next row in, in the order of the index.
+    pub(crate) fn add(&mut self, bytes: &[u8]) -> Result<(), Error> {
+        let row = RowView::new(bytes)?;
+        let (mut terms, mut stretches) = (Vec::with_capacity(32), Vec::with_capacity(4));
+        for fact in row.facts() {
+            match fact.value {
+                StoredValue::Term { space, value } => terms.push(self.number(fact.name, value, space)),
+                StoredValue::Stretch { from, to } => {
+                    let known = self.names.iter().position(|name| name == fact.name);
+                    let name = known.unwrap_or_else(|| {
+                        self.names.push(fact.name.to_vec());
+                        self.names.len() - 1
+                    });
+                    stretches.push((name, from, to));
+                }
+                StoredValue::Text { .. } => {}
+            }
+        }
+        self.weight += bytes.len() + 4 * terms.len() + 24 * stretches.len() + 96;
+        let bytes = Bytes::copy_from_slice(bytes);
+        self.rows.push(Digested { bytes, terms: terms.into(), stretches: stretches.into() });
+        Ok(())
+    }
+
+    fn number(&mut self, name: &[u8], value: &[u8], space: &[u8]) -> u32 {
+        let spaces = self.terms.entry(key(name, value)).or_default();
+        if let Some((_, number)) = spaces.iter().find(|(known, _)| known == space) {
+            return *number;
+        }
+        self.numbers += 1;
+        self.weight += name.len() + value.len() + space.len() + 128;
+        spaces.push((space.to_vec(), self.numbers));
+        self.numbers
+    }
+
+    /// Bytes of memory, about.
+    pub(crate) fn weight(&self) -> usize {
+        self.weight
+    }
+
+    /// Conditions in the numbers of this digest.
+    pub(crate) fn checks<'a>(&self, all: &'a [AnyOf]) -> Vec<Check<'a>> {
+        all.iter().map(|any| self.check(any)).collect()
+    }
+
+    fn check<'a>(&self, any: &'a AnyOf) -> Check<'a> {
+        let (mut terms, mut stretches) = (Vec::new(), Vec::new());
+        for test in &any.tests {
+            match test {
+                Test::Term { name, space, value: Some(value) } if stretches.is_empty() => {
+                    let known = self.terms.get(&key(name.as_bytes(), value.as_bytes()));
+                    let fits = |(known, _): &&(Vec<u8>, u32)| {
+                        space.as_ref().is_none_or(|space| space.as_bytes() == known.as_slice())
+                    };
+                    terms.extend(known.into_iter().flatten().filter(fits).map(|(_, number)| *number));
+                }
+                Test::Instant { name, span } if terms.is_empty() => {
+                    let name = self.names.iter().position(|known| known == name.as_bytes());
+                    stretches.push((name, *span));
+                }
+                _ => return Check::Row(any),
+            }
+        }
+        match (any.tests.first(), stretches.is_empty()) {
+            (None, _) => Check::Row(any),
+            (Some(Test::Instant { .. }), _) => {
+                // A term that nobody has leaves no number behind, so a mixture could look like stretches alone.
+                let pure = any.tests.iter().all(|test| matches!(test, Test::Instant { .. }));
+                if pure { Check::Stretches(stretches, any.negated) } else { Check::Row(any) }
+            }
+            (Some(_), true) => Check::Terms(terms, any.negated),
+            (Some(_), false) => Check::Row(any),
+        }
+    }
+}
+
+impl Digested {
+    /// Whether all conditions hold.
+    pub(crate) fn matches(&self, checks: &[Check<'_>]) -> Result<bool, Error> {
+        for check in checks {
+            let (holds, negated) = match check {
+                Check::Terms(numbers, negated) => {
+                    (self.terms.iter().any(|term| numbers.contains(term)), *negated)
+                }
+                Check::Stretches(tests, negated) => {
+                    let fits = |(name, span): &(Option<usize>, Span)| {
+                        let own = self.stretches.iter().filter(|(own, ..)| Some(*own) == *name);
+                        own.into_iter().any(|(_, from, to)| evaluate::within(*span, *from, *to))
+                    };
+                    (tests.iter().any(fits), *negated)
+                }
+                Check::Row(any) => {
+                    let row = RowView::new(&self.bytes)?;
+                    (evaluate::matches(&row, std::slice::from_ref(any)), false)
+                }
+            };
+            if holds == negated {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+fn key(name: &[u8], value: &[u8]) -> Vec<u8> {
+    [name, &[0], value].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::batch::Put;
+    use crate::record::{Fact, Kind, Reach};
+    use crate::row;
+
+    fn row(number: i64) -> Vec<u8> {
+        let term = |name, space: &str, value: String| Fact::Term {
+            name,
+            space: space.into(),
+            value,
+            reach: Reach::Partition,
+        };
+        row::encode(&Put {
+            kind: Kind("document"),
+            id: format!("d{number}"),
+            version: 1,
+            partition: "p".into(),
+            order: -number,
+            facts: vec![
+                term("type", "s", format!("t{}", number % 3)),
+                term("type", "", format!("t{}", number % 2)),
+                Fact::Instant { name: "created", from: number, to: number + 1, reach: Reach::Partition },
+                Fact::Text {
+                    name: "title",
+                    folded: format!("title {number}"),
+                    exact: format!("Title {number}"),
+                    reach: Reach::Partition,
+                },
+            ],
+            edges: Vec::new(),
+            body: Bytes::new(),
+            rendering: Bytes::new(),
+            deleted: false,
+        })
+    }
+
+    proptest::proptest! {
+        /// Whatever is asked, a digest answers as the rows themselves do.
+        #[test]
+        fn a_digest_says_what_the_rows_say(
+            questions in proptest::collection::vec((0usize..7, 0i64..5, proptest::bool::ANY), 0..6),
+            negated in proptest::bool::ANY,
+        ) {
+            let tests = questions.iter().map(|(sort, number, spaced)| {
+                let space = spaced.then(|| if number % 2 == 0 { "s".to_owned() } else { String::new() });
+                match sort {
+                    0 | 1 => Test::Term { name: "type", space, value: Some(format!("t{number}")) },
+                    2 => Test::Term { name: "type", space, value: None },
+                    3 => Test::Instant { name: "created", span: Span::BeginsFrom(*number) },
+                    4 => Test::Instant { name: "never", span: Span::BeginsFrom(*number) },
+                    5 => Test::Prefix { name: "title", folded: format!("title {number}") },
+                    _ => Test::Id(format!("d{number}")),
+                }
+            });
+            let any = AnyOf { tests: tests.collect(), negated };
+            let mut digest = Digest::default();
+            for number in 0..6 {
+                digest.add(&row(number)).unwrap();
+            }
+            let all = std::slice::from_ref(&any);
+            let checks = digest.checks(all);
+            for row in &digest.rows {
+                let expected = evaluate::matches(&RowView::new(&row.bytes).unwrap(), all);
+                proptest::prop_assert_eq!(row.matches(&checks).unwrap(), expected);
+            }
+        }
+    }
+}
