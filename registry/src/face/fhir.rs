@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use actor::Route;
 use fhir::capability::{self, Interaction, Question};
 use fhir::unrouted::{self, Asked};
+
 use futures_util::future::LocalBoxFuture;
 use web::{Answer, Request};
 use xds::filter::Of;
@@ -98,6 +99,10 @@ static LINES: &[Line] = &[
         "create",
         "Registers a document that lies on another server, as attachment.url names it; a SubmissionSet is made for it.",
     ),
+    line("GET", "/fhir/DocumentReference/$docref", "ITI-67", docref)
+        .says(DOCUMENTS, "$docref", "The current documents of a patient: patient, start, end, type, on-demand.")
+        .defined(::fhir::docref::DEFINITION),
+    line("POST", "/fhir/DocumentReference/$docref", "ITI-67", docref),
     line("GET", "/fhir/DocumentReference/{id}", "read", read_document).says(
         DOCUMENTS,
         "read",
@@ -466,6 +471,14 @@ fn find_documents<'a>(registry: &'a Registry, request: &'a mut Request) -> Local
     Box::pin(async move {
         let now = registry.corridor.clock.now();
         let codec = Searching::new(&registry.desk, &registry.limits, Of::Documents, now);
+        registry.corridor.walk(&registry.find_documents, &codec, request).await
+    })
+}
+
+fn docref<'a>(registry: &'a Registry, request: &'a mut Request) -> LocalBoxFuture<'a, Answer> {
+    Box::pin(async move {
+        let now = registry.corridor.clock.now();
+        let codec = Searching::new(&registry.desk, &registry.limits, Of::Documents, now).by_operation();
         registry.corridor.walk(&registry.find_documents, &codec, request).await
     })
 }

@@ -10,7 +10,7 @@ use fhir::negotiate::{self, Format};
 use fhir::page::{PageToken, Refused, Sealer};
 use fhir::search::{self, Here, Search};
 use fhir::subset::Subset;
-use fhir::{iti66, iti67};
+use fhir::{docref, iti66, iti67};
 use http::{Method, header};
 use jiff::tz::TimeZone;
 use store::{Cursor, Instant};
@@ -25,6 +25,9 @@ use crate::records::PATIENT;
 
 /// Bytes of the cursors before this one that travel in a token: the address of a page stays under 1 KiB.
 const MAX_BACK_BYTES: usize = 240;
+
+/// Media type of a form.
+const FORM: &str = "application/x-www-form-urlencoded";
 
 /// What every search needs to know.
 pub(crate) struct Desk {
@@ -45,6 +48,8 @@ pub(super) struct Searching<'a> {
     desk: &'a Desk,
     limits: &'a Limits,
     of: Of,
+    /// Whether it is asked in the words of `$docref`.
+    by_operation: bool,
     now: Instant,
     format: Cell<Format>,
     asked: RefCell<Asked>,
@@ -67,7 +72,25 @@ struct Asked {
 
 impl<'a> Searching<'a> {
     pub(super) fn new(desk: &'a Desk, limits: &'a Limits, of: Of, now: Instant) -> Searching<'a> {
-        Searching { desk, limits, of, now, format: Cell::default(), asked: RefCell::default() }
+        Searching {
+            desk,
+            limits,
+            of,
+            by_operation: false,
+            now,
+            format: Cell::default(),
+            asked: RefCell::default(),
+        }
+    }
+
+    /// The same question in the words of `$docref`.
+    pub(super) fn by_operation(self) -> Searching<'a> {
+        Searching { by_operation: true, ..self }
+    }
+
+    /// Where it is asked, below the base.
+    fn path(&self) -> &'static str {
+        if self.by_operation { "DocumentReference/$docref" } else { self.resource() }
     }
 
     fn resource(&self) -> &'static str {
@@ -96,6 +119,7 @@ impl<'a> Searching<'a> {
             count: self.limits.max_count as usize,
         };
         let read = match self.of {
+            Of::Documents if self.by_operation => docref::read_request(query, form, prefer, here, &limits),
             Of::Documents => iti67::read_request(query, form, prefer, here, &limits),
             Of::Lists => iti66::read_request(query, form, prefer, here, &limits),
         };
@@ -124,9 +148,9 @@ impl<'a> Searching<'a> {
 
     /// The question that a token carries on, if it was asked about this type.
     fn asked_of<'t>(&self, token: &'t PageToken) -> Result<&'t str, Fault<Findings>> {
-        let of = token.query.split_once('?').filter(|(resource, _)| *resource == self.resource());
+        let of = token.query.split_once('?').filter(|(path, _)| *path == self.path());
         of.map(|(_, query)| query).ok_or_else(|| {
-            let text = format!("this is not a page of a search of {}", self.resource());
+            let text = format!("this is not a page of a search of {}", self.path());
             Fault::Refused(vec![Finding::error(Rule::PageInvalid, Place::at("_page"), text)])
         })
     }
@@ -176,7 +200,7 @@ impl<'a> Searching<'a> {
             total: search.result.total.as_deref() != Some("none"),
             follow: search.result.follow,
             from,
-            asked: format!("{}?{honoured}", self.resource()),
+            asked: format!("{}?{honoured}", self.path()),
             warnings: search.warnings,
         })
     }
@@ -185,8 +209,14 @@ impl<'a> Searching<'a> {
         let content_type = request.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
         let mime = content_type.map(|text| text.split(';').next().unwrap_or(text).trim());
         // A search may have everything in its address and no body at all.
-        if mime.is_some_and(|mime| !mime.eq_ignore_ascii_case("application/x-www-form-urlencoded")) {
-            return Err(Fault::UnsupportedMedia("application/x-www-form-urlencoded".to_owned()));
+        if self.by_operation && mime.is_some_and(|mime| !mime.eq_ignore_ascii_case(FORM)) {
+            let syntax = negotiate::request(content_type).map_err(Fault::UnsupportedMedia)?;
+            let body = request.body.whole(self.limits.max_form_bytes, "server.limits.max_form_bytes").await?;
+            let body = syntax.parse(&body, &fhir::json::Limits::default()).map_err(Fault::Refused)?;
+            return docref::form(&body).map_err(Fault::Refused);
+        }
+        if mime.is_some_and(|mime| !mime.eq_ignore_ascii_case(FORM)) {
+            return Err(Fault::UnsupportedMedia(FORM.to_owned()));
         }
         let body = request.body.whole(self.limits.max_form_bytes, "server.limits.max_form_bytes").await?;
         String::from_utf8(body.to_vec()).map_err(|_| {
@@ -239,7 +269,7 @@ impl<'a> Searching<'a> {
     }
 
     fn links(&self, asked: &Asked, found: &Found, base: &str) -> Vec<(&'static str, String)> {
-        let resource = self.resource();
+        let resource = self.path();
         let address = |query: &str| format!("{base}/{resource}?{query}");
         let page = |token: PageToken| address(&format!("_page={}", self.desk.sealer.seal(&token)));
         let Some((text, token)) = &asked.page else {
@@ -284,7 +314,7 @@ impl<'a> Searching<'a> {
             back.remove(0);
         }
         PageToken {
-            query: format!("{}?{}", self.resource(), asked.honoured),
+            query: format!("{}?{}", self.path(), asked.honoured),
             cursor: next.0.clone(),
             as_of: found.as_of,
             made: found.now,

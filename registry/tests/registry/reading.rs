@@ -260,7 +260,7 @@ async fn the_preference_that_was_applied_is_told() {
 async fn an_operation_that_is_not_there_is_not_found() {
     let world = World::new().await;
     for path in
-        ["/fhir/DocumentReference/$docref", "/fhir/List/$find", "/fhir/List/_history", "/fhir/$import"]
+        ["/fhir/DocumentReference/$docrefs", "/fhir/List/$find", "/fhir/List/_history", "/fhir/$import"]
     {
         world.get(path).await.expect(404);
     }

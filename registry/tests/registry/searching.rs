@@ -457,6 +457,39 @@ async fn a_community_that_is_not_ours_is_refused() {
     }
 }
 
+#[tokio::test]
+async fn docref_gives_the_current_documents_of_a_patient() {
+    let rich = Rich::new().await;
+    let world = &rich.world;
+    let query = "/fhir/DocumentReference/$docref?patient=rich&start=2020-01-30&end=2020-02-29&type=http://loinc.org%7C60591-5";
+    let reply = world.get(query).await.expect(200);
+    assert_eq!(reply.matched(), [rich.new.as_str()]);
+    assert!(reply.link("self").expect("a link").contains("/DocumentReference/$docref?patient=rich&start="));
+    let parameters = json!({ "resourceType": "Parameters", "parameter": [
+        { "name": "patient", "valueId": "rich" },
+        { "name": "type", "valueCodeableConcept": { "coding": [{ "system": "http://loinc.org", "code": "60591-5" }] } },
+        { "name": "profile", "valueCanonical": "http://example.org/profile" }
+    ] });
+    let request = world.request(Method::POST, "/fhir/DocumentReference/$docref").json(&parameters);
+    let reply = world.send(request).await.expect(200);
+    assert_eq!((reply.matched(), reply.of_mode("outcome").len()), (vec![rich.new.clone()], 1));
+    assert!(
+        world
+            .get("/fhir/DocumentReference/$docref?patient=rich&on-demand=true")
+            .await
+            .expect(200)
+            .matched()
+            .is_empty()
+    );
+    world.get("/fhir/DocumentReference/$docref?start=2020").await.expect(400);
+    world.register(&provide("rich", document("third"))).await.expect(200);
+    let first = world.get("/fhir/DocumentReference/$docref?patient=rich&_count=1").await.expect(200);
+    let next = first.link("next").expect("a second page");
+    assert!(next.contains("/DocumentReference/$docref?_page="));
+    assert_eq!(world.get(&next).await.expect(200).matched().len(), 1);
+    world.get(&next.replace("/$docref", "")).await.expect(400);
+}
+
 /// Whatever is asked of one patient, nobody else's rows are looked at, and not more than that patient's own.
 #[tokio::test]
 async fn no_search_looks_at_the_rows_of_others() {

@@ -9,6 +9,7 @@ pub mod bundle;
 pub mod capability;
 pub mod coded;
 pub mod condition;
+pub mod docref;
 pub mod document_reference;
 mod element;
 pub mod history;
