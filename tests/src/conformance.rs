@@ -6,6 +6,8 @@
 mod accept;
 mod asbestos;
 mod catalogue;
+mod conventions;
+mod cors;
 mod document;
 mod feed;
 mod fill;
@@ -90,5 +92,7 @@ fn own_cases() -> Vec<Case> {
     cases.extend(served::cases());
     cases.extend(update::cases());
     cases.extend(http::cases());
+    cases.extend(conventions::cases());
+    cases.extend(cors::cases());
     cases
 }

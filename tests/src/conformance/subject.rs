@@ -8,6 +8,9 @@ use anyhow::{Context as _, Result};
 use crate::process;
 use crate::region::{Actor, Plan, Region};
 
+/// The origin whose pages may call a region of our own.
+const VIEWER: &str = "https://viewer.example";
+
 /// Three FHIR bases, and what more is known when the actors are our own processes.
 pub struct Subject {
     registry: String,
@@ -26,6 +29,8 @@ pub struct Subject {
     pub max_header_bytes: usize,
     /// `server.limits.max_count`.
     pub max_count: usize,
+    /// One of `server.cors_origins`, if any is known to be listed.
+    pub cors_origin: Option<String>,
 }
 
 impl Subject {
@@ -42,6 +47,7 @@ impl Subject {
             max_entries: 500,
             max_header_bytes: 32 << 10,
             max_count: 1000,
+            cors_origin: None,
         }
     }
 
@@ -50,6 +56,7 @@ impl Subject {
         let plan = Plan {
             index: index.to_owned(),
             extra: "[server.limits]\nheader_timeout = \"2s\"\n".into(),
+            set: Actor::ALL.map(|actor| (actor, format!("server.cors_origins=[\"{VIEWER}\"]"))).into(),
             ..Plan::default()
         };
         let region = Region::start(&plan)?;
@@ -60,6 +67,7 @@ impl Subject {
         );
         subject.region = Some(region);
         subject.header_timeout = Duration::from_secs(2);
+        subject.cors_origin = Some(VIEWER.to_owned());
         Ok(subject)
     }
 
