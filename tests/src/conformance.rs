@@ -5,6 +5,7 @@
 
 mod accept;
 mod asbestos;
+mod capability;
 mod catalogue;
 mod conventions;
 mod cors;
@@ -94,5 +95,6 @@ fn own_cases() -> Vec<Case> {
     cases.extend(http::cases());
     cases.extend(conventions::cases());
     cases.extend(cors::cases());
+    cases.extend(capability::cases());
     cases
 }

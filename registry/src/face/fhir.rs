@@ -198,6 +198,7 @@ static LINES: &[Line] = &[
     line("DELETE", "/fhir/export/{id}", "export", cancel_export),
     line("GET", "/fhir/export/{id}/{file}", "export", fetch_export),
     line("POST", "/validate", "validate", validate),
+    line("POST", "/fhir/ValueSet/_search", "terminology", terminology::find_value_sets),
     line("GET", "/fhir/ValueSet", "terminology", terminology::find_value_sets).says(
         VALUE_SETS,
         "search-type",
@@ -224,6 +225,7 @@ static LINES: &[Line] = &[
     line("POST", "/fhir/ValueSet/$validate-code", "terminology", terminology::validate_code),
     line("GET", "/fhir/ValueSet/{id}/$validate-code", "terminology", terminology::validate_code),
     line("POST", "/fhir/ValueSet/{id}/$validate-code", "terminology", terminology::validate_code),
+    line("POST", "/fhir/CodeSystem/_search", "terminology", terminology::find_code_systems),
     line("GET", "/fhir/CodeSystem", "terminology", terminology::find_code_systems).says(
         CODE_SYSTEMS,
         "search-type",
@@ -234,6 +236,7 @@ static LINES: &[Line] = &[
         "read",
         "Reads a code system.",
     ),
+    line("POST", "/fhir/ConceptMap/_search", "terminology", terminology::find_concept_maps),
     line("GET", "/fhir/ConceptMap", "terminology", terminology::find_concept_maps).says(
         CONCEPT_MAPS,
         "search-type",
@@ -244,6 +247,7 @@ static LINES: &[Line] = &[
         "read",
         "Reads a concept map.",
     ),
+    line("POST", "/fhir/NamingSystem/_search", "terminology", terminology::find_naming_systems),
     line("GET", "/fhir/NamingSystem", "terminology", terminology::find_naming_systems).says(
         NAMING_SYSTEMS,
         "search-type",

@@ -157,6 +157,7 @@ const PROFILES: &[(&str, &str)] = &[
         "DocumentReference",
         "https://profiles.ihe.net/ITI/MHD/StructureDefinition/IHE.MHD.UnContained.Comprehensive.DocumentReference",
     ),
+    ("List", "https://profiles.ihe.net/ITI/MHD/StructureDefinition/IHE.MHD.List"),
     ("List", "https://profiles.ihe.net/ITI/MHD/StructureDefinition/IHE.MHD.Minimal.SubmissionSet"),
     ("List", "https://profiles.ihe.net/ITI/MHD/StructureDefinition/IHE.MHD.Comprehensive.SubmissionSet"),
     (

@@ -14,6 +14,8 @@ use xds::{Code, Finding, Findings, Place, Rule};
 use super::{fhir as table, refusal};
 use crate::Registry;
 
+const FORM: &str = "application/x-www-form-urlencoded";
+
 type Refused = actor::Fault<Findings>;
 type Answering<'a> = LocalBoxFuture<'a, Answer>;
 
@@ -216,10 +218,14 @@ fn read<'a>(registry: &'a Registry, request: &'a mut Request, kind: &'static str
 /// All of a kind, or those of an id, a URL or a name that begins so.
 fn find<'a>(registry: &'a Registry, request: &'a mut Request, kind: &'static str) -> Answering<'a> {
     Box::pin(async move {
+        let searched = match searched(registry, request).await {
+            Ok(searched) => searched,
+            Err(fault) => return refusal::refuse(&fault, &request.id),
+        };
         let base = base(registry, request).to_owned();
         let mut all = resources(registry, kind, &base);
         let mut honoured = url::form_urlencoded::Serializer::new(String::new());
-        for (name, value) in url::form_urlencoded::parse(request.query.as_bytes()) {
+        for (name, value) in url::form_urlencoded::parse(searched.as_bytes()) {
             let wanted: Vec<&str> = value.split(',').collect();
             let matches = |resource: &Value| match name.as_ref() {
                 "_id" => wanted.iter().any(|wanted| resource["id"] == *wanted),
@@ -254,6 +260,22 @@ fn find<'a>(registry: &'a Registry, request: &'a mut Request, kind: &'static str
         }
         written(Ok(bundle), request)
     })
+}
+
+/// The parameters of a search: those of the address, and those of a form.
+async fn searched(registry: &Registry, request: &mut Request) -> Result<String, Refused> {
+    let mut asked = request.query.clone();
+    if request.method == Method::POST {
+        let content_type = request.headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        let media = content_type.map(|text| text.split(';').next().unwrap_or(text).trim());
+        if media.is_some_and(|media| !media.eq_ignore_ascii_case(FORM)) {
+            return Err(Refused::UnsupportedMedia(format!("a search is sent as {FORM}")));
+        }
+        let key = "server.limits.max_form_bytes";
+        let form = request.body.whole(registry.limits.max_form_bytes, key).await?;
+        asked = format!("{asked}&{}", String::from_utf8_lossy(&form));
+    }
+    Ok(asked)
 }
 
 fn written(answer: Result<Value, Refused>, request: &Request) -> Answer {
