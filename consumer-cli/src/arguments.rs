@@ -2,8 +2,10 @@
 
 use clap::{ArgAction, CommandFactory, Parser, Subcommand, ValueEnum};
 
+use crate::affinity::AffinityVerb;
 use crate::config::ConfigVerb;
 use crate::doc::DocVerb;
+use crate::explain::Explain;
 use crate::folder::FolderVerb;
 use crate::output::Format;
 use crate::patient::PatientVerb;
@@ -105,6 +107,11 @@ pub(crate) enum Noun {
     /// Submission sets: what was sent together
     #[command(subcommand)]
     Submission(SubmissionVerb),
+    /// The codes a document sharing domain has agreed on
+    #[command(subcommand)]
+    Affinity(AffinityVerb),
+    /// What an error code means
+    Explain(Explain),
     /// Whether the actors are there and ready
     Status,
     /// Requests as they are: answer bytes go to standard output

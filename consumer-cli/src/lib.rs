@@ -3,8 +3,9 @@
 //! Lives here: one file per noun, the HTTP client, output formats, exit codes, and what makes hostile answers harmless
 //! (terminal escapes, file names, endless pages, other bytes than promised).
 //! Does not live here: rules of document sharing; the actors judge, this shows their judgement.
-//! Doors: none of our crates so far; everything is said over the wire.
+//! Doors: `xds`, `fhir` and `affinity` for the codes of a domain and the pages about errors; all else is said over the wire.
 
+mod affinity;
 mod arguments;
 mod client;
 mod clock;
@@ -12,6 +13,7 @@ mod config;
 mod curl;
 mod doc;
 mod exit;
+mod explain;
 mod folder;
 mod outcome;
 mod output;
@@ -82,6 +84,8 @@ async fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Noun::Doc(verb) => doc::run(verb, &context(&global)?).await,
         Noun::Submission(verb) => submission::run(verb, &context(&global)?).await,
         Noun::Folder(verb) => folder::run(verb, &context(&global)?).await,
+        Noun::Affinity(verb) => affinity::run(verb, &context(&global)?).await,
+        Noun::Explain(explain) => explain::run(&explain),
         Noun::Status => status::run(&context(&global)?).await,
         Noun::Raw(verb) => raw::run(verb, &context(&global)?).await,
     }

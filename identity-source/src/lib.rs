@@ -57,6 +57,9 @@ impl Actor for IdentitySource {
     type Settings = Settings;
 
     async fn build(house: House<Settings>) -> Result<IdentitySource, String> {
+        if let Some(errors) = actor::errors() {
+            fhir::outcome::documented_at(errors);
+        }
         let is_told = !house.settings.registry.url.is_empty();
         let peer = is_told.then(|| house.peer(REGISTRY, house.settings.registry.clone()));
         let House { settings, corridor, clock, .. } = house;

@@ -73,6 +73,9 @@ impl Actor for Registry {
     type Settings = Settings;
 
     async fn build(house: House<Settings>) -> Result<Registry, String> {
+        if let Some(errors) = actor::errors() {
+            fhir::outcome::documented_at(errors);
+        }
         let House { settings, corridor, clock, limits, public_url, secret, time_zone, stopping, .. } = house;
         let store = corridor.store.clone();
         let identity = settings.identity.url.trim_end_matches('/').to_owned();

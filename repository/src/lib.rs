@@ -87,6 +87,9 @@ impl Actor for Repository {
     type Settings = Settings;
 
     async fn build(house: House<Settings>) -> Result<Repository, String> {
+        if let Some(errors) = actor::errors() {
+            fhir::outcome::documented_at(errors);
+        }
         if house.settings.registry.url.is_empty() {
             return Err("registry.url is empty: a repository needs a registry to register with".to_owned());
         }

@@ -246,3 +246,34 @@ fn the_manual_page_of_the_configuration_is_what_the_actors_print() {
         "docs/configuration.md is not what the actors print, first in {differs:?}; deploy/README.md says how to print it again"
     );
 }
+
+#[test]
+fn every_error_code_has_its_page() {
+    let binaries = tests::binaries::folder().expect("the actors are built");
+    let folder = std::env::temp_dir().join(format!("docshare-errors-{}", std::process::id()));
+    let mut explain = std::process::Command::new(binaries.join("docshare"));
+    let output = explain.args(["explain", "--write"]).arg(&folder).output().expect("the binary runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let pages = |folder: &Path| -> Vec<(String, String)> {
+        let mut pages: Vec<_> = sources(folder, &[".md"])
+            .into_iter()
+            .map(|path| {
+                let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                (name, fs::read_to_string(&path).expect("a page is text"))
+            })
+            .collect();
+        pages.sort();
+        pages
+    };
+    let (printed, kept) = (pages(&folder), pages(&root().join("docs/errors")));
+    fs::remove_dir_all(&folder).expect("our own folder");
+    let differs = printed
+        .iter()
+        .find(|page| !kept.contains(page))
+        .or_else(|| kept.iter().find(|page| !printed.contains(page)));
+    assert!(
+        differs.is_none(),
+        "docs/errors is not what `docshare explain --write docs/errors` writes, e.g. {}",
+        differs.map_or("", |(name, _)| name)
+    );
+}

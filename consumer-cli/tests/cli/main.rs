@@ -1,6 +1,7 @@
 //! The command line as its users meet it: the program run, its output and exit code judged.
 #![expect(clippy::unwrap_used, reason = "a test may stop where it stands")]
 
+mod affinity;
 mod documents;
 mod exit_codes;
 mod folders;

@@ -74,3 +74,62 @@ pub(super) fn json_parts(parts: Vec<Bytes>, pretty: bool) -> Answer {
 pub(super) fn with(answer: Answer, name: &'static str, value: &str) -> Answer {
     answer.with(HeaderName::from_static(name), text(value))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn every_problem_that_is_told_has_its_page() {
+        let second = Duration::from_secs(1);
+        let faults: Vec<Fault<Findings>> = vec![
+            Fault::Unauthenticated,
+            Fault::Forbidden,
+            Fault::NotFound,
+            Fault::Gone(1),
+            Fault::TooLarge { limit: 1, key: "k" },
+            Fault::BodyLost,
+            Fault::BodyBroken(String::new()),
+            Fault::UnsupportedMedia(String::new()),
+            Fault::NotAcceptable(String::new()),
+            Fault::Precondition(String::new()),
+            Fault::Busy(second),
+            Fault::Unavailable { peer: String::new(), retry: second },
+            Fault::Unknown { retry: second },
+            Fault::NoRoom(String::new()),
+            Fault::Unwritable(String::new()),
+            Fault::Damaged,
+            Fault::Unreadable(String::new()),
+            Fault::Internal(String::new()),
+        ];
+        for told in faults.iter().filter_map(Fault::told) {
+            let page =
+                fhir::outcome::problem(told.code).unwrap_or_else(|| panic!("{} has no page", told.code));
+            assert_eq!((page.status, page.issue), (told.status, told.issue), "{}", told.code);
+        }
+    }
+
+    #[test]
+    fn every_refusal_below_the_faces_has_its_page() {
+        use web::Refusal;
+        for refusal in [
+            Refusal::Malformed(""),
+            Refusal::Path(""),
+            Refusal::HeadTooLarge { limit: 1 },
+            Refusal::TooManyHeaders { limit: 1 },
+            Refusal::TargetTooLong { limit: 1 },
+            Refusal::TooSlow,
+            Refusal::Version,
+            Refusal::Method,
+            Refusal::TooLong,
+            Refusal::Unfinished,
+            Refusal::TooManyConnections,
+        ] {
+            let (issue, code, _) = refusal.told();
+            let page = fhir::outcome::problem(code).unwrap_or_else(|| panic!("{code} has no page"));
+            assert_eq!((page.status, page.issue), (refusal.status().as_u16(), issue), "{code}");
+        }
+    }
+}

@@ -171,7 +171,7 @@ pub(crate) fn outcome(status: StatusCode, issue: &str, code: &str, text: &str, r
         "issue": [{
             "severity": "error",
             "code": issue,
-            "details": {"coding": [{"system": crate::ERRORS, "code": code}], "text": text},
+            "details": {"coding": [{"system": crate::errors().unwrap_or(crate::ERRORS), "code": code}], "text": text},
             "diagnostics": text,
         }],
     });

@@ -36,8 +36,15 @@ pub use trail::{Audited, Subject, Trail};
 
 pub use store::failpoint;
 
-/// The system of our own error codes.
+/// The system of our own error codes, where `server.doc_url` says nothing else.
 pub const ERRORS: &str = "https://docshare.example/errors";
+
+/// Where the pages about our error codes are published, as `server.doc_url` of this process says it; none: nowhere.
+pub fn errors() -> Option<&'static str> {
+    DOCUMENTED.get().map(String::as_str)
+}
+
+static DOCUMENTED: std::sync::OnceLock<String> = std::sync::OnceLock::new();
 
 /// Where an actor's table of keys and its settings disagree; empty when every key has words and every word a key. For a test
 /// of each actor.

@@ -57,6 +57,8 @@ pub(crate) struct Server {
     pub(crate) listen: SocketAddr,
     #[serde(deserialize_with = "public_url")]
     pub(crate) public_url: String,
+    #[serde(deserialize_with = "public_url")]
+    pub(crate) doc_url: String,
     pub(crate) trusted_proxies: Vec<Network>,
     pub(crate) cors_origins: Vec<Origin>,
     pub(crate) workers: usize,
@@ -167,6 +169,7 @@ impl Settings {
             server: Server {
                 listen: ([127, 0, 0, 1], port).into(),
                 public_url: String::new(),
+                doc_url: String::new(),
                 trusted_proxies: Vec::new(),
                 cors_origins: Vec::new(),
                 workers: 0,
@@ -201,6 +204,10 @@ pub(crate) const KEYS: &[(&str, &str)] = &[
     (
         "server.public_url",
         "The FHIR base as callers see it, e.g. `https://registry.example/fhir`; empty: it follows from the request's `Host`.",
+    ),
+    (
+        "server.doc_url",
+        "Where the manual of this installation is published: `[doc_url]/errors` is then the system of our error codes, and every issue says where its page is. Empty: nowhere.",
     ),
     (
         "server.trusted_proxies",

@@ -169,7 +169,8 @@ fn take(bytes: &[u8], draft: &mut Draft) -> Result<(), String> {
         }
         Some(b'<') if is_codes_xml(bytes) => codes_xml::read(bytes, draft),
         Some(b'<') => {
-            Err("XML of this kind is not read: a codes.xml begins with the element Codes".to_owned())
+            let resource = fhir::xml::parse(bytes, &LIMITS).map_err(|findings| in_words(&findings))?;
+            terminology::take(resource, draft)
         }
         Some(_) => Err("neither JSON nor XML".to_owned()),
         None => Err("the file is empty".to_owned()),

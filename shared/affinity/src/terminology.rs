@@ -462,6 +462,17 @@ mod tests {
     }
 
     #[test]
+    fn a_resource_in_xml_is_taken_as_one_in_json() {
+        let set = value_set(
+            "classCode",
+            json!({ "include": [{ "system": "urn:x", "concept": [{ "code": "a" }] }] }),
+        );
+        let xml = fhir::xml::write(set.to_string().as_bytes()).expect("a value set can be written");
+        let loaded = read(&[("classCode.xml".to_owned(), xml)], &[]).unwrap();
+        assert_eq!(loaded.domain.set(Coded::ClassCode).unwrap().codes[0].code, "a");
+    }
+
+    #[test]
     fn a_domain_survives_the_trip_through_a_bundle() {
         let xml = br#"<Codes><CodeType name="classCode"><Code code="c" display="C" codingScheme="1.2.3" system="http://region.example/c"/></CodeType>
             <CodeType name="mimeType"><Code code="text/plain"/></CodeType><AssigningAuthority id="&amp;1.3.6&amp;ISO" display="RED"/></Codes>"#;

@@ -1,5 +1,10 @@
 //! OperationOutcome: what every non-2xx answer carries (rest-conventions 2).
 
+mod pages;
+mod problem;
+
+use std::sync::OnceLock;
+
 use serde_json::{Map, Value, json};
 use xds::{Finding, Findings, Place, Rule, Severity, Side, finding};
 
@@ -8,6 +13,32 @@ pub const XDS_CODES: &str = "urn:ihe:iti:2007:XDSErrorCode";
 
 /// System of our own codes in `details.coding`.
 pub const OUR_CODES: &str = "https://docshare.example/errors";
+
+pub use pages::{codes, index, page};
+pub use problem::{PROBLEMS, Problem, problem};
+
+/// Where this process says its codes are documented: set once, at its start, for everything it ever answers.
+static DOCUMENTED: OnceLock<String> = OnceLock::new();
+
+/// Says where the pages of `docs/errors` are published, e.g. `https://docs.region.example/errors`: the system of our codes from
+/// now on, and what `diagnostics` links to. Only the first word counts.
+pub fn documented_at(errors: &str) {
+    // Whoever says it a second time is another actor of the same process, which is documented in the same place.
+    let _ = DOCUMENTED.set(errors.to_owned());
+}
+
+/// The system of our own codes.
+fn system() -> &'static str {
+    DOCUMENTED.get().map_or(OUR_CODES, String::as_str)
+}
+
+/// The text, and where there is more to read, if that is published anywhere.
+fn diagnostics(text: &str, code: &str) -> String {
+    match DOCUMENTED.get() {
+        Some(errors) => format!("{text} See {errors}/{code}"),
+        None => text.to_owned(),
+    }
+}
 
 /// Issues in one answer; one more says that there were others.
 const MOST: usize = 100;
@@ -30,8 +61,8 @@ pub fn of_problem(issue: &str, code: &str, text: &str, id: &str) -> Vec<u8> {
     let issue = json!({
         "severity": "error",
         "code": issue,
-        "details": { "coding": [{ "system": OUR_CODES, "code": code }], "text": text },
-        "diagnostics": text,
+        "details": { "coding": [{ "system": system(), "code": code }], "text": text },
+        "diagnostics": diagnostics(text, code),
     });
     written(id, vec![issue])
 }
@@ -56,7 +87,7 @@ pub(crate) fn issues(findings: &[Finding]) -> Vec<Value> {
         issues.push(json!({
             "severity": "information",
             "code": "incomplete",
-            "details": { "coding": [{ "system": OUR_CODES, "code": "incomplete" }], "text": text },
+            "details": { "coding": [{ "system": system(), "code": "incomplete" }], "text": text },
             "diagnostics": text,
         }));
     }
@@ -85,7 +116,7 @@ fn of_finding(finding: &Finding) -> Value {
     if let Some(code) = finding.xds_code() {
         coding.push(json!({ "system": XDS_CODES, "code": code }));
     }
-    coding.push(json!({ "system": OUR_CODES, "code": row.code }));
+    coding.push(json!({ "system": system(), "code": row.code }));
     let text = match finding.at.attribute {
         Some(attribute) if !finding.text.contains(attribute) => format!("{} ({attribute})", finding.text),
         _ => finding.text.clone(),
@@ -104,8 +135,8 @@ fn of_finding(finding: &Finding) -> Value {
     };
     issue.insert("severity".to_owned(), severity.into());
     issue.insert("code".to_owned(), row.issue.into());
-    issue.insert("details".to_owned(), json!({ "coding": coding, "text": text }));
-    issue.insert("diagnostics".to_owned(), text.into());
+    issue.insert("details".to_owned(), json!({ "coding": coding, "text": text.as_str() }));
+    issue.insert("diagnostics".to_owned(), diagnostics(&text, row.code).into());
     if !finding.at.path.is_empty() {
         issue.insert("expression".to_owned(), json!([finding.at.path]));
     }
@@ -135,7 +166,11 @@ fn read_issue(issue: &Value) -> Finding {
     let code_in =
         |system: &str| codings.iter().find(|c| c["system"] == system).and_then(|c| c["code"].as_str());
     let xds = code_in(XDS_CODES);
-    let rule = code_in(OUR_CODES)
+    // A peer may be documented elsewhere.
+    let ours =
+        codings.iter().find(|c| c["system"].as_str().is_some_and(|system| system.ends_with("/errors")));
+    let rule = ours
+        .and_then(|coding| coding["code"].as_str())
         .and_then(|code| Rule::ALL.iter().copied().find(|rule| rule.row().code == code))
         .or_else(|| xds.and_then(|code| Rule::ALL.iter().copied().find(|rule| says(*rule, code))))
         .or_else(|| Rule::ALL.iter().copied().find(|rule| issue["code"] == rule.row().issue))

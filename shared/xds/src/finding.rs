@@ -1,10 +1,12 @@
 //! Broken rules, under the names the framework gives them. Said once here; every face prints from it.
 
 mod detail;
+mod page;
 
 use std::fmt;
 
 pub use detail::{Accepted, Detail};
+pub use page::Page;
 
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]

@@ -41,6 +41,11 @@ pub(crate) fn serve<A: Actor>(loaded: Loaded<A::Settings>) -> ExitCode {
 
 fn run<A: Actor>(loaded: Loaded<A::Settings>, json: bool) -> Result<(), Stop> {
     let Loaded { house, own, shown } = loaded;
+    let doc_url = house.server.doc_url.trim_end_matches('/');
+    if !doc_url.is_empty() {
+        // There is one configuration in a process.
+        let _ = crate::DOCUMENTED.set(format!("{doc_url}/errors"));
+    }
     let Opened { store, secret, listener, admin } = open(A::NAME, &house)?;
     let plan = Plan {
         settings: own,
