@@ -106,7 +106,7 @@ fn statement(base: &str) -> Capability {
 const TRAITS: &[Traits] = &[
     Traits {
         resource: "DocumentReference",
-        conditional_create: false,
+        conditional_create: true,
         conditional_read: true,
         conditional_update: false,
         update_create: false,

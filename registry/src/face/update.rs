@@ -22,6 +22,9 @@ use crate::update::{Change, Update, Updated, Versions, Wanted, Which};
 /// Key of the limit of a resource's bytes.
 const LIMIT: &str = "server.limits.max_body_bytes";
 
+/// Media types of a patch.
+const ACCEPTED: &str = "application/json-patch+json, application/fhir+json, application/fhir+xml";
+
 /// How the change is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Written {
@@ -136,6 +139,10 @@ impl Codec<Update> for Updating<'_> {
 
     fn refuse(&self, fault: Fault<Findings>, context: &Context) -> Answer {
         let mut answer = refusal::refuse(&fault, &context.request);
+        if self.written == Written::Patch && answer.status == StatusCode::UNSUPPORTED_MEDIA_TYPE {
+            // RFC 5789 2.2.
+            return refusal::with(answer, "accept-patch", ACCEPTED);
+        }
         // A patch that was understood and makes something that cannot stand (rest-conventions 2).
         if self.written == Written::Patch && self.read.get() && answer.status == StatusCode::BAD_REQUEST {
             answer.status = StatusCode::UNPROCESSABLE_ENTITY;

@@ -261,6 +261,8 @@ async fn a_patch_that_does_not_fit_changes_nothing_and_says_why() {
     ] {
         let refused = world.patch(&path, media, &patch).await.expect(status);
         assert!(refused.codes().contains(&code.to_owned()), "{patch}: {:?} is not {code}", refused.codes());
+        let accepted = refused.header("accept-patch").is_some_and(|types| types.contains(JSON_PATCH));
+        assert_eq!(accepted, status == 415, "{patch}: what is taken is told where it was not");
     }
     assert_eq!(world.get(&format!("/fhir/{path}")).await.body, whole);
     let stale = world.request(Method::PATCH, &format!("/fhir/{path}")).header("If-Match", "W/\"7\"");
@@ -421,4 +423,35 @@ async fn the_caller_says_what_comes_back() {
         let whole = patch("c", prefer).await.expect(200);
         assert_eq!(whole.body["resourceType"], "DocumentReference", "{prefer}");
     }
+}
+
+#[tokio::test]
+async fn an_update_may_be_written_in_xml() {
+    const XML: &str = "application/fhir+xml";
+    let world = World::new().await;
+    let id = world.registered(&provide("p1", document("x"))).await;
+    let path = format!("/fhir/DocumentReference/{id}");
+    let read = world.request(Method::GET, &path).header("Accept", XML).send().await.expect("an answer");
+    let text = read.text().await.expect("a text");
+    let changed = text.replace("Befund vom 2. Februar", "in XML");
+    assert!(changed.starts_with('<') && changed != text, "{text}");
+    let put = world.request(Method::PUT, &path).header("Content-Type", XML).header("If-Match", "W/\"1\"");
+    let put = world.send(put.body(changed)).await.expect(200);
+    assert_eq!((title(&put.body), put.header("etag")), ("in XML", Some("W/\"2\"")));
+    let patch = r#"<Parameters xmlns="http://hl7.org/fhir"><parameter><name value="operation"/>
+        <part><name value="type"/><valueCode value="replace"/></part>
+        <part><name value="path"/><valueString value="DocumentReference.status"/></part>
+        <part><name value="value"/><valueCode value="superseded"/></part></parameter></Parameters>"#;
+    let request = world.request(Method::PATCH, &path).header("Content-Type", XML);
+    let patched = world.send(request.body(patch)).await.expect(200);
+    assert_eq!(patched.body["status"], "superseded");
+    let refused = world.request(Method::PATCH, &path).header("Content-Type", XML).header("Accept", XML);
+    let refused = refused.body(changed_nothing()).send().await.expect("an answer");
+    assert_eq!(refused.status().as_u16(), 415);
+    assert!(refused.text().await.is_ok_and(|text| text.contains("<OperationOutcome")));
+}
+
+/// A resource is no patch.
+fn changed_nothing() -> &'static str {
+    r#"<DocumentReference xmlns="http://hl7.org/fhir"><status value="current"/></DocumentReference>"#
 }

@@ -169,7 +169,7 @@ pub fn statement(capability: &Capability) -> Value {
         put(
             &mut statement,
             "patchFormat",
-            Some(json!(["application/json-patch+json", "application/fhir+json"])),
+            Some(json!(["application/json-patch+json", "application/fhir+json", "application/fhir+xml"])),
         );
     }
     put(&mut statement, "implementationGuide", several(&capability.guides));
