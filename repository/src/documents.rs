@@ -7,12 +7,14 @@ use access::Grant;
 use actor::{Audited, Fault, House, Subject, Trail, Transaction, meter};
 use audit::Action;
 use bytes::Bytes;
+use fhir::negotiate::Syntax;
 use futures_util::StreamExt as _;
 use store::blob::{Blob, Chunks};
 use web::range::{Selection, if_range_holds, names_tag, select};
 use xds::Findings;
 
 use crate::config::Settings;
+use crate::converted;
 use crate::naming::{hexadecimal, is_blob_id};
 use crate::records::{Document, Records, State};
 use crate::settle::Settler;
@@ -142,6 +144,37 @@ impl Retrieve {
         self.records.document(id)?.ok_or(Fault::NotFound)
     }
 
+    /// A FHIR document in the other syntax, with what it measures there.
+    async fn converted(
+        &self,
+        blob: &Blob,
+        content_type: &str,
+        syntax: Syntax,
+    ) -> Result<(Blob, Bytes), Fault<Findings>> {
+        let refused = || Fault::NotAcceptable(content_type.to_owned());
+        if blob.size > converted::MOST {
+            return Err(refused());
+        }
+        let mut chunks =
+            self.records.store.read(blob, 0..blob.size).await.map_err(|error| damaged(blob, error))?;
+        let mut bytes = Vec::with_capacity(usize::try_from(blob.size).unwrap_or_default());
+        while let Some(chunk) = chunks.next().await {
+            bytes.extend_from_slice(&chunk.map_err(|error| damaged(blob, error))?);
+        }
+        let work = tokio::task::spawn_blocking(move || converted::convert(&bytes, syntax));
+        let (bytes, sha1, sha256) = work.await.ok().flatten().ok_or_else(refused)?;
+        Ok((Blob { size: bytes.len() as u64, sha1, sha256, ..blob.clone() }, bytes))
+    }
+
+    /// The bytes of an extent as they are stored.
+    async fn stored(&self, blob: &Blob, extent: &Extent) -> Result<Content, Fault<Findings>> {
+        match extent {
+            Extent::Whole => self.content(blob, 0..blob.size).await,
+            Extent::Part(range) => self.content(blob, range.clone()).await,
+            Extent::NotModified | Extent::Unsatisfiable => Ok(Content::Nothing),
+        }
+    }
+
     async fn content(&self, blob: &Blob, range: Range<u64>) -> Result<Content, Fault<Findings>> {
         let small = range.end - range.start <= AT_ONCE;
         let mut chunks = self.records.store.read(blob, range).await.map_err(|error| damaged(blob, error))?;
@@ -169,21 +202,33 @@ impl Transaction for Retrieve {
         trail: Trail,
         question: Question,
     ) -> Result<Audited<Given>, Fault<Findings>> {
-        let document = self.registered(&question.id).await?;
-        if question.accept.as_deref().is_some_and(|accept| !accepts(accept, &document.content_type)) {
-            return Err(Fault::NotAcceptable(document.content_type));
-        }
+        let mut document = self.registered(&question.id).await?;
+        let accept = question.accept.as_deref().unwrap_or("*/*");
+        let other = if accepts(accept, &document.content_type) {
+            None
+        } else {
+            let other = converted::wanted(accept, &document.content_type);
+            Some(other.ok_or_else(|| Fault::NotAcceptable(document.content_type.clone()))?)
+        };
         let Some(blob) = self.records.store.blob(document.blob(&question.id))? else {
             tracing::error!(blob = question.id, "the bytes of a registered document are missing");
             alarm();
             return Err(Fault::Damaged);
         };
+        let (blob, bytes) = match other {
+            None => (blob, None),
+            Some(syntax) => {
+                let (other, bytes) = self.converted(&blob, &document.content_type, syntax).await?;
+                document.content_type = syntax.media_type().to_owned();
+                (other, Some(bytes))
+            }
+        };
         let extent = extent(&question, &blob);
-        let content = match &extent {
+        let content = match (&extent, bytes) {
             _ if question.head => Content::Nothing,
-            Extent::Whole => self.content(&blob, 0..blob.size).await?,
-            Extent::Part(range) => self.content(&blob, range.clone()).await?,
-            Extent::NotModified | Extent::Unsatisfiable => Content::Nothing,
+            (Extent::Whole, Some(bytes)) => Content::Parts(vec![bytes]),
+            (Extent::Part(range), Some(bytes)) => Content::Parts(vec![converted::part(&bytes, range)]),
+            (extent, _) => self.stored(&blob, extent).await?,
         };
         let subject = Subject {
             patient: Some(document.patient.clone()),

@@ -8,6 +8,7 @@
 
 mod answer;
 mod config;
+mod converted;
 mod disposition;
 mod documents;
 mod face;

@@ -29,6 +29,7 @@ mod tree;
 mod update;
 mod waiting;
 mod world;
+mod xml;
 
 pub use report::{Report, Verdict};
 pub use run::{Options, run};
@@ -96,5 +97,6 @@ fn own_cases() -> Vec<Case> {
     cases.extend(conventions::cases());
     cases.extend(cors::cases());
     cases.extend(capability::cases());
+    cases.extend(xml::cases());
     cases
 }

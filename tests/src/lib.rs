@@ -18,3 +18,4 @@ pub mod process;
 pub mod raw;
 pub mod region;
 pub mod wire;
+pub mod xml;

@@ -12,6 +12,9 @@ use crate::answer::Answer;
 /// Media type of FHIR in JSON.
 pub const FHIR_JSON: &str = "application/fhir+json";
 
+/// Media type of FHIR in XML.
+pub const FHIR_XML: &str = "application/fhir+xml";
+
 /// Words that tell of the inside of a server.
 const LEAKS: [&str; 9] = [
     "panicked at",
@@ -115,7 +118,11 @@ impl Wire {
             wrong.push(format!("status {}: {}", answer.status, answer.excerpt()));
         }
         if answer.status >= 400 && path.starts_with("/fhir") && method != Method::HEAD {
-            if let Err(error) = answer.issues() {
+            if answer.header("Content-Type").is_some_and(|given| given.starts_with(FHIR_XML)) {
+                if let Err(error) = crate::xml::outcome(&answer.body) {
+                    wrong.push(format!("{error:#}"));
+                }
+            } else if let Err(error) = answer.issues() {
                 wrong.push(format!("{error:#}"));
             }
             let text = String::from_utf8_lossy(&answer.body).into_owned();

@@ -3,7 +3,7 @@
 use actor::{Fault, failpoint};
 use affinity::Shelf;
 use fhir::iti65::{Event, Form, Limits, Measured, Provided, Reader, Role};
-use fhir::negotiate::{self, Format};
+use fhir::negotiate::{self, Format, Syntax};
 use http::header;
 use serde_json::Value;
 use store::Store;
@@ -29,6 +29,8 @@ pub(super) struct Documents<'a> {
     open: Option<(usize, Box<dyn Sink>)>,
     pub(super) staged: Vec<(usize, Staged)>,
     pub(super) measured: Vec<Measured>,
+    /// What the body is written in.
+    pub(super) syntax: Syntax,
     /// The beginning of the first document, where somebody wants to look at it.
     pub(super) head: Vec<u8>,
     /// So much of it.
@@ -58,6 +60,7 @@ impl<'a> Intake<'a> {
             open: None,
             staged: Vec::new(),
             measured: Vec::new(),
+            syntax,
             head: Vec::new(),
             look,
             judged: Findings::new(),

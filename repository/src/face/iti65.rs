@@ -1,7 +1,7 @@
 //! Provide Document Bundle [ITI-65] on the wire.
 
 use actor::{Codec, Context, Fault};
-use fhir::iti65::{Door, Form, Provided, local_subjects, read_request};
+use fhir::iti65::{Door, Form, Provided, local_subjects, read_request_in};
 use fhir::negotiate::Format;
 use http::{HeaderName, HeaderValue, StatusCode};
 use serde_json::Value;
@@ -62,7 +62,7 @@ pub(super) async fn received(
     idempotency_key: Option<String>,
 ) -> Result<Received, Fault<Findings>> {
     local_subjects(&mut bundle, own);
-    let provided = read_request(bundle, &documents.measured, Door::Repository)
+    let provided = read_request_in(documents.syntax, bundle, &documents.measured, Door::Repository)
         .map_err(|findings| documents.refusal(findings))?;
     check(&provided).map_err(|fault| beside(fault, &documents))?;
     documents.take_fhir_documents(&provided).await?;

@@ -15,4 +15,4 @@ pub use patch::Patched;
 pub use provided::{Measured, Origin, Provided, Role, resolve, write_registration};
 pub use reader::{Event, Form, Limits, Reader};
 pub(crate) use request::attachment;
-pub use request::{Door, local_subject, local_subjects, read_request};
+pub use request::{Door, local_subject, local_subjects, read_request, read_request_in};

@@ -20,6 +20,22 @@ pub enum Syntax {
 }
 
 impl Syntax {
+    /// The media type of a resource written so.
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Syntax::Json => "application/fhir+json",
+            Syntax::Xml => "application/fhir+xml",
+        }
+    }
+
+    /// The other one.
+    pub fn other(self) -> Syntax {
+        match self {
+            Syntax::Json => Syntax::Xml,
+            Syntax::Xml => Syntax::Json,
+        }
+    }
+
     /// The content type of an answer.
     pub fn content_type(self) -> &'static str {
         match self {

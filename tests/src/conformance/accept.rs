@@ -16,8 +16,18 @@ use crate::region::Actor;
 /// Submits a bundle and holds the server to all of it; ids of the documents, in order.
 pub(super) async fn accepted(world: &World, bundle: &Value, patient: &Person) -> Result<Vec<String>> {
     let answer = world.provide(bundle).await?;
+    held(world, bundle, patient, &answer).await
+}
+
+/// Holds the server to a bundle it has answered; ids of the documents, in order.
+pub(super) async fn held(
+    world: &World,
+    bundle: &Value,
+    patient: &Person,
+    answer: &Answer,
+) -> Result<Vec<String>> {
     let entries = entries_of(bundle);
-    let locations = response(&answer, &entries)?;
+    let locations = response(answer, &entries)?;
     let mut documents = Vec::new();
     for (entry, location) in entries.iter().zip(&locations) {
         let resource = &entry["resource"];

@@ -4,7 +4,10 @@ use std::ops::RangeInclusive;
 
 /// Group, numbers, what it waits for.
 const WAITING: &[(&str, RangeInclusive<u8>, &str)] = &[
-    ("xml", 1..=12, "waiting for FHIR and ebXML in XML"),
+    ("xml", 3..=3, "waiting for the SOAP face"),
+    ("xml", 5..=5, "waiting for the SOAP face"),
+    ("xml", 7..=7, "waiting for the SOAP face"),
+    ("xml", 9..=11, "waiting for the SOAP face"),
     ("soap", 1..=18, "waiting for the SOAP face"),
     ("mtom", 1..=13, "waiting for ITI-41"),
     ("jwt", 1..=18, "waiting for tokens"),

@@ -10,9 +10,13 @@ use super::members::is_relative_form;
 use super::provided::{Measured, Role};
 use super::request::{Door, Entry, Kind, attachment};
 use crate::element::text;
+use crate::negotiate::{self, Syntax};
+use crate::xml;
 
 /// Which bytes belong to which document: by index of the entry that holds them.
 pub(super) struct Documents {
+    /// What the submission is written in, and FHIR documents in it are kept in.
+    syntax: Syntax,
     of_entry: HashMap<usize, String>,
 }
 
@@ -25,7 +29,15 @@ impl Documents {
                 Role::Object(entry.symbol.to_owned())
             }
             Kind::Binary => Role::Binary(document()),
-            Kind::FhirDocument => Role::FhirDocument(document(), Bytes::from(entry.resource.to_string())),
+            Kind::FhirDocument => {
+                let json = entry.resource.to_string();
+                let bytes = match self.syntax {
+                    // What was read from XML can be written so.
+                    Syntax::Xml => xml::write(json.as_bytes()).unwrap_or_else(|| json.into_bytes()),
+                    Syntax::Json => json.into_bytes(),
+                };
+                Role::FhirDocument(document(), Bytes::from(bytes))
+            }
             Kind::Patch => Role::Patch(entry.url.to_owned()),
             Kind::Patient => Role::Patient,
         }
@@ -37,7 +49,7 @@ pub(super) fn attach(
     entries: &[Entry<'_>],
     submission: &mut Submission,
     measured: &[Measured],
-    door: Door,
+    (door, syntax): (Door, Syntax),
     findings: &mut Findings,
 ) -> Documents {
     let mut of_entry = HashMap::new();
@@ -60,7 +72,7 @@ pub(super) fn attach(
                     ));
                 }
                 let measure = measured.iter().find(|measure| measure.entry == bytes.index);
-                compare(document, bytes, measure, &at, findings);
+                compare(document, bytes, measure, syntax, &at, findings);
             }
             (Some(_), Door::Registry) => {}
             (None, Door::Repository) => elsewhere(&document.url, &at.member("url"), findings),
@@ -71,7 +83,7 @@ pub(super) fn attach(
         unclaimed(entry, &of_entry, door, findings);
     }
     refuse_doubles(submission, measured, &of_entry, profile, findings);
-    Documents { of_entry }
+    Documents { syntax, of_entry }
 }
 
 fn holds_bytes(entry: &Entry<'_>) -> bool {
@@ -123,11 +135,12 @@ fn compare(
     document: &mut DocumentEntry,
     bytes: &Entry<'_>,
     measured: Option<&Measured>,
+    syntax: Syntax,
     at: &Place,
     findings: &mut Findings,
 ) {
     if bytes.kind == Kind::FhirDocument {
-        return fhir_document(document, bytes, at, findings);
+        return fhir_document(document, bytes, syntax, at, findings);
     }
     same_type(document, bytes.resource, at, findings);
     let delayed = document.size == Some(0) && document.hash == Some(Hash::EMPTY);
@@ -181,16 +194,34 @@ fn essence(media: &str) -> String {
 }
 
 /// A FHIR document is written out by us, so nobody can know its hash before.
-fn fhir_document(document: &mut DocumentEntry, bundle: &Entry<'_>, at: &Place, findings: &mut Findings) {
+fn fhir_document(
+    document: &mut DocumentEntry,
+    bundle: &Entry<'_>,
+    syntax: Syntax,
+    at: &Place,
+    findings: &mut Findings,
+) {
     let composition = bundle.resource.pointer("/entry/0/resource/resourceType").and_then(Value::as_str);
     if text(bundle.resource, "type") != Some("document") || composition != Some("Composition") {
         let text = "A Bundle in a submission is a FHIR document: type document, a Composition first.";
         findings.push(Finding::error(Rule::InvalidDocumentContent, bundle.place(), text));
     }
-    if !matches!(essence(&document.mime_type).as_str(), "application/fhir+json" | "application/json") {
-        let place = at.member("contentType").of("DocumentEntry.mimeType");
-        let text = "A FHIR document that came as JSON has the contentType application/fhir+json.";
-        findings.push(Finding::error(Rule::InvalidDocumentContent, place, text));
+    let (own, given) = (syntax.media_type(), negotiate::named(&essence(&document.mime_type)));
+    let place = || at.member("contentType").of("DocumentEntry.mimeType");
+    match given {
+        Some(given) if given == syntax => {}
+        // The bytes are what they are: an encoding chosen for the request by a tool below the source.
+        Some(_) => {
+            let text = format!(
+                "The FHIR document is kept as it came: contentType (DocumentEntry.mimeType) is corrected to {own}."
+            );
+            findings.push(Finding::warning(Rule::InvalidDocumentContent, place(), text));
+            document.mime_type = own.to_owned();
+        }
+        None => {
+            let text = format!("A FHIR document in this submission has the contentType {own}.");
+            findings.push(Finding::error(Rule::InvalidDocumentContent, place(), text));
+        }
     }
     if document.hash.take().is_some() | document.size.take().is_some() {
         let text = "hash and size of a FHIR document are measured when it is written out; what was declared is left out.";

@@ -10,7 +10,7 @@ use xds::{Finding, Hash, Identifier, Patient, Submission};
 
 use crate::coded;
 use crate::document_reference::{set_attachment, set_name, zoned};
-use crate::element::{Purpose, set_subject, unique_id_identifier};
+use crate::element::{Purpose, put, set_subject, unique_id_identifier};
 use crate::when;
 
 /// A document of a submission as it was measured while it came in.
@@ -135,6 +135,7 @@ impl Provided {
 
     /// Says where the bytes of a document are and what they measure (domain and carried).
     pub fn set_document(&mut self, symbol: &str, url: &str, size: u64, sha1: [u8; 20], sha256: [u8; 32]) {
+        let mut mime_type = None;
         if let Some(document) =
             self.submission.documents.iter_mut().find(|document| document.symbol == symbol)
         {
@@ -142,11 +143,13 @@ impl Provided {
             document.size = Some(size);
             document.hash = Some(Hash(sha1));
             document.sha256 = Some(sha256);
+            mime_type = Some(document.mime_type.clone());
         }
         let entry = self.entry_of(symbol);
         let attachment = entry.and_then(|entry| entry.pointer_mut("/resource/content/0/attachment"));
         if let Some(attachment) = attachment {
             set_attachment(attachment, url, size, Hash(sha1), Some(sha256));
+            put(attachment, "contentType", mime_type);
         }
     }
 

@@ -12,6 +12,7 @@ use super::provided::{Measured, Origin, Provided, Role};
 use crate::document_reference;
 use crate::element::{self, items, text};
 use crate::list::{self, ListKind};
+use crate::negotiate::Syntax;
 use crate::schema;
 
 /// At which door a Bundle came in.
@@ -39,6 +40,16 @@ const PROFILES: &[(&str, Profile)] = &[
 /// Reads a Bundle: checks its shape and its profile, verifies declared hash and size against the measured ones (Repository door).
 /// Answers all problems.
 pub fn read_request(bundle: Value, measured: &[Measured], door: Door) -> Result<Provided, Findings> {
+    read_request_in(Syntax::Json, bundle, measured, door)
+}
+
+/// The same of a Bundle that came in this syntax: FHIR documents in it are kept in the same.
+pub fn read_request_in(
+    syntax: Syntax,
+    bundle: Value,
+    measured: &[Measured],
+    door: Door,
+) -> Result<Provided, Findings> {
     let mut bundle = bundle;
     let root = Place::at("Bundle");
     let mut findings = schema::check(&bundle, &root);
@@ -49,7 +60,7 @@ pub fn read_request(bundle: Value, measured: &[Measured], door: Door) -> Result<
             findings.extend(mended);
         }
     }
-    let read = read(bundle, measured, door, &mut findings);
+    let read = read(bundle, measured, door, syntax, &mut findings);
     if door == Door::Repository {
         for finding in &mut findings {
             finding.side = Side::Repository;
@@ -112,7 +123,13 @@ impl Entry<'_> {
     }
 }
 
-fn read(mut bundle: Value, measured: &[Measured], door: Door, findings: &mut Findings) -> Option<Provided> {
+fn read(
+    mut bundle: Value,
+    measured: &[Measured],
+    door: Door,
+    syntax: Syntax,
+    findings: &mut Findings,
+) -> Option<Provided> {
     // What the shape check found is not said again in other words.
     let shape = findings.len();
     if text(&bundle, "resourceType") != Some("Bundle") {
@@ -142,7 +159,7 @@ fn read(mut bundle: Value, measured: &[Measured], door: Door, findings: &mut Fin
     let links = Links { entries: &entries };
     links.follow(&mut submission, findings);
     patch::check(&entries, &submission, findings);
-    let documents = attach(&entries, &mut submission, measured, door, findings);
+    let documents = attach(&entries, &mut submission, measured, (door, syntax), findings);
     drop_repeated(findings, shape);
     if findings.iter().any(|finding| finding.severity == Severity::Error) || entries.len() != sent.len() {
         return None;

@@ -192,7 +192,7 @@ impl<'a> Reader<'a> {
         tag: &BytesStart<'a>,
         object: &mut Object,
     ) -> Result<(), Fault> {
-        if !shape.strict && object.is_repeated(field) {
+        if !shape.strict && !field.is_primitive() && object.is_repeated(field) {
             self.say(Rule::Structure, "this element may be given once");
         }
         match &field.kind {

@@ -195,7 +195,7 @@ fn what_other_writers_do_is_read() {
 #[test]
 fn a_mistake_is_left_to_the_check_of_the_shapes() {
     let text = patient(
-        "<foo value=\"1\"/><active value=\"yes\"/><gender value=\"other\"/><gender value=\"male\"/><name><family/></name>",
+        "<foo value=\"1\"/><active value=\"yes\"/><managingOrganization><display value=\"a\"/></managingOrganization><managingOrganization><display value=\"b\"/></managingOrganization><name><family/></name>",
     );
     let found = parse(text.as_bytes(), &Limits::default()).expect_err("an empty element");
     assert_eq!(found[0].at.path, "Patient.name[0].family");
@@ -203,15 +203,27 @@ fn a_mistake_is_left_to_the_check_of_the_shapes() {
         parse(text.replace("<family/>", "<family value=\"a\"/>").as_bytes(), &Limits::default()).unwrap();
     let found = crate::schema::check(&value, &xds::Place::at("Patient"));
     let paths: Vec<&str> = found.iter().map(|finding| finding.at.path.as_str()).collect();
-    assert_eq!(paths, ["Patient.foo", "Patient.active", "Patient.gender"]);
+    assert_eq!(paths, ["Patient.foo", "Patient.active", "Patient.managingOrganization"]);
 }
 
 #[test]
 fn a_mistake_nobody_checks_later_is_told_with_its_place() {
-    let text = "<Observation xmlns=\"http://hl7.org/fhir\"><foo value=\"a\"/><status value=\"final\"/><status value=\"final\"/><valueBoolean value=\"yes\"/></Observation>";
+    let text = "<Observation xmlns=\"http://hl7.org/fhir\"><foo value=\"a\"/><code><text value=\"a\"/></code><code><text value=\"b\"/></code><valueBoolean value=\"yes\"/></Observation>";
     let found = parse(text.as_bytes(), &Limits::default()).expect_err("three mistakes");
     let paths: Vec<&str> = found.iter().map(|finding| finding.at.path.as_str()).collect();
-    assert_eq!(paths, ["Observation.foo", "Observation.status", "Observation.valueBoolean"]);
+    assert_eq!(paths, ["Observation.foo", "Observation.code", "Observation.valueBoolean"]);
+}
+
+#[test]
+fn of_a_value_given_twice_the_last_counts_and_the_first_is_kept() {
+    let text =
+        patient("<gender id=\"g\" value=\"other\"/><gender value=\"male\"/><birthDate value=\"2000\"/>");
+    let value = parse(text.as_bytes(), &Limits::default()).unwrap();
+    assert_eq!(value["gender"], "male");
+    assert_eq!(value["_gender"]["id"], "g");
+    assert_eq!(value["_gender"]["extension"][0]["valueString"], "other");
+    assert!(crate::schema::check(&value, &xds::Place::at("Patient")).is_empty());
+    assert_eq!(back(&value), value);
 }
 
 proptest::proptest! {

@@ -1,8 +1,11 @@
 //! An object of the JSON form while its elements come in.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use crate::schema::table::Field;
+
+/// Extension with a value that was given before the one that counts.
+const REPEATED: &str = "https://docshare.example/StructureDefinition/repeated-value";
 
 #[derive(Debug, Default)]
 pub(super) struct Object {
@@ -33,7 +36,8 @@ impl Object {
     }
 
     /// Puts an element in: its value, and what hangs on a primitive. What is given more often than it may be becomes an array,
-    /// which the check refuses by its place.
+    /// which the check refuses by its place; of a primitive the last value counts, as widely used readers have it, and those
+    /// before it are kept in an extension.
     pub(super) fn put(
         &mut self,
         field: &'static Field,
@@ -49,6 +53,9 @@ impl Object {
             }
             return;
         }
+        if !field.many && field.is_primitive() {
+            return self.put_last(&field.name, value, sibling);
+        }
         let items = array(&mut self.members, &field.name);
         let index = items.len();
         if (value.is_none() || sibling.is_some()) && !self.uneven.contains(&&*field.name) {
@@ -59,6 +66,32 @@ impl Object {
             let siblings = array(&mut self.members, &sibling_name(&field.name));
             siblings.resize(index, Value::Null);
             siblings.push(Value::Object(sibling));
+        }
+    }
+
+    fn put_last(&mut self, name: &str, value: Option<Value>, sibling: Option<Map<String, Value>>) {
+        let before = value.and_then(|value| self.members.insert(name.to_owned(), value));
+        let before = before.map(|before| before.as_str().map_or_else(|| before.to_string(), str::to_owned));
+        let kept = before.map(|before| json!({ "url": REPEATED, "valueString": before }));
+        let (id, sent) = match sibling {
+            Some(mut sibling) => (sibling.remove("id"), sibling.remove("extension")),
+            None => (None, None),
+        };
+        let sent = match sent {
+            Some(Value::Array(sent)) => sent,
+            _ => Vec::new(),
+        };
+        let extensions: Vec<Value> = kept.into_iter().chain(sent).collect();
+        if id.is_none() && extensions.is_empty() {
+            return;
+        }
+        let slot = self.members.entry(sibling_name(name)).or_insert_with(|| Value::Object(Map::new()));
+        let Value::Object(slot) = slot else { return };
+        if let Some(id) = id {
+            slot.insert("id".to_owned(), id);
+        }
+        if !extensions.is_empty() {
+            array(slot, "extension").extend(extensions);
         }
     }
 
