@@ -32,6 +32,12 @@ pub(super) fn cases() -> Vec<Case> {
         case!("search-paging", pages_hold_everything_once),
         case!("search-post", post_is_get),
         case!("search-parameters", every_parameter_finds_and_excludes),
+        case!("search-chains", patients_are_found_by_who_they_are),
+        case!("search-includes", answers_hold_what_is_to_be_included),
+        case!("search-has", what_points_narrows),
+        case!("search-parts", parts_say_that_they_are_parts),
+        case!("search-docref", docref_is_a_search),
+        case!("search-community", other_communities_are_refused),
     ]
 }
 
@@ -270,6 +276,16 @@ async fn every_parameter_finds_and_excludes(world: &World) -> Result<()> {
         (format!("_id={}", world.d1.id), format!("_id={}", world.d1s.id)),
         ("_lastUpdated=ge2020-01-01".into(), "_lastUpdated=lt2020-01-01".into()),
         ("type=1-1,60591-5".into(), "type=60591-5&type=1-1".into()),
+        ("type:not=1-1".into(), "type:not=60591-5".into()),
+        ("status:not=superseded".into(), "status:not=current".into()),
+        ("event:missing=false".into(), "event:missing=true".into()),
+        ("related:missing=true".into(), "related:missing=false".into()),
+        ("author.name=huber".into(), "author.name=uber".into()),
+        ("author:identifier=urn:oid:1.2.3.4.5%7Cdoc-7".into(), "author:identifier=doc-8".into()),
+        ("author:Practitioner.family:contains=ube".into(), "author.family:exact=huber".into()),
+        ("description=ein".into(), "description:exact=ein".into()),
+        ("contenttype=text/plain".into(), "contenttype=application/pdf".into()),
+        ("language=en".into(), "language=fr".into()),
     ];
     for (yes, no) in &table {
         let query = |condition: &str| format!("DocumentReference?patient={patient}&{condition}&_count=1000");
@@ -284,6 +300,86 @@ async fn every_parameter_finds_and_excludes(world: &World) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// P1 by its names and its date of birth, as the identity source knows them.
+async fn patients_are_found_by_who_they_are(world: &World) -> Result<()> {
+    let answer = ask(world, Actor::Identity, &format!("Patient?identifier={}", world.p1.token())).await?;
+    let patient = answer.matches()?.into_iter().next().context("P1 is known")?;
+    let family = encode(&text(&patient["name"][0]["family"]));
+    let given = encode(&text(&patient["name"][0]["given"][0]));
+    let named = format!(
+        "patient.family={family}&patient.given={given}&patient:Patient.identifier={}",
+        world.p1.token()
+    );
+    let has = |found: &[Value]| found.iter().any(|one| text(&one["id"]) == world.d1.id);
+    let found = world.search(Actor::Registry, &format!("DocumentReference?{named}&_count=1000")).await?;
+    ensure!(has(&found), "D1 is found by the names of P1");
+    let other = format!("DocumentReference?{named}&patient.family=nobody-is-called-so");
+    ensure!(world.search(Actor::Registry, &other).await?.is_empty(), "both names must be those of P1");
+    let broad = ask(world, Actor::Registry, "DocumentReference?patient.gender=female").await?;
+    broad.refused(&[400], &["required", "too-costly"]).map(drop)
+}
+
+async fn answers_hold_what_is_to_be_included(world: &World) -> Result<()> {
+    let included = async |query: &str| -> Result<Vec<Value>> {
+        let answer = ask(world, Actor::Registry, query).await?;
+        let bundle = answer.expect(200)?;
+        let entries = bundle["entry"].as_array().cloned().unwrap_or_default();
+        Ok(entries.into_iter().filter(|entry| entry["search"]["mode"] == "include").collect())
+    };
+    let document = format!("DocumentReference?_id={}", world.d1.id);
+    let patients = included(&format!("{document}&_include=DocumentReference:patient")).await?;
+    let [patient] = patients.as_slice() else { anyhow::bail!("one patient is included: {patients:?}") };
+    ensure!(
+        text(&patient["fullUrl"]).starts_with(&world.url(Actor::Identity, "Patient/")),
+        "the patient is that of the identity source: {}",
+        patient["fullUrl"]
+    );
+    let lists = included(&format!("{document}&_revinclude=List:item")).await?;
+    let holds = |list: &Value| list.to_string().contains(&world.d1.id);
+    ensure!(!lists.is_empty() && lists.iter().all(holds), "the lists that hold D1 are included");
+    Ok(())
+}
+
+async fn what_points_narrows(world: &World) -> Result<()> {
+    let patient = encode(&world.p1.reference);
+    let has = |found: &[Value]| found.iter().any(|one| text(&one["id"]) == world.d1.id);
+    for (condition, finds) in [("code=submissionset", true), ("code=folder&_id=nothing", false)] {
+        let query = format!("DocumentReference?patient={patient}&_has:List:item:{condition}&_count=1000");
+        let found = world.search(Actor::Registry, &query).await?;
+        ensure!(has(&found) == finds, "_has:List:item:{condition}");
+    }
+    let unknown = format!("DocumentReference?patient={patient}&_has:Observation:subject:code=1");
+    ask(world, Actor::Registry, &unknown).await?.refused(&[400], &["not-supported", "invalid"]).map(drop)
+}
+
+async fn parts_say_that_they_are_parts(world: &World) -> Result<()> {
+    for part in ["_elements=type", "_summary=true", "_summary=text", "_summary=data"] {
+        let query = format!("DocumentReference?_id={}&{part}", world.d1.id);
+        let found = world.search(Actor::Registry, &query).await?;
+        let document = found.first().context("D1 is found")?;
+        ensure!(document["meta"]["tag"].to_string().contains("SUBSETTED"), "{part} is tagged");
+        ensure!(document.get("status").is_some() && document.get("content").is_some(), "{part} is valid");
+        let whole = part == "_summary=data";
+        ensure!(document.get("context").is_some() == whole, "{part} holds what was asked for");
+    }
+    Ok(())
+}
+
+async fn docref_is_a_search(world: &World) -> Result<()> {
+    let id = world.p1.reference.rsplit('/').next().context("P1 has an id")?.to_owned();
+    let query = format!("DocumentReference/$docref?patient={id}&start=2020-01-01&_count=1000");
+    let found = ask(world, Actor::Registry, &query).await?.matches()?;
+    let ids: Vec<String> = found.iter().map(|one| text(&one["id"])).collect();
+    ensure!(ids.contains(&world.d1.id) && !ids.contains(&world.d1s.id), "what is current is found");
+    let nobody = ask(world, Actor::Registry, "DocumentReference/$docref?start=2020-01-01").await?;
+    nobody.refused(&[400], &["required"]).map(drop)
+}
+
+async fn other_communities_are_refused(world: &World) -> Result<()> {
+    let query = format!("{}&targetCommunityIdList=urn:oid:2.999.9", q67(world));
+    ask(world, Actor::Registry, &query).await?.refused(&[400], &["not-found"]).map(drop)
 }
 
 /// So that there is more than one page.
