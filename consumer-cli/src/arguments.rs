@@ -6,11 +6,13 @@ use crate::affinity::AffinityVerb;
 use crate::config::ConfigVerb;
 use crate::doc::DocVerb;
 use crate::explain::Explain;
+use crate::export::Export;
 use crate::folder::FolderVerb;
 use crate::output::Format;
 use crate::patient::PatientVerb;
 use crate::raw::RawVerb;
 use crate::submission::SubmissionVerb;
+use crate::task::TaskVerb;
 
 const AFTER: &str = "\
 Exit codes: 0 done, 1 other failure, 2 usage, 3 nothing found (for get, and with --fail-empty), 4 rejected (4xx),
@@ -112,6 +114,11 @@ pub(crate) enum Noun {
     Affinity(AffinityVerb),
     /// What an error code means
     Explain(Explain),
+    /// Submissions that are made later, and what became of them
+    #[command(subcommand)]
+    Task(TaskVerb),
+    /// Export what the registry has, as NDJSON files
+    Export(Export),
     /// Whether the actors are there and ready
     Status,
     /// Requests as they are: answer bytes go to standard output

@@ -12,6 +12,8 @@ mod update;
 pub(crate) mod upload;
 mod validate;
 
+pub(crate) use get::into_folder;
+
 use clap::Subcommand;
 use serde_json::Value;
 

@@ -14,6 +14,7 @@ mod curl;
 mod doc;
 mod exit;
 mod explain;
+mod export;
 mod folder;
 mod outcome;
 mod output;
@@ -24,6 +25,7 @@ mod sanitize;
 mod search;
 mod status;
 mod submission;
+mod task;
 mod token;
 
 use std::process::ExitCode;
@@ -86,6 +88,8 @@ async fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Noun::Folder(verb) => folder::run(verb, &context(&global)?).await,
         Noun::Affinity(verb) => affinity::run(verb, &context(&global)?).await,
         Noun::Explain(explain) => explain::run(&explain),
+        Noun::Task(verb) => task::run(verb, &context(&global)?).await,
+        Noun::Export(export) => export::run(export, &context(&global)?).await,
         Noun::Status => status::run(&context(&global)?).await,
         Noun::Raw(verb) => raw::run(verb, &context(&global)?).await,
     }

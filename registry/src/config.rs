@@ -84,11 +84,13 @@ pub struct Export {
     pub keep: u64,
     /// Exports that may be under way.
     pub max_jobs: u64,
+    /// Whether the last tenth of the volume is left to others: an export that would need it fails.
+    pub spare_volume: bool,
 }
 
 impl Default for Export {
     fn default() -> Export {
-        Export { file_bytes: 64 << 20, keep: 24 * 3600, max_jobs: 8 }
+        Export { file_bytes: 64 << 20, keep: 24 * 3600, max_jobs: 8, spare_volume: true }
     }
 }
 
@@ -103,6 +105,10 @@ pub(crate) const KEYS: &[(&str, &str)] = &[
     ("export.file_bytes", "About how long a file of an export becomes before the next one begins."),
     ("export.keep", "For how long the files of an export can be fetched, from its end on."),
     ("export.max_jobs", "Exports that may be under way at once. Beyond: 429."),
+    (
+        "export.spare_volume",
+        "Whether an export fails rather than take the last tenth of the volume, which submissions need more.",
+    ),
     (
         "domain.home_community_id",
         "homeCommunityId of this domain, urn:oid:…: a search for other communities (targetCommunityIdList) is refused.",

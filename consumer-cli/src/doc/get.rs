@@ -101,6 +101,17 @@ async fn promise(context: &Context, id: &str) -> Result<Promise, Failure> {
     Promise::of(&document, &context.settings.registry.base)
 }
 
+/// The document of this metadata, into a folder of its own.
+pub(crate) async fn into_folder(
+    context: &Context,
+    document: &serde_json::Value,
+    folder: &Path,
+) -> Result<(), Failure> {
+    let promise = Promise::of(document, &context.settings.registry.base)?;
+    std::fs::create_dir_all(folder).map_err(|error| exit::file("making the folder", folder, &error))?;
+    fetch(context, &promise, Some(folder), false).await.map(|_| ())
+}
+
 /// To standard output, but only after the last byte is checked.
 async fn pour(context: &Context, promise: &Promise) -> Result<Exit, Failure> {
     let failed = |error: std::io::Error| Failure::other(format!("using a temporary file: {error}"));

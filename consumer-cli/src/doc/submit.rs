@@ -22,7 +22,7 @@ use crate::exit::{self, Exit, Failure};
 use crate::output::{Column, Row, hidden, shown};
 use crate::patient::resource_url;
 use crate::token::{self, Code, PatientName};
-use crate::{Context, clock, output};
+use crate::{Context, clock, output, task};
 
 /// Where one document is published alone [ITI-105], below the base.
 const ALONE: &str = "/DocumentReference";
@@ -82,6 +82,12 @@ struct How {
     /// Seconds to go on trying while the outcome is unknown
     #[arg(long, value_name = "SECONDS", default_value_t = 30)]
     deadline: u64,
+    /// Let the repository take the submission in at once and register it later; wait until it is registered
+    #[arg(long, conflicts_with = "no_wait")]
+    wait: bool,
+    /// The same without waiting: tells the id of the task to ask about (`docshare task get`)
+    #[arg(long)]
+    no_wait: bool,
     /// Print the Bundle instead of sending it
     #[arg(long)]
     print_bundle: bool,
@@ -95,7 +101,26 @@ struct How {
     metadata: Metadata,
 }
 
+/// When a submission is to be registered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    /// Before it is answered.
+    Now,
+    /// Later, and somebody waits for it.
+    Followed,
+    /// Later, and nobody waits.
+    Later,
+}
+
 impl How {
+    fn mode(&self) -> Mode {
+        match (self.wait, self.no_wait) {
+            (_, true) => Mode::Later,
+            (true, false) => Mode::Followed,
+            (false, false) => Mode::Now,
+        }
+    }
+
     /// Flags, then the metadata file, then the defaults of the profile.
     fn metadata(&self, context: &Context) -> Result<Metadata, Failure> {
         let flags = self.metadata.clone();
@@ -113,7 +138,7 @@ pub(crate) async fn submit(submit: Submit, context: &Context) -> Result<Exit, Fa
         for document in &pending.documents {
             unchanged(document).await?;
         }
-        return send(&pending, submit.how.deadline, true, context).await;
+        return send(&pending, &submit.how, true, context).await;
     }
     let patient = submit.patient.ok_or_else(|| Failure::usage("whose documents? say --patient"))?;
     provide(&submit.files, patient, None, &submit.how, &Metadata::default(), context).await
@@ -250,7 +275,7 @@ async fn provide(
         return super::validate::ask(&pending.url, body, FHIR, context).await;
     }
     let keepable = !files.iter().any(|file| file.as_os_str() == "-");
-    send(&pending, how.deadline, keepable, context).await
+    send(&pending, how, keepable, context).await
 }
 
 /// All that is missing, of all files, in one message.
@@ -381,7 +406,8 @@ async fn print(pending: &Pending, context: &Context) -> Result<Exit, Failure> {
 }
 
 /// Sends until the outcome is known or the time is over.
-async fn send(pending: &Pending, deadline: u64, keepable: bool, context: &Context) -> Result<Exit, Failure> {
+async fn send(pending: &Pending, how: &How, keepable: bool, context: &Context) -> Result<Exit, Failure> {
+    let deadline = how.deadline;
     if keepable {
         pending.keep()?;
     }
@@ -392,15 +418,23 @@ async fn send(pending: &Pending, deadline: u64, keepable: bool, context: &Contex
     let mut in_doubt = false;
     loop {
         transfer.again();
-        let call = Call::new(Method::POST, pending.url.clone(), "the submission")
+        let mut call = Call::new(Method::POST, pending.url.clone(), "the submission")
             .fhir()
             .header(HeaderName::from_static("idempotency-key"), &pending.submission_id)?
             .body(Body::Submission(pending.upload(transfer.clone())), FHIR)?;
+        if how.mode() != Mode::Now {
+            call = call.header(HeaderName::from_static("prefer"), "respond-async")?;
+        }
         let failure = match context.client.ask(call).await {
             Ok(answer) => {
                 transfer.end();
                 pending.forget();
-                return receipt(pending, &answer, context);
+                return match (answer.status, how.mode()) {
+                    (202, Mode::Later) => taken(pending, &answer, context),
+                    (202, _) => followed(pending, &answer, deadline, context).await,
+                    // A server that registers at once has done so.
+                    _ => receipt(pending, &answer, context),
+                };
             }
             Err(failure) => failure,
         };
@@ -419,6 +453,38 @@ async fn send(pending: &Pending, deadline: u64, keepable: bool, context: &Contex
         tokio::time::sleep(wait).await;
         attempt += 1;
     }
+}
+
+/// A submission that was taken in: what to ask about it.
+fn taken(pending: &Pending, answer: &Answer, context: &Context) -> Result<Exit, Failure> {
+    const COLUMNS: &[Column] = &[shown("task"), shown("status"), shown("submission"), hidden("location")];
+    let task = answer.json("the submission")?;
+    let mut listing = context.output.list(COLUMNS)?;
+    if listing.wants_bytes() {
+        listing.page(&answer.body, 1)?;
+        return listing.finish();
+    }
+    let mut row = Row::new();
+    row.insert("task".into(), task["id"].clone());
+    row.insert("status".into(), task["status"].clone());
+    row.insert("submission".into(), json!(pending.submission_id));
+    row.insert("location".into(), json!(answer.header("content-location")));
+    listing.push(&row)?;
+    listing.finish()
+}
+
+/// The same, waited for until it is registered or refused.
+async fn followed(
+    pending: &Pending,
+    answer: &Answer,
+    deadline: u64,
+    context: &Context,
+) -> Result<Exit, Failure> {
+    let url = answer.header("content-location").ok_or_else(|| {
+        Failure::new(Exit::Server, "the submission was taken in without an address to ask about it")
+    })?;
+    let ended = task::ended(context, url, Duration::from_secs(deadline)).await?;
+    receipt(pending, &task::response(&ended)?, context)
 }
 
 fn unknown(failure: Failure, pending: &Pending, kept: bool) -> Failure {

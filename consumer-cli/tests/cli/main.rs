@@ -5,5 +5,6 @@ mod affinity;
 mod documents;
 mod exit_codes;
 mod folders;
+mod later;
 mod scripted;
 mod updates;

@@ -118,7 +118,7 @@ impl Exports {
         record: &mut ExportRecord,
         stopping: &watch::Receiver<bool>,
     ) -> Result<Turn, store::Error> {
-        if self.store.health().mark != Mark::Enough {
+        if self.settings.spare_volume && self.store.health().mark != Mark::Enough {
             return Err(store::Error::NoRoom(
                 "less than a tenth of the volume is free, and that is for submissions".to_owned(),
             ));

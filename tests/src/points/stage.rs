@@ -70,6 +70,8 @@ impl Stage {
                 (Actor::Repository, "registry.timeout=500ms".into()),
                 (Actor::Repository, format!("registry.tries={}", matrix.tries)),
                 (Actor::Repository, "submission.settle_interval=100ms".into()),
+                // Whoever runs this may be short of room.
+                (Actor::Registry, "export.spare_volume=false".into()),
             ],
             ..Plan::default()
         };

@@ -114,3 +114,29 @@ pub(crate) async fn the_health_counts_documents(home: Home) {
     home.store.apply(Batch { trash: vec![first], ..Batch::default() }).await.unwrap();
     assert_eq!((home.store.health().documents, home.store.health().document_bytes), (1, 50));
 }
+
+pub(crate) async fn what_is_let_go_soon_lies_apart_and_is_deleted_at_once(home: Home) {
+    let mut ids = Vec::new();
+    for length in [0, 100, 1500 * KIB] {
+        let bytes = content(length, 3);
+        let mut sink = home.store.stage_apart(u64::MAX);
+        sink.write(&bytes).await.unwrap();
+        let blob = sink.finish().await.unwrap();
+        let id = blob.id().to_owned();
+        home.store.apply(Batch { blobs: vec![blob], ..Batch::default() }).await.unwrap();
+        assert!(read(&home.store, &id, 0..length as u64).await.unwrap() == bytes, "{length} bytes come back");
+        ids.push(id);
+    }
+    let files = |folder: &str| files_under(&home.directory.path().join("data").join(folder));
+    if home.engine != Engine::Memory {
+        assert_eq!(files("blobs"), 3, "none of them is in the journal");
+    }
+    home.store.discard(&ids).unwrap();
+    assert!(home.store.blob(&ids[0]).unwrap().is_some(), "what is kept stays");
+    home.store.apply(Batch { trash: ids.clone(), ..Batch::default() }).await.unwrap();
+    home.store.discard(&ids).unwrap();
+    assert!(ids.iter().all(|id| home.store.blob(id).unwrap().is_none()));
+    if home.engine != Engine::Memory {
+        assert_eq!((files("blobs"), files("trash")), (0, 0));
+    }
+}

@@ -74,6 +74,7 @@ promises! {
         what_is_asked_again_and_again_is_answered_from_what_stands,
         what_changed_is_found_by_its_new_facts_only,
         names_with_odd_characters_do_not_mix,
+        partitions_are_told_in_order_without_what_has_left,
     }
     documents {
         a_document_is_read_as_it_was_given,
@@ -82,6 +83,7 @@ promises! {
         any_range_of_a_document_is_exact,
         a_document_over_the_limit_is_refused,
         a_document_in_the_trash_is_not_there,
+        what_is_let_go_soon_lies_apart_and_is_deleted_at_once,
         the_health_counts_documents,
     }
 }

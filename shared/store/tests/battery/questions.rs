@@ -335,3 +335,18 @@ pub(crate) async fn what_is_asked_again_and_again_is_answered_from_what_stands(h
         assert_eq!(ids(&home.store.find(&first).unwrap())[0], "n047");
     }
 }
+
+pub(crate) async fn partitions_are_told_in_order_without_what_has_left(home: Home) {
+    let at = |id: &str, partition: &str| store::Put { partition: partition.into(), ..put(id, 1) };
+    let puts = [at("a", "north"), at("b", "east\0"), at("c", "east"), at("d", "north"), at("e", "")];
+    home.store.apply(batch(puts)).await.unwrap();
+    let partitions = |after: &str, limit| home.store.partitions(NOTE, after, limit).unwrap();
+    assert_eq!(partitions("", 10), ["", "east", "east\0", "north"]);
+    assert_eq!(partitions("", 2), ["", "east"]);
+    assert_eq!(partitions("east", 10), ["east\0", "north"]);
+    assert_eq!(partitions("north", 10), Vec::<String>::new());
+    let moved = store::Put { partition: "west".into(), ..put("c", 2) };
+    let removed = store::Put { deleted: true, partition: String::new(), ..put("e", 2) };
+    home.store.apply(batch([moved, removed])).await.unwrap();
+    assert_eq!(partitions("", 10), ["east\0", "north", "west"]);
+}
