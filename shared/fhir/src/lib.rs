@@ -5,6 +5,7 @@
 //! Does not live here: rules that are true on every face (`xds`), HTTP, storage.
 //! Doors: `xds`, `audit`.
 
+mod attributes;
 pub mod bundle;
 pub mod capability;
 pub mod coded;

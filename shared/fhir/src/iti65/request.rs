@@ -9,6 +9,7 @@ use super::documents::attach;
 use super::members::{self, Links};
 use super::patch;
 use super::provided::{Measured, Origin, Provided, Role};
+use crate::attributes::Objects;
 use crate::document_reference;
 use crate::element::{self, items, text};
 use crate::list::{self, ListKind};
@@ -60,7 +61,9 @@ pub fn read_request_in(
             findings.extend(mended);
         }
     }
+    let objects = Objects::of(&bundle);
     let read = read(bundle, measured, door, syntax, &mut findings);
+    objects.name(&mut findings);
     if door == Door::Repository {
         for finding in &mut findings {
             finding.side = Side::Repository;
@@ -162,6 +165,7 @@ fn read(
     let documents = attach(&entries, &mut submission, measured, (door, syntax), findings);
     drop_repeated(findings, shape);
     if findings.iter().any(|finding| finding.severity == Severity::Error) || entries.len() != sent.len() {
+        besides(findings, xds::rules::check(&submission));
         return None;
     }
     let roles = entries.iter().map(|entry| documents.role(entry)).collect::<Vec<Role>>();
@@ -169,6 +173,21 @@ fn read(
     let patient = patient.map(|entry| (entry.symbol.to_owned(), entry.resource.clone()));
     let origin = Origin::Bundle;
     Some(Provided { submission, roles, patient, warnings: Vec::new(), origin, entries: sent, claimed })
+}
+
+/// Adds the rules of the framework that are broken besides, so that a source mends all at once; what follows from a finding
+/// that is there is left out.
+fn besides(findings: &mut Findings, broken: Findings) {
+    let is_object = |path: &str| path.ends_with(".resource");
+    let told: Vec<String> = findings.iter().map(|finding| finding.at.path.clone()).collect();
+    let follows = |path: &str| {
+        told.iter().any(|other| {
+            path == other
+                || (!other.is_empty() && path.starts_with(other.as_str()))
+                || (!is_object(path) && other.starts_with(path))
+        })
+    };
+    findings.extend(broken.into_iter().filter(|finding| !follows(&finding.at.path)));
 }
 
 /// Leaves out what follows from a fault of shape: findings at or below its place.
