@@ -13,12 +13,14 @@ mod document;
 mod feed;
 mod fill;
 mod foreign;
+mod guide;
 mod http;
 mod ihe;
 mod json;
 mod limits;
 mod pixm;
 mod report;
+mod requirements;
 mod run;
 mod search;
 mod served;
@@ -32,6 +34,7 @@ mod world;
 mod xml;
 
 pub use report::{Report, Verdict};
+pub use requirements::page;
 pub use run::{Options, run};
 pub use subject::Subject;
 pub(crate) use world::{created, id_of};
@@ -98,5 +101,6 @@ fn own_cases() -> Vec<Case> {
     cases.extend(cors::cases());
     cases.extend(capability::cases());
     cases.extend(xml::cases());
+    cases.extend(guide::cases());
     cases
 }

@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::{Context as _, Result, bail};
 use clap::Parser;
-use tests::conformance::{Options, Subject, run};
+use tests::conformance::{Options, Subject, page, run};
 use tests::corpus;
 
 /// Runs the conformance cases; the last line counts them.
@@ -30,6 +30,9 @@ struct Arguments {
     /// Only cases whose name begins like this.
     #[arg(long, default_value = "")]
     filter: String,
+    /// Writes the table of the requirements of MHD to this file, with what became of the cases that show them.
+    #[arg(long)]
+    write: Option<PathBuf>,
     /// Prints the report as JSON instead of lines.
     #[arg(long)]
     json: bool,
@@ -62,6 +65,9 @@ fn judge(arguments: &Arguments) -> Result<bool> {
     let options = Options { data, filter: arguments.filter.clone(), progress: !arguments.json };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let report = runtime.block_on(run(subject, &options))?;
+    if let Some(path) = &arguments.write {
+        std::fs::write(path, page(&report)?).with_context(|| format!("writing {}", path.display()))?;
+    }
     if arguments.json {
         println!("{}", serde_json::to_string_pretty(&report)?);
     } else {

@@ -7,7 +7,8 @@ use anyhow::{Result, bail, ensure};
 
 use super::world::World;
 use super::{
-    Case, Report, Skip, Subject, Verdict, asbestos, catalogue, foreign, ihe, own_cases, pixm, waiting,
+    Case, Report, Skip, Subject, Verdict, asbestos, catalogue, foreign, ihe, own_cases, pixm, requirements,
+    waiting,
 };
 use crate::process;
 
@@ -32,6 +33,7 @@ pub struct Options {
 /// Prepares the world and runs every case.
 pub async fn run(subject: Subject, options: &Options) -> Result<Report> {
     let mut cases = own_cases();
+    cases.extend(requirements::cases());
     if let Some(data) = &options.data {
         ensure!(data.is_dir(), "{} is a folder", data.display());
         cases.extend(corpus_cases(data)?);

@@ -1,0 +1,126 @@
+//! What the MHD guide demands, requirement by requirement, with the cases that show it; and the page made of a run.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use anyhow::{Context as _, Result, ensure};
+
+use super::{Case, Report, Verdict, make, own_cases};
+
+/// Number, section of the guide, requirement in our words, cases (`a*`: all that begin so) or `not built: reason`.
+const TABLE: &str = include_str!("../../requirements/mhd.tsv");
+
+/// One requirement.
+#[derive(Debug)]
+struct Requirement {
+    number: &'static str,
+    section: &'static str,
+    text: &'static str,
+    shown: Shown,
+}
+
+#[derive(Debug)]
+enum Shown {
+    By(Vec<&'static str>),
+    NotBuilt(&'static str),
+}
+
+pub(super) fn cases() -> Vec<Case> {
+    vec![make("requirements-have-cases", |_| Box::pin(async { complete() }))]
+}
+
+fn table() -> Result<Vec<Requirement>> {
+    TABLE.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).map(row).collect()
+}
+
+fn row(line: &'static str) -> Result<Requirement> {
+    let mut columns = line.split('\t');
+    let mut next = || {
+        columns.next().filter(|column| !column.is_empty()).with_context(|| format!("four columns: {line}"))
+    };
+    let (number, section, text, last) = (next()?, next()?, next()?, next()?);
+    let shown = match last.strip_prefix("not built: ") {
+        Some(why) => Shown::NotBuilt(why),
+        None => Shown::By(last.split(", ").collect()),
+    };
+    Ok(Requirement { number, section, text, shown })
+}
+
+fn is_named(id: &str, name: &str) -> bool {
+    name.strip_suffix('*').map_or(id == name, |start| id.starts_with(start))
+}
+
+/// Groups of cases made of foreign messages, which are there only where these are.
+const FOREIGN: &[&str] = &["asbestos", "ihe/", "mhd/", "pixm/", "pdqm/", "searches/", "xml"];
+
+/// Every number once, and every case that is named exists.
+fn complete() -> Result<()> {
+    let known: Vec<String> = own_cases().into_iter().map(|case| case.id).collect();
+    let table = table()?;
+    let mut numbers = BTreeMap::new();
+    for requirement in &table {
+        ensure!(numbers.insert(requirement.number, ()).is_none(), "{} stands twice", requirement.number);
+        let Shown::By(names) = &requirement.shown else { continue };
+        for name in names {
+            let foreign = FOREIGN.iter().any(|start| name.starts_with(start));
+            ensure!(
+                foreign || known.iter().any(|id| is_named(id, name)),
+                "{} names the case {name}, which is not there",
+                requirement.number
+            );
+        }
+    }
+    ensure!(table.len() > 80, "the table has rows: {}", table.len());
+    Ok(())
+}
+
+/// The page: each requirement with its cases and what became of them in a run.
+pub fn page(report: &Report) -> Result<String> {
+    let mut page = String::from(
+        "# Conformance to MHD\n\n\
+         Written by `conformance --write docs/conformance.md`: every requirement of the MHD guide (4.2.x) in our words, the cases of the\n\
+         run that show it, and what became of them. `a*` stands for all cases whose names begin with `a`. The requirements are kept in\n\
+         `tests/requirements/mhd.tsv`.\n\n",
+    );
+    let table = table()?;
+    let mut counts = BTreeMap::new();
+    let mut rows = String::new();
+    for requirement in &table {
+        let (cases, result) = match &requirement.shown {
+            Shown::NotBuilt(why) => (format!("{why}"), "not built"),
+            Shown::By(names) => {
+                let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+                (names.join(", "), result(requirement, report))
+            }
+        };
+        *counts.entry(result).or_insert(0_usize) += 1;
+        writeln!(
+            rows,
+            "| {} | {} | {} | {cases} | {result} |",
+            requirement.number, requirement.section, requirement.text
+        )?;
+    }
+    let told: Vec<String> = counts.iter().map(|(result, count)| format!("{count} {result}")).collect();
+    writeln!(page, "{} requirements: {}.\n", table.len(), told.join(", "))?;
+    page.push_str("| number | MHD | requirement | shown by | result |\n|---|---|---|---|---|\n");
+    page.push_str(&rows);
+    Ok(page)
+}
+
+fn result(requirement: &Requirement, report: &Report) -> &'static str {
+    let Shown::By(names) = &requirement.shown else { return "not built" };
+    let lines = report.lines.iter().filter(|line| names.iter().any(|name| is_named(&line.id, name)));
+    let (mut passed, mut failed) = (0, 0);
+    for line in lines {
+        match line.verdict {
+            Verdict::Passed => passed += 1,
+            Verdict::Failed(_) => failed += 1,
+            Verdict::Skipped(_) => {}
+        }
+    }
+    match (passed, failed) {
+        (_, 1..) => "FAILED",
+        (0, 0) => "not judged",
+        _ => "passed",
+    }
+}
