@@ -23,6 +23,12 @@ pub(super) fn cases() -> Vec<Case> {
         case!("guide-absolute-urls", urls_of_documents_are_absolute),
         case!("guide-communities", a_foreign_community_is_told),
         case!("guide-empty", nothing_found_is_a_bundle),
+        case!("guide-list-parameters", list_parameters),
+        case!("guide-document-parameters", documents_by_patient_and_relation),
+        case!("guide-elements", elements_of_the_profiles),
+        case!("guide-warnings", warnings_are_outcomes),
+        case!("guide-recipients", recipients_are_taken),
+        case!("guide-cda", metadata_of_cda),
     ]
 }
 
@@ -272,5 +278,170 @@ async fn nothing_found_is_a_bundle(world: &World) -> Result<()> {
         ensure!(bundle["type"] == "searchset" && bundle["total"] == 0, "an empty searchset: {bundle}");
         ensure!(bundle["entry"].is_null(), "without entries: {bundle}");
     }
+    Ok(())
+}
+
+/// Each question finds the List, and its contrary does not.
+async fn list_parameters(world: &World) -> Result<()> {
+    let mut provide = world.b65();
+    let unique_id = testkit::urn_oid();
+    provide.unique_id = Some(unique_id.clone());
+    let answer = world.provide(&provide.bundle()).await?;
+    answer.expect(200)?;
+    let id = super::world::created(&answer, "List")?
+        .into_iter()
+        .next()
+        .context("the SubmissionSet has a location")?;
+    let source = encode(&provide.source_id);
+    let known = encode(&unique_id);
+    let token = world.p1.token();
+    let patient = format!("patient={}", encode(&world.p1.reference));
+    for (yes, no) in [
+        (format!("{patient}&code=submissionset"), format!("{patient}&code=folder")),
+        (format!("{patient}&date=2020-02-02"), format!("{patient}&date=gt2020-02-03")),
+        (
+            format!("{patient}&designationType=http://snomed.info/sct%7C225728007"),
+            format!("{patient}&designationType=225728008"),
+        ),
+        (format!("{patient}&identifier={known}"), format!("{patient}&identifier=urn:oid:9.9")),
+        (format!("{patient}&sourceId={source}"), format!("{patient}&sourceId=urn:oid:9.9")),
+        (format!("{patient}&source.family=hub"), format!("{patient}&source.family=uber")),
+        (format!("{patient}&source.given=Maria"), format!("{patient}&source.given=Mario")),
+        (format!("{patient}&status=current"), format!("{patient}&status=superseded")),
+        (format!("{patient}&_id={id}"), format!("{patient}&_id=1")),
+        (format!("{patient}&_lastUpdated=ge2020"), format!("{patient}&_lastUpdated=lt2020")),
+        (format!("patient.identifier={token}"), format!("patient.identifier={}", world.p2.token())),
+        (patient.clone(), format!("patient={}", encode(&world.p2.reference))),
+    ] {
+        let has = |found: Vec<Value>| found.iter().any(|one| text(&one["id"]) == id);
+        let found = world
+            .search(Actor::Registry, &format!("List?{yes}&_count=1000"))
+            .await
+            .with_context(|| yes.clone())?;
+        ensure!(has(found), "{yes} finds the SubmissionSet");
+        let found = world
+            .search(Actor::Registry, &format!("List?{no}&_count=1000"))
+            .await
+            .with_context(|| no.clone())?;
+        ensure!(!has(found), "{no} excludes the SubmissionSet");
+    }
+    Ok(())
+}
+
+async fn documents_by_patient_and_relation(world: &World) -> Result<()> {
+    let mut bundle = world.b65().bundle();
+    let order = testkit::urn_uuid();
+    bundle["entry"][1]["resource"]["context"]["related"] =
+        json!([{ "identifier": { "system": "urn:ietf:rfc:3986", "value": order } }]);
+    let answer = world.provide(&bundle).await?;
+    answer.expect(200)?;
+    let id = super::world::created(&answer, "DocumentReference")?.remove(0);
+    let patient = format!("patient={}", encode(&world.p1.reference));
+    for (yes, no) in [
+        (
+            format!("{patient}&related:identifier={}", encode(&order)),
+            format!("{patient}&related:identifier=urn:uuid:9"),
+        ),
+        (
+            format!("patient.identifier={}", world.p1.token()),
+            format!("patient.identifier={}", world.p2.token()),
+        ),
+        (patient.clone(), format!("patient={}", encode(&world.p2.reference))),
+        (format!("patient=Patient/{}", world.p1.id), format!("patient=Patient/{}", world.p3.id)),
+    ] {
+        let has = |found: Vec<Value>| found.iter().any(|one| text(&one["id"]) == id);
+        let query = |condition: &str| format!("DocumentReference?{condition}&status=current&_count=1000");
+        ensure!(
+            has(world.search(Actor::Registry, &query(&yes)).await.with_context(|| yes.clone())?),
+            "{yes} finds it"
+        );
+        ensure!(
+            !has(world.search(Actor::Registry, &query(&no)).await.with_context(|| no.clone())?),
+            "{no} excludes it"
+        );
+    }
+    Ok(())
+}
+
+async fn elements_of_the_profiles(world: &World) -> Result<()> {
+    type Change = fn(&mut Value);
+    let changes: [(&str, Change); 4] = [
+        ("modifierExtension", |r| {
+            r["modifierExtension"] = json!([{ "url": "https://example.org/x", "valueBoolean": true }])
+        }),
+        ("attachment.data", |r| r["content"][0]["attachment"]["data"] = json!("SGVsbG8=")),
+        ("two contents", |r| {
+            let content = r["content"][0].clone();
+            r["content"] = json!([content, content]);
+        }),
+        ("a status of its own", |r| r["status"] = json!("entered-in-error")),
+    ];
+    for (what, change) in changes {
+        let mut bundle = world.b65().bundle();
+        change(&mut bundle["entry"][1]["resource"]);
+        world.refuses(&bundle, &[400, 422], &[], &[]).await.with_context(|| what.to_owned())?;
+    }
+    Ok(())
+}
+
+/// A wrong size beside the right hash is put right, and told.
+async fn warnings_are_outcomes(world: &World) -> Result<()> {
+    let mut bundle = world.b65().bundle();
+    bundle["entry"][1]["resource"]["content"][0]["attachment"]["size"] = json!(12);
+    let answer = world.provide(&bundle).await?.expect(200)?;
+    let outcomes: Vec<&Value> =
+        answer["entry"].as_array().into_iter().flatten().map(|entry| &entry["response"]["outcome"]).collect();
+    let told = outcomes.iter().any(|outcome| outcome["issue"][0]["severity"] == "warning");
+    ensure!(told, "an entry carries the warning: {answer}");
+    Ok(())
+}
+
+async fn recipients_are_taken(world: &World) -> Result<()> {
+    let mut bundle = world.b65().bundle();
+    let recipient = json!({
+        "url": "https://profiles.ihe.net/ITI/MHD/StructureDefinition/ihe-intendedRecipient",
+        "valueReference": { "reference": "#recipient" }
+    });
+    let list = &mut bundle["entry"][0]["resource"];
+    let extensions = list["extension"].as_array_mut().context("a SubmissionSet has extensions")?;
+    extensions.push(recipient);
+    let contained = list["contained"].as_array_mut().context("a SubmissionSet contains its author")?;
+    contained.push(json!({ "resourceType": "Organization", "id": "recipient", "name": "North Hospital" }));
+    let answer = world.provide(&bundle).await?;
+    answer.expect(200)?;
+    let id = super::world::created(&answer, "List")?.remove(0);
+    let stored = world.wire.get(&world.url(Actor::Registry, &format!("List/{id}"))).await?.expect(200)?;
+    ensure!(stored.to_string().contains("ihe-intendedRecipient"), "the recipient is kept: {stored}");
+    Ok(())
+}
+
+async fn metadata_of_cda(world: &World) -> Result<()> {
+    let root = world.p1.system.trim_start_matches("urn:oid:");
+    let cda = format!(
+        r#"<ClinicalDocument xmlns="urn:hl7-org:v3"><typeId root="2.16.840.1.113883.1.3" extension="POCD_HD000040"/>
+<id root="{}"/><code code="18842-5" codeSystem="2.16.840.1.113883.6.1" displayName="Discharge summary"/>
+<title>Discharge letter</title><effectiveTime value="20240502090000+0200"/>
+<confidentialityCode code="N" codeSystem="2.16.840.1.113883.5.25"/><languageCode code="en"/>
+<recordTarget><patientRole><id extension="{}" root="{root}"/><patient><name><given>P1</given><family>Quidproquo</family></name></patient></patientRole></recordTarget>
+<author><time value="20240502090000+0200"/><assignedAuthor><id extension="7" root="1.2.3.4"/><assignedPerson><name><given>Maria</given><family>Huber</family></name></assignedPerson></assignedAuthor></author>
+<custodian><assignedCustodian><representedCustodianOrganization><id root="1.2.3.5"/></representedCustodianOrganization></assignedCustodian></custodian>
+</ClinicalDocument>"#,
+        testkit::oid(),
+        world.p1.value
+    );
+    let document = Document::new(&cda).content_type("text/xml");
+    let out = generate(world, &document.binary()).await?.expect(200)?;
+    let reference = text(&out["parameter"][0]["valueReference"]["reference"]);
+    let made = world.reference(&id_of(&reference).context("a reference")?).await?;
+    ensure!(
+        made["content"][0]["attachment"]["title"] == "Discharge letter",
+        "the title is that of the document: {made}"
+    );
+    ensure!(made["type"]["coding"][0]["code"] == "18842-5", "the type is that of the document: {made}");
+    let bytes = world.wire.get(&text(&made["content"][0]["attachment"]["url"])).await?;
+    ensure!(
+        bytes.status == 200 && bytes.body[..] == *cda.as_bytes(),
+        "the document is retrieved as it was sent"
+    );
     Ok(())
 }

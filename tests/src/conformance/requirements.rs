@@ -7,7 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 
 use super::{Case, Report, Verdict, make, own_cases};
 
-/// Number, section of the guide, requirement in our words, cases (`a*`: all that begin so) or `not built: reason`.
+/// Number, section of the guide, requirement in our words, cases (`a*`: all that begin so) or `elsewhere: tests`, or `not built: reason`.
 const TABLE: &str = include_str!("../../requirements/mhd.tsv");
 
 /// One requirement.
@@ -22,6 +22,8 @@ struct Requirement {
 #[derive(Debug)]
 enum Shown {
     By(Vec<&'static str>),
+    /// By tests that do not speak over the wire.
+    Elsewhere(&'static str),
     NotBuilt(&'static str),
 }
 
@@ -39,9 +41,10 @@ fn row(line: &'static str) -> Result<Requirement> {
         columns.next().filter(|column| !column.is_empty()).with_context(|| format!("four columns: {line}"))
     };
     let (number, section, text, last) = (next()?, next()?, next()?, next()?);
-    let shown = match last.strip_prefix("not built: ") {
-        Some(why) => Shown::NotBuilt(why),
-        None => Shown::By(last.split(", ").collect()),
+    let shown = match (last.strip_prefix("not built: "), last.strip_prefix("elsewhere: ")) {
+        (Some(why), _) => Shown::NotBuilt(why),
+        (_, Some(tests)) => Shown::Elsewhere(tests),
+        (None, None) => Shown::By(last.split(", ").collect()),
     };
     Ok(Requirement { number, section, text, shown })
 }
@@ -87,10 +90,12 @@ pub fn page(report: &Report) -> Result<String> {
     let mut rows = String::new();
     for requirement in &table {
         let (cases, result) = match &requirement.shown {
-            Shown::NotBuilt(why) => (format!("{why}"), "not built"),
+            Shown::NotBuilt(why) => ((*why).to_owned(), "not built"),
+            Shown::Elsewhere(tests) => ((*tests).to_owned(), "not judged here"),
             Shown::By(names) => {
+                let result = result(names, report);
                 let names: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
-                (names.join(", "), result(requirement, report))
+                (names.join(", "), result)
             }
         };
         *counts.entry(result).or_insert(0_usize) += 1;
@@ -107,8 +112,7 @@ pub fn page(report: &Report) -> Result<String> {
     Ok(page)
 }
 
-fn result(requirement: &Requirement, report: &Report) -> &'static str {
-    let Shown::By(names) = &requirement.shown else { return "not built" };
+fn result(names: &[&str], report: &Report) -> &'static str {
     let lines = report.lines.iter().filter(|line| names.iter().any(|name| is_named(&line.id, name)));
     let (mut passed, mut failed) = (0, 0);
     for line in lines {
