@@ -85,6 +85,13 @@ impl Shape {
         found.ok().map(|index| usize::from(self.by_name[index]))
     }
 
+    /// The same, where the element is looked for behind another: most are the next ones.
+    pub(crate) fn position_behind(&self, before: usize, name: &str) -> Option<usize> {
+        let near = self.fields.iter().enumerate().skip(before).take(6);
+        let near = near.filter(|(_, field)| field.name == name).map(|(position, _)| position).next();
+        near.or_else(|| self.position(name))
+    }
+
     pub(super) fn required(&self) -> impl Iterator<Item = &Field> {
         self.fields.iter().filter(|field| field.required)
     }

@@ -143,8 +143,9 @@ impl Writer<'_> {
                 }
                 _ => {}
             }
-            let number =
-                shape.position(name).and_then(|number| u16::try_from(number).ok()).unwrap_or(UNKNOWN);
+            let before = if last == UNKNOWN { 0 } else { usize::from(last) };
+            let number = shape.position_behind(before, name);
+            let number = number.and_then(|number| u16::try_from(number).ok()).unwrap_or(UNKNOWN);
             sorted &= number >= last;
             last = number;
             self.members.push((number, name.len() < written.len(), member));
@@ -207,6 +208,19 @@ impl Writer<'_> {
                 self.line();
                 let text = escape::plain(tree.text(text));
                 narrative::write(&text, XHTML, &mut self.out);
+                Some(())
+            }
+            // By far the most are a value and nothing else.
+            (Kind::Primitive(_) | Kind::Code(_), Some((value, what @ (What::Text(_) | What::Bare))))
+                if sibling.is_none() =>
+            {
+                self.open(name);
+                self.push(" value=\"");
+                match what {
+                    What::Text(_) => escape::attribute(tree.text(value), &mut self.out),
+                    _ => self.push(tree.text(value)),
+                }
+                self.push("\"/>");
                 Some(())
             }
             (Kind::Primitive(_) | Kind::Code(_), None | Some((_, What::Text(_) | What::Bare))) => {
