@@ -36,6 +36,9 @@ pub(crate) fn faults(wrong: &[Wrong], bytes: &[u8], cuts: &[(usize, u64)]) -> Fi
     wrong.iter().map(finding).collect()
 }
 
+/// What hangs on a primitive: id and extensions.
+type Sibling = Map<String, Value>;
+
 /// Problems of one document that are worth telling.
 const MOST: usize = 200;
 
@@ -245,10 +248,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The value of a primitive, and what else hangs on it.
-    fn primitive(
-        &mut self,
-        tag: &BytesStart<'a>,
-    ) -> Result<(Option<String>, Option<Map<String, Value>>), Fault> {
+    fn primitive(&mut self, tag: &BytesStart<'a>) -> Result<(Option<String>, Option<Sibling>), Fault> {
         let attributes = Attributes::read(&mut self.scanner, tag)?;
         if attributes.url.is_some() {
             return Err(self.scanner.fault("only an extension has the attribute url"));
