@@ -19,6 +19,7 @@ mod ihe;
 mod json;
 mod limits;
 mod pixm;
+mod publish;
 mod report;
 mod requirements;
 mod run;
@@ -96,6 +97,7 @@ fn own_cases() -> Vec<Case> {
     cases.extend(feed::cases());
     cases.extend(served::cases());
     cases.extend(update::cases());
+    cases.extend(publish::cases());
     cases.extend(http::cases());
     cases.extend(conventions::cases());
     cases.extend(cors::cases());

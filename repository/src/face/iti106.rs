@@ -56,7 +56,7 @@ impl Codec<Generate> for Generating<'_> {
         let document = if document["resourceType"] == "Binary" {
             Document::Binary { content_type: &content_type, head: &head, whole }
         } else {
-            Document::Bundle(document)
+            Document::Bundle(document, documents.syntax)
         };
         let source_id = source_id(self.source_id, context);
         let provided = iti106::read_request(document, &documents.measured, self.maps, &source_id, self.zone)

@@ -8,6 +8,7 @@ use xds::{Finding, Findings, Place, Rule, Severity, Side};
 
 use crate::element::{self, Purpose, items, text};
 use crate::iti65::{self, Door, Measured, Origin, Provided};
+use crate::negotiate::Syntax;
 use crate::list::{AUTHOR_ORGANIZATION, DESIGNATION_TYPE, LIST_TYPES, SOURCE_ID};
 
 /// Index of the entry that holds the bytes in the Bundle that is made.
@@ -44,18 +45,18 @@ pub fn read_request(
         binary
     });
     let bundle = bundle(resource, bytes, source_id);
-    read_made(bundle, measured, door, Origin::DocumentReference, findings)
+    read_made((Syntax::Json, bundle), measured, door, Origin::DocumentReference, findings)
 }
 
 /// Reads a Bundle that was made of what a source sent. `findings` is what is known of that already.
 pub(crate) fn read_made(
-    bundle: Value,
+    (syntax, bundle): (Syntax, Value),
     measured: &[Measured],
     door: Door,
     origin: Origin,
     mut findings: Findings,
 ) -> Result<Provided, Findings> {
-    let read = iti65::read_request(bundle, measured, door);
+    let read = iti65::read_request_in(syntax, bundle, measured, door);
     let (provided, told) = match read {
         Ok(mut provided) => {
             let told = std::mem::take(&mut provided.warnings);

@@ -13,6 +13,7 @@ use xds::{Code, Finding, Findings, Place, Rule};
 use crate::element::{self, coding_value, text};
 use crate::iti65::{Door, Measured, Origin, Provided};
 use crate::iti105;
+use crate::negotiate::Syntax;
 
 /// What documents do not say of themselves, or say in codes of their own.
 #[derive(Debug, Clone, Default)]
@@ -39,8 +40,8 @@ pub enum Document<'a> {
         /// Whether that is all of it.
         whole: bool,
     },
-    /// A Bundle of type document.
-    Bundle(Value),
+    /// A Bundle of type document, and what it is written in.
+    Bundle(Value, Syntax),
 }
 
 /// The format of a document of which only the media type says how to read it.
@@ -68,6 +69,10 @@ pub fn read_request(
     source_id: &str,
     zone: &jiff::tz::TimeZone,
 ) -> Result<Provided, Findings> {
+    let syntax = match &document {
+        Document::Binary { .. } => Syntax::Json,
+        Document::Bundle(_, syntax) => *syntax,
+    };
     let (taken, bytes) = match document {
         Document::Binary { content_type, head, whole } => {
             let taken =
@@ -75,8 +80,8 @@ pub fn read_request(
             let binary = json!({ "resourceType": "Binary", "contentType": content_type });
             (taken, binary)
         }
-        Document::Bundle(bundle) => {
-            let taken = composition::take(&bundle, maps).map_err(|text| vec![unfit(text)])?;
+        Document::Bundle(bundle, _) => {
+            let taken = composition::take(&bundle, syntax.media_type(), maps).map_err(|text| vec![unfit(text)])?;
             (taken, bundle)
         }
     };
@@ -89,7 +94,7 @@ pub fn read_request(
         let request = json!({ "method": "GET", "url": "Patient" });
         entries.push(json!({ "fullUrl": PATIENT, "resource": patient, "request": request }));
     }
-    iti105::read_made(bundle, measured, Door::Repository, Origin::Document, Findings::new())
+    iti105::read_made((syntax, bundle), measured, Door::Repository, Origin::Document, Findings::new())
 }
 
 fn from_bytes(
@@ -108,12 +113,12 @@ fn from_bytes(
         "application/fhir+json" | "application/json" if whole => {
             let bundle = crate::json::parse(head, &crate::json::Limits::default())
                 .map_err(|findings| findings.first().map_or_else(String::new, |one| one.text.clone()))?;
-            composition::take_as(&bundle, content_type, maps)
+            composition::take(&bundle, content_type, maps)
         }
         "application/fhir+xml" if whole => {
             let bundle = crate::xml::parse(head, &crate::json::Limits::default())
                 .map_err(|findings| findings.first().map_or_else(String::new, |one| one.text.clone()))?;
-            composition::take_as(&bundle, content_type, maps)
+            composition::take(&bundle, content_type, maps)
         }
         "application/fhir+json" | "application/json" | "application/fhir+xml" => {
             Err("The FHIR document is too long for its metadata to be taken out of it; submit it with metadata of its own \

@@ -6,13 +6,8 @@ use xds::Code;
 use super::{FORMATS, MIME_TYPE_SUFFICIENT, Maps, Taken, complete, mapped_format, pruned};
 use crate::element::{self, URI, items, text};
 
-/// Takes what a FHIR document says that came as a Bundle: it is written out as JSON.
-pub(super) fn take(bundle: &Value, maps: &Maps) -> Result<Taken, String> {
-    take_as(bundle, "application/fhir+json", maps)
-}
-
-/// The same, of one that has this media type.
-pub(super) fn take_as(bundle: &Value, content_type: &str, maps: &Maps) -> Result<Taken, String> {
+/// Takes what a FHIR document says that has, or is given, this media type.
+pub(super) fn take(bundle: &Value, content_type: &str, maps: &Maps) -> Result<Taken, String> {
     let first = bundle.pointer("/entry/0").unwrap_or(&Value::Null);
     let composition = first.get("resource").unwrap_or(&Value::Null);
     if text(bundle, "resourceType") != Some("Bundle")
