@@ -111,7 +111,7 @@ pub(crate) const KEYS: &[(&str, &str)] = &[
     ),
     (
         "domain.home_community_id",
-        "homeCommunityId of this domain, urn:oid:…: a search for other communities (targetCommunityIdList) is refused.",
+        "homeCommunityId of this domain, urn:oid:…: what is registered from then on says so (ihe-HomeCommunityId), and a search for other communities (targetCommunityIdList) is refused.",
     ),
     affinity::KEYS[0],
     affinity::KEYS[1],

@@ -98,7 +98,10 @@ impl Actor for Registry {
             identity.clone(),
             query.clone(),
         );
+        let home = settings.domain.home_community_id.trim();
         let register = register::Register {
+            home_community: (!home.is_empty())
+                .then(|| format!("urn:oid:{}", home.trim_start_matches("urn:oid:")).into()),
             store: store.clone(),
             clock: clock.clone(),
             gates: gates.clone(),

@@ -35,6 +35,8 @@ pub(crate) struct Register {
     pub(crate) gates: Arc<Gates>,
     /// Public base of the identity source.
     pub(crate) identity: Arc<str>,
+    /// The homeCommunityId that is told of whatever is registered; none: other communities know none.
+    pub(crate) home_community: Option<Arc<str>>,
     /// The zone of times that name none.
     pub(crate) time_zone: jiff::tz::TimeZone,
     /// Held from the look to the commit of what is registered on a condition.
@@ -152,6 +154,9 @@ impl Register {
         let said = said.unwrap_or_else(|| derived(&mut registration.provided, client));
         registration.provided.set_submission_time(self.clock.now());
         keep_ids(&mut registration.provided, &said.assigned)?;
+        if let Some(home) = &self.home_community {
+            registration.provided.set_home_community(home);
+        }
         Ok((said, judged))
     }
 

@@ -308,3 +308,22 @@ async fn a_document_that_lies_elsewhere_is_published_without_being_fetched() {
     let at = &refused.body["issue"][0]["expression"][0];
     assert_eq!(at, "DocumentReference.content[0].attachment.url", "{}", refused.body);
 }
+
+#[tokio::test]
+async fn what_is_registered_says_which_community_holds_it() {
+    let mut settings = crate::world::settings();
+    settings.domain.home_community_id = "urn:oid:1.2.3.77".to_owned();
+    let world = World::with(settings).await;
+    let folder = Folder::new("Knie", &[]);
+    let reply = world.register(&provide("p1", document("Befund")).folder(folder)).await.expect(200);
+    let home = "https://profiles.ihe.net/ITI/MHD/StructureDefinition/ihe-HomeCommunityId";
+    for kind in ["DocumentReference", "List"] {
+        for id in reply.located(kind) {
+            let read = world.get(&format!("/fhir/{kind}/{id}")).await.expect(200);
+            let extensions = read.body["extension"].as_array().expect("extensions");
+            let told: Vec<_> = extensions.iter().filter(|one| one["url"] == home).collect();
+            assert_eq!(told.len(), 1, "{}", read.body);
+            assert_eq!(told[0]["valueOid"], "urn:oid:1.2.3.77");
+        }
+    }
+}

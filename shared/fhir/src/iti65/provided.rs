@@ -10,8 +10,11 @@ use xds::{Finding, Hash, Identifier, Patient, Submission};
 
 use crate::coded;
 use crate::document_reference::{set_attachment, set_name, zoned};
-use crate::element::{Purpose, put, set_subject, unique_id_identifier};
+use crate::element::{Purpose, extension, put, set_subject, unique_id_identifier};
 use crate::when;
+
+/// Of whatever a registry gives back: the community that holds it (MHD, Target Communities).
+const HOME_COMMUNITY: &str = "https://profiles.ihe.net/ITI/MHD/StructureDefinition/ihe-HomeCommunityId";
 
 /// A document of a submission as it was measured while it came in.
 #[derive(Debug, Clone)]
@@ -131,6 +134,26 @@ impl Provided {
     pub fn set_zone(&mut self, zone: &TimeZone) {
         self.submission.documents.iter_mut().for_each(|document| zoned(document, zone));
         when::zoned(&mut self.submission.submission_set.submission_time, zone);
+    }
+
+    /// Says which community holds the objects, in whatever is given back of them; one that says so itself is left as it is.
+    pub fn set_home_community(&mut self, oid: &str) {
+        let submission = &mut self.submission;
+        let all = std::iter::once(&mut submission.submission_set.carried)
+            .chain(submission.documents.iter_mut().map(|document| &mut document.carried))
+            .chain(submission.folders.iter_mut().map(|folder| &mut folder.carried));
+        for carried in all.filter_map(|carried| carried.fhir.as_mut()) {
+            let Ok(mut resource) = serde_json::from_str::<Value>(carried) else { continue };
+            if extension(&resource, HOME_COMMUNITY).is_some() {
+                continue;
+            }
+            let told = json!({ "url": HOME_COMMUNITY, "valueOid": oid });
+            match resource.get_mut("extension").and_then(Value::as_array_mut) {
+                Some(extensions) => extensions.push(told),
+                None => put(&mut resource, "extension", Some(json!([told]))),
+            }
+            *carried = resource.to_string();
+        }
     }
 
     /// Says where the bytes of a document are and what they measure (domain and carried).
