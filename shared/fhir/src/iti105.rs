@@ -8,8 +8,8 @@ use xds::{Finding, Findings, Place, Rule, Severity, Side};
 
 use crate::element::{self, Purpose, items, text};
 use crate::iti65::{self, Door, Measured, Origin, Provided};
-use crate::negotiate::Syntax;
 use crate::list::{AUTHOR_ORGANIZATION, DESIGNATION_TYPE, LIST_TYPES, SOURCE_ID};
+use crate::negotiate::Syntax;
 
 /// Index of the entry that holds the bytes in the Bundle that is made.
 pub const BINARY: usize = 2;

@@ -81,7 +81,8 @@ pub fn read_request(
             (taken, binary)
         }
         Document::Bundle(bundle, _) => {
-            let taken = composition::take(&bundle, syntax.media_type(), maps).map_err(|text| vec![unfit(text)])?;
+            let taken =
+                composition::take(&bundle, syntax.media_type(), maps).map_err(|text| vec![unfit(text)])?;
             (taken, bundle)
         }
     };
