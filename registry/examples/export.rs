@@ -197,5 +197,5 @@ async fn search(
 fn resident() -> u64 {
     let text = std::fs::read_to_string("/proc/self/statm").expect("the kernel tells");
     let pages: u64 = text.split(' ').nth(1).and_then(|word| word.parse().ok()).unwrap_or_default();
-    pages * 4096 >> 20
+    (pages * 4096) >> 20
 }
