@@ -16,6 +16,9 @@ use crate::run::{Actor, Check};
 /// Loads again what can be loaded again; told by a signal as well as here.
 pub(crate) type Reload = Arc<dyn Fn() -> Result<String, String> + Send + Sync>;
 
+/// What the actor answers beside the paths every admin listener has.
+type Own = Box<dyn Fn(&Request) -> Option<Answer> + Send + Sync>;
+
 /// The same words for the log, whoever asked.
 fn reloaded(ended: Result<String, String>) -> Result<String, String> {
     match &ended {
@@ -31,7 +34,7 @@ pub(crate) struct Probe {
     store: Store,
     ready: Arc<AtomicBool>,
     checks: Box<dyn Fn() -> Vec<Check> + Send + Sync>,
-    own: Box<dyn Fn(&Request) -> Option<Answer> + Send + Sync>,
+    own: Own,
     pub(crate) reload: Reload,
     pub(crate) reconciling: Reconciling,
     config: String,
@@ -49,7 +52,7 @@ impl Probe {
         let checks = Box::new(move || checking.checks());
         let loading = Arc::clone(&actor);
         let reload: Reload = Arc::new(move || reloaded(loading.reload()));
-        let own = Box::new(move |request: &Request| actor.admin(request));
+        let own: Own = Box::new(move |request| actor.admin(request));
         Probe { name: A::NAME, store, ready, checks, own, reload, reconciling, config }
     }
 

@@ -429,9 +429,9 @@ mod tests {
     fn a_set_is_bound_by_name_or_by_configuration() {
         let set =
             value_set("formats", json!({ "include": [{ "system": "urn:x", "concept": [{ "code": "f" }] }] }));
-        assert!(loaded(&[set.clone()], &[]).unwrap().domain.is_empty());
+        assert!(loaded(std::slice::from_ref(&set), &[]).unwrap().domain.is_empty());
         let binding = "formatCode=http://region.example/ValueSet/formats".to_owned();
-        let bound = loaded(&[set.clone()], &[binding]).unwrap();
+        let bound = loaded(std::slice::from_ref(&set), &[binding]).unwrap();
         assert_eq!(bound.domain.set(Coded::FormatCode).unwrap().codes.len(), 1);
         let faults = loaded(&[set], &["formatCode=http://elsewhere.example".to_owned()]).unwrap_err();
         assert!(faults[0].contains("no file holds"), "{faults:?}");

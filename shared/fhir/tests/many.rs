@@ -26,7 +26,7 @@ fn refused(bundle: &Value) -> Findings {
         }
     }
     let shell = reader.finish().expect("the body is sound");
-    read_request(shell, &measured, Door::Repository).err().expect("the submission is refused")
+    read_request(shell, &measured, Door::Repository).expect_err("the submission is refused")
 }
 
 fn entry_of<'a>(bundle: &'a mut Value, kind: &str) -> (usize, &'a mut Value) {
