@@ -225,6 +225,13 @@ pub const PROBLEMS: &[Problem] = &[
         "Send it again after `Retry-After`.",
     ),
     row(
+        "starting",
+        503,
+        "transient",
+        "The server has just been started and still reads its storage. Nothing was stored.",
+        "Send it again after `Retry-After`; operators see at `/readyz` how far it is.",
+    ),
+    row(
         "peer-unavailable",
         503,
         "transient",
