@@ -129,7 +129,7 @@ impl Search<'_> {
         let checks = digest.checks(&self.ask.all);
         found.begin_range();
         for row in &digest.rows {
-            if found.offer_digested(row, &checks)?.is_break() {
+            if found.offer_digested(digest, row, &checks)?.is_break() {
                 break;
             }
         }

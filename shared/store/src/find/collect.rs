@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::ask::{Ask, Order, Page};
 use crate::error::Error;
-use crate::find::digest::{Check, Digested};
+use crate::find::digest::{Check, Digest, Digested};
 use crate::find::{evaluate, sort};
 use crate::record::Sequence;
 use crate::row::{self, RowView};
@@ -73,11 +73,21 @@ impl<'a> Collector<'a> {
     /// The same of a row of a digest.
     pub(crate) fn offer_digested(
         &mut self,
+        digest: &Digest,
         row: &Digested,
         checks: &[Check<'_>],
     ) -> Result<ControlFlow<()>, Error> {
         self.scanned += 1;
-        if row.matches(checks)? && self.keep(&RowView::new(&row.bytes)?, || row.bytes.clone()) {
+        if !digest.matches(row, checks)? {
+            return Ok(self.enough());
+        }
+        if let Some(wanted) = self.edges {
+            let targets = digest.targets(row, wanted).filter_map(|target| std::str::from_utf8(target).ok());
+            self.targets.extend(targets.map(str::to_owned));
+        } else if self.ask.limit == 0 || self.ask.order == Order::Natural && self.in_range > self.ask.limit {
+            // Behind the page, a match is only counted.
+            self.total += 1;
+        } else if self.keep(&RowView::new(&row.bytes)?, || row.bytes.clone()) {
             self.in_range += 1;
         }
         Ok(self.enough())

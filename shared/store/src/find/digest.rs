@@ -1,7 +1,8 @@
 //! A partition that is asked about again and again, taken apart once: its rows in order, their terms as numbers, their
 //! stretches of time at hand. What it says is what the index says; it only saves reading it again for every question.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
 
 use bytes::Bytes;
 
@@ -10,15 +11,21 @@ use crate::error::Error;
 use crate::find::evaluate;
 use crate::row::{RowView, StoredValue};
 
-/// The rows of one partition.
+/// The rows of one partition. What is asked of all of them lies side by side, so that a question need not go to each row.
 #[derive(Debug, Default)]
 pub(crate) struct Digest {
     pub(crate) rows: Vec<Digested>,
     /// Number of each term, by name and value; the name space beside it.
-    terms: HashMap<Vec<u8>, Vec<(Vec<u8>, u32)>>,
+    known: HashMap<Vec<u8>, Vec<(Vec<u8>, u32)>>,
+    numbers: u32,
     /// Names of stretches.
     names: Vec<Vec<u8>>,
-    numbers: u32,
+    /// The terms of all rows, one row after the other; so are those that follow.
+    terms: Vec<u32>,
+    stretches: Vec<(usize, i64, i64)>,
+    /// Edges: where name and target lie in `texts`.
+    edges: Vec<(Range<usize>, Range<usize>)>,
+    texts: Vec<u8>,
     weight: usize,
 }
 
@@ -27,8 +34,10 @@ pub(crate) struct Digest {
 pub(crate) struct Digested {
     /// The row as it is stored.
     pub(crate) bytes: Bytes,
-    terms: Box<[u32]>,
-    stretches: Box<[(usize, i64, i64)]>,
+    terms: Range<usize>,
+    stretches: Range<usize>,
+    edges: Range<usize>,
+    id: Range<usize>,
 }
 
 /// A condition, in the numbers of a digest.
@@ -37,6 +46,8 @@ pub(crate) enum Check<'a> {
     Terms(Vec<u32>, bool),
     /// One of these comparisons.
     Stretches(Vec<(Option<usize>, Span)>, bool),
+    /// One of these ids.
+    Among(&'a HashSet<String>, bool),
     /// Whatever needs the row itself.
     Row(&'a AnyOf),
 }
@@ -45,29 +56,62 @@ impl Digest {
     /// Takes the next row in, in the order of the index.
     pub(crate) fn add(&mut self, bytes: &[u8]) -> Result<(), Error> {
         let row = RowView::new(bytes)?;
-        let (mut terms, mut stretches) = (Vec::with_capacity(32), Vec::with_capacity(4));
+        let (terms, stretches, edges) = (self.terms.len(), self.stretches.len(), self.edges.len());
         for fact in row.facts() {
             match fact.value {
-                StoredValue::Term { space, value } => terms.push(self.number(fact.name, value, space)),
+                StoredValue::Term { space, value } => {
+                    let number = self.number(fact.name, value, space);
+                    self.terms.push(number);
+                }
                 StoredValue::Stretch { from, to } => {
                     let known = self.names.iter().position(|name| name == fact.name);
                     let name = known.unwrap_or_else(|| {
                         self.names.push(fact.name.to_vec());
                         self.names.len() - 1
                     });
-                    stretches.push((name, from, to));
+                    self.stretches.push((name, from, to));
                 }
                 StoredValue::Text { .. } => {}
             }
         }
-        self.weight += bytes.len() + 4 * terms.len() + 24 * stretches.len() + 96;
-        let bytes = Bytes::copy_from_slice(bytes);
-        self.rows.push(Digested { bytes, terms: terms.into(), stretches: stretches.into() });
+        for (name, target) in row.edges() {
+            let edge = (self.text(name), self.text(target));
+            self.edges.push(edge);
+        }
+        let id = self.text(row.id());
+        let own = Digested {
+            bytes: Bytes::copy_from_slice(bytes),
+            terms: terms..self.terms.len(),
+            stretches: stretches..self.stretches.len(),
+            edges: edges..self.edges.len(),
+            id,
+        };
+        self.weight +=
+            bytes.len() + 4 * own.terms.len() + 24 * own.stretches.len() + 128 * own.edges.len() + 192;
+        self.rows.push(own);
         Ok(())
     }
 
+    fn text(&mut self, text: &[u8]) -> Range<usize> {
+        let start = self.texts.len();
+        self.texts.extend_from_slice(text);
+        start..self.texts.len()
+    }
+
+    /// Where a row points to along edges of these names.
+    pub(crate) fn targets<'a>(
+        &'a self,
+        row: &Digested,
+        wanted: &'a [&'static str],
+    ) -> impl Iterator<Item = &'a [u8]> {
+        let edges = self.edges[row.edges.clone()].iter();
+        edges
+            .filter(|(name, _)| wanted.iter().any(|one| one.as_bytes() == &self.texts[name.clone()]))
+            .map(|(_, target)| &self.texts[target.clone()])
+    }
+
     fn number(&mut self, name: &[u8], value: &[u8], space: &[u8]) -> u32 {
-        let spaces = self.terms.entry(key(name, value)).or_default();
+        let spaces = self.known.entry(key(name, value)).or_default();
         if let Some((_, number)) = spaces.iter().find(|(known, _)| known == space) {
             return *number;
         }
@@ -88,11 +132,14 @@ impl Digest {
     }
 
     fn check<'a>(&self, any: &'a AnyOf) -> Check<'a> {
+        if let [Test::Among(ids)] = any.tests.as_slice() {
+            return Check::Among(ids, any.negated);
+        }
         let (mut terms, mut stretches) = (Vec::new(), Vec::new());
         for test in &any.tests {
             match test {
                 Test::Term { name, space, value: Some(value) } if stretches.is_empty() => {
-                    let known = self.terms.get(&key(name.as_bytes(), value.as_bytes()));
+                    let known = self.known.get(&key(name.as_bytes(), value.as_bytes()));
                     let fits = |(known, _): &&(Vec<u8>, u32)| {
                         space.as_ref().is_none_or(|space| space.as_bytes() == known.as_slice())
                     };
@@ -118,23 +165,29 @@ impl Digest {
     }
 }
 
-impl Digested {
-    /// Whether all conditions hold.
-    pub(crate) fn matches(&self, checks: &[Check<'_>]) -> Result<bool, Error> {
+impl Digest {
+    /// Whether all conditions hold for a row.
+    pub(crate) fn matches(&self, row: &Digested, checks: &[Check<'_>]) -> Result<bool, Error> {
         for check in checks {
             let (holds, negated) = match check {
                 Check::Terms(numbers, negated) => {
-                    (self.terms.iter().any(|term| numbers.contains(term)), *negated)
+                    let own = &self.terms[row.terms.clone()];
+                    (own.iter().any(|term| numbers.contains(term)), *negated)
                 }
                 Check::Stretches(tests, negated) => {
+                    let own = &self.stretches[row.stretches.clone()];
                     let fits = |(name, span): &(Option<usize>, Span)| {
-                        let own = self.stretches.iter().filter(|(own, ..)| Some(*own) == *name);
-                        own.into_iter().any(|(_, from, to)| evaluate::within(*span, *from, *to))
+                        let mut named = own.iter().filter(|(own, ..)| Some(*own) == *name);
+                        named.any(|(_, from, to)| evaluate::within(*span, *from, *to))
                     };
                     (tests.iter().any(fits), *negated)
                 }
+                Check::Among(ids, negated) => {
+                    let id = std::str::from_utf8(&self.texts[row.id.clone()]);
+                    (id.is_ok_and(|id| ids.contains(id)), *negated)
+                }
                 Check::Row(any) => {
-                    let row = RowView::new(&self.bytes)?;
+                    let row = RowView::new(&row.bytes)?;
                     (evaluate::matches(&row, std::slice::from_ref(any)), false)
                 }
             };
@@ -192,7 +245,7 @@ mod tests {
         /// Whatever is asked, a digest answers as the rows themselves do.
         #[test]
         fn a_digest_says_what_the_rows_say(
-            questions in proptest::collection::vec((0usize..7, 0i64..5, proptest::bool::ANY), 0..6),
+            questions in proptest::collection::vec((0usize..8, 0i64..5, proptest::bool::ANY), 0..6),
             negated in proptest::bool::ANY,
         ) {
             let tests = questions.iter().map(|(sort, number, spaced)| {
@@ -202,6 +255,7 @@ mod tests {
                     2 => Test::Term { name: "type", space, value: None },
                     3 => Test::Instant { name: "created", span: Span::BeginsFrom(*number) },
                     4 => Test::Instant { name: "never", span: Span::BeginsFrom(*number) },
+                    7 => Test::Among(std::sync::Arc::new([format!("d{number}")].into())),
                     5 => Test::Prefix { name: "title", folded: format!("title {number}") },
                     _ => Test::Id(format!("d{number}")),
                 }
@@ -215,7 +269,7 @@ mod tests {
             let checks = digest.checks(all);
             for row in &digest.rows {
                 let expected = evaluate::matches(&RowView::new(&row.bytes).unwrap(), all);
-                proptest::prop_assert_eq!(row.matches(&checks).unwrap(), expected);
+                proptest::prop_assert_eq!(digest.matches(row, &checks).unwrap(), expected);
             }
         }
     }

@@ -301,9 +301,22 @@ pub(crate) async fn what_is_asked_again_and_again_is_answered_from_what_stands(h
                 reach: Reach::Partition,
             },
         ],
+        edges: vec![edge("points", &format!("t{}", number % 10)), edge("other", "elsewhere")],
         ..put(&format!("n{number:03}"), 1)
     };
     home.store.apply(batch((0..100).map(|number| made(number, "a")))).await.unwrap();
+    for _ in 0..3 {
+        let third = Test::Instant { name: "when", span: store::Span::Within { from: 3, to: 5 } };
+        let targets = home.store.targets(&asking([third]), &["points", "nowhere"]).unwrap();
+        let mut targets: Vec<String> = targets.into_iter().collect();
+        targets.sort();
+        assert_eq!(targets, ["t3", "t4"]);
+        let among = Test::Among(std::sync::Arc::new((0..90).map(|n| format!("n{n:03}")).collect()));
+        assert_eq!(
+            home.store.find(&Ask { limit: 0, total: true, ..asking([among]) }).unwrap().total,
+            Some(90)
+        );
+    }
     let value = |value: &str| Test::Term { name: "code", space: None, value: Some(value.into()) };
     let early = || Test::Instant { name: "when", span: store::Span::BeginsBefore(50) };
     let question = |tests: Vec<Test>| {
