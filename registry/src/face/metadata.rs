@@ -98,7 +98,6 @@ fn statement(base: &str) -> Capability {
         traits: TRAITS.to_vec(),
         includes: includes(search::INCLUDES),
         revincludes: includes(search::REVINCLUDES),
-        ..Capability::default()
     }
 }
 

@@ -108,7 +108,8 @@ impl Subset {
             shown.iter().any(|(_, raw)| memchr::memmem::find(raw.get().as_bytes(), b"\"#").is_some());
         let mut out = Vec::with_capacity(rendering.len());
         for (name, raw) in &members {
-            if !self.has(name) && !(refers && name == "contained") {
+            let needed = refers && name == "contained";
+            if !needed && !self.has(name) {
                 continue;
             }
             out.push(if out.is_empty() { b'{' } else { b',' });

@@ -293,7 +293,7 @@ pub(crate) async fn what_is_asked_again_and_again_is_answered_from_what_stands(h
     let made = |number: usize, value: &str| Put {
         order: number as i64,
         facts: vec![
-            term("code", if number % 2 == 0 { "s" } else { "" }, value, Reach::Partition),
+            term("code", if number.is_multiple_of(2) { "s" } else { "" }, value, Reach::Partition),
             Fact::Instant {
                 name: "when",
                 from: number as i64,
