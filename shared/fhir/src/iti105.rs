@@ -64,7 +64,9 @@ pub(crate) fn read_made(
         }
         Err(told) => (None, told),
     };
-    for mut finding in told {
+    // A set that is made is named once it is known whose the document is.
+    let unnamed = |finding: &Finding| finding.at.attribute == Some("SubmissionSet.uniqueId");
+    for mut finding in told.into_iter().filter(|finding| !unnamed(finding)) {
         finding.at.path = origin.path(&finding.at.path);
         let is_known =
             |known: &Finding| known.at.path == finding.at.path && known.severity >= finding.severity;
