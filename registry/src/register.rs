@@ -130,7 +130,7 @@ fn count(answered: &Result<Audited<Registered>, Failure>) {
 }
 
 enum Attempted {
-    Done(Audited<Registered>),
+    Done(Box<Audited<Registered>>),
     Lost(Box<Trail>),
 }
 
@@ -246,7 +246,7 @@ impl Register {
             }
             let number = not_fenced(&said, before.as_ref())?;
             match self.attempt(trail, (&said, number), before, (provided, judged)).await? {
-                Attempted::Done(audited) => return Ok(audited),
+                Attempted::Done(audited) => return Ok(*audited),
                 Attempted::Lost(back) => trail = *back,
             }
         }
@@ -287,7 +287,7 @@ impl Register {
         match trail.commit(&self.store, decided.batch, decided.subject, response).await {
             Ok(audited) => {
                 failpoint!(async "reg.tx.post_commit");
-                Ok(Attempted::Done(audited))
+                Ok(Attempted::Done(Box::new(audited)))
             }
             Err((back, store::Error::Lost(lost))) => {
                 tracing::debug!(%lost, "a submission lost a race and is planned again");

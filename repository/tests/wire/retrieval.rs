@@ -111,7 +111,7 @@ async fn a_binary_is_raw_unless_a_fhir_type_is_asked_for() {
     assert_eq!(world.get(&format!("{path}/_history/2"), &[]).await.status, 404);
     let xml = world.get(&path, &[("accept", "application/fhir+xml")]).await;
     assert_eq!(xml.header("content-type"), Some("application/fhir+xml; charset=utf-8"));
-    let xml = fhir::xml::parse(&xml.bytes(), &fhir::json::Limits::default()).unwrap();
+    let xml = fhir::xml::parse(xml.bytes(), &fhir::json::Limits::default()).unwrap();
     assert_eq!(
         (xml["resourceType"].as_str(), xml["contentType"].as_str()),
         (Some("Binary"), Some("image/png"))
