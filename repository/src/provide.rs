@@ -155,7 +155,7 @@ impl Provide {
         provided.set_patient(&patient.id, &patient.reference, patient.identifier.as_ref());
         let digest = provided.digest(&measured);
         let key = key_of(&mut provided, client, &patient, &digest);
-        crate::tasks::note(&key, &patient.reference);
+        crate::tasks::note(&key, &digest, &patient.reference);
         provided.set_submission_time(self.records.now());
         let subject = Subject {
             patient: Some(patient.id.clone()),

@@ -109,6 +109,7 @@ impl Transaction for TakeIn {
             why: None,
             patient: None,
             submission: None,
+            digest: None,
             answer: None,
         };
         let subject = Subject { patient: None, entities: vec![format!("Task/{id}")], query: None };
@@ -231,6 +232,7 @@ fn id_of(reference: &str) -> &str {
 #[derive(Debug, Clone, Default)]
 struct Learned {
     submission: Option<String>,
+    digest: Option<String>,
     patient: Option<String>,
 }
 
@@ -238,13 +240,26 @@ tokio::task_local! {
     static LEARNED: RefCell<Learned>;
 }
 
-/// Notes which submission this is and whose, for the task it is made for, if it is made for one.
-pub(crate) fn note(submission: &str, patient: &str) {
+/// Notes which submission this is, of which content, and whose, for the task it is made for, if it is made for one.
+pub(crate) fn note(submission: &str, digest: &[u8; 32], patient: &str) {
     // Most submissions are made for no task.
     let _ = LEARNED.try_with(|learned| {
-        *learned.borrow_mut() =
-            Learned { submission: Some(submission.to_owned()), patient: Some(patient.to_owned()) };
+        *learned.borrow_mut() = Learned {
+            submission: Some(submission.to_owned()),
+            digest: Some(hexadecimal(digest)),
+            patient: Some(patient.to_owned()),
+        };
     });
+}
+
+/// What is known of the submission of a task that was told a failure.
+enum Truth {
+    /// That it did not happen.
+    Absent,
+    /// Nothing: an attempt of it is in doubt.
+    InDoubt,
+    /// That it happened all the same, with this answer.
+    Happened(Box<RawValue>),
 }
 
 /// The body of a task, as it is read.
@@ -383,19 +398,27 @@ impl Repository {
             .await;
         failpoint!(async "repo.task.made");
         task.submission = learned.submission.or(task.submission);
+        task.digest = learned.digest.or(task.digest);
         task.patient = learned.patient.or(task.patient);
         let status = answer.status.as_u16();
         let body = body_of(answer).await;
         task.why = if status < 300 { None } else { why(&body) };
         task.answer = String::from_utf8(body).ok().and_then(|text| RawValue::from_string(text).ok());
         let now = records.now();
-        let passing = matches!(status, 408 | 429 | 503);
-        if passing && (in_doubt(&task) || !given_up(&self.tasks.settings, &task, now)) {
+        let truth = if status < 300 { Truth::Absent } else { truth(records, &task)? };
+        let passing = matches!(status, 408 | 429 | 503) && !given_up(&self.tasks.settings, &task, now);
+        let in_doubt = matches!(truth, Truth::InDoubt);
+        let happened = if let Truth::Happened(answer) = truth { Some(answer) } else { None };
+        let is_done = status < 300 || happened.is_some();
+        if !is_done && (in_doubt || passing) {
             let pause = 1_i64.checked_shl(task.tries.min(8)).unwrap_or(LONGEST_PAUSE_SECONDS);
             task.due = now + pause.min(LONGEST_PAUSE_SECONDS) * 1_000_000;
             return records.keep_task(id, version, task).await;
         }
-        task.state = if status < 300 { TaskStatus::Completed } else { TaskStatus::Failed };
+        if let Some(answer) = happened {
+            (task.answer, task.why) = (Some(answer), None);
+        }
+        task.state = if is_done { TaskStatus::Completed } else { TaskStatus::Failed };
         task.ended = Some(now);
         records.keep_task(id, version, task).await
     }
@@ -464,9 +487,17 @@ fn given_up(settings: &TaskSettings, task: &TaskRecord, now: Instant) -> bool {
     tried >= settings.give_up
 }
 
-/// Whether the last answer leaves it open whether the submission happened: then nothing definite may be told.
-fn in_doubt(task: &TaskRecord) -> bool {
-    task.answer.as_ref().is_some_and(|answer| answer.get().contains(r#""code":"timeout""#))
+/// What is known of the submission of a task, whatever the last try was told: an earlier one may have been committed, and
+/// then nothing definite may be told before it is settled (I6).
+fn truth(records: &Records, task: &TaskRecord) -> Result<Truth, store::Error> {
+    let Some(key) = &task.submission else { return Ok(Truth::Absent) };
+    let Some((_, intent)) = records.intent(key)? else { return Ok(Truth::Absent) };
+    let closed = intent.closed.filter(|closed| Some(&closed.digest) == task.digest.as_ref());
+    Ok(match closed {
+        Some(closed) => Truth::Happened(closed.answer),
+        None if intent.open.iter().any(|open| Some(&open.digest) == task.digest.as_ref()) => Truth::InDoubt,
+        None => Truth::Absent,
+    })
 }
 
 async fn body_of(answer: Answer) -> Vec<u8> {

@@ -103,7 +103,13 @@ impl Exports {
         match turn {
             // Cancelled meanwhile: what was written goes with its sink.
             Err(store::Error::Lost(_)) => Ok(Turn::Went),
-            Err(error @ (store::Error::NoRoom(_) | store::Error::Damaged(_))) => {
+            // Trying again would come to the same, and keep all others waiting.
+            Err(
+                error @ (store::Error::NoRoom(_)
+                | store::Error::Damaged(_)
+                | store::Error::BadCursor
+                | store::Error::TooBroad { .. }),
+            ) => {
                 tracing::error!(%error, export = row.id, "an export failed");
                 self.fail(&row.id, row.version, record, in_words(&error)).await.map(|()| Turn::Went)
             }
@@ -285,6 +291,13 @@ impl Exports {
 fn in_words(error: &store::Error) -> String {
     match error {
         store::Error::NoRoom(why) => format!("There is no room for the export: {why}. Nothing of it was kept."),
+        store::Error::BadCursor => {
+            "The export was begun by another version of this registry and cannot go on; order it again. Nothing of it was kept."
+                .to_owned()
+        }
+        store::Error::TooBroad { .. } => {
+            "A search of _typeFilter finds too much to be followed; narrow it. Nothing of the export was kept.".to_owned()
+        }
         _ => "Stored records cannot be read; the operator of this registry was alarmed. Nothing of the export was kept."
             .to_owned(),
     }

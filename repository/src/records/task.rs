@@ -47,6 +47,9 @@ pub(crate) struct TaskRecord {
     /// SubmissionSet.uniqueId.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) submission: Option<String>,
+    /// Digest of its content, hexadecimal.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) digest: Option<String>,
     /// The last answer: a transaction-response, a resource, or an OperationOutcome.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) answer: Option<Box<RawValue>>,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use testkit::{Document, Provide};
 
-use crate::world::{Reply, Step, World, outcome};
+use crate::world::{FakeIdentity, Reply, Step, World, outcome};
 
 const JSON: (&str, &str) = ("content-type", "application/fhir+json");
 const LATER: (&str, &str) = ("prefer", "respond-async, return=representation");
@@ -102,6 +102,52 @@ async fn a_task_waits_for_its_peers_and_survives_the_process() {
     let task = world.task(&path).await;
     assert_eq!(task["status"], "completed", "{task}");
     assert_eq!(world.registry.urls().len(), 1, "it happened once");
+}
+
+#[tokio::test]
+async fn a_task_whose_submission_may_have_happened_is_not_told_as_failed() {
+    let world = World::with(store::Store::memory(), |settings| {
+        settings.registry.tries = 1;
+        settings.task.give_up = 0;
+    })
+    .await;
+    world.identity.knows("p1", "urn:oid:1.2.3", "7");
+    let mut bundle = Provide::new(&world.patient()).bundle();
+    for entry in bundle["entry"].as_array_mut().unwrap() {
+        if entry["resource"].get("subject").is_some() {
+            entry["resource"]["subject"] =
+                json!({ "identifier": { "system": "urn:oid:1.2.3", "value": "7" } });
+        }
+    }
+    world.registry.then(&[Step::CommitAndLose]);
+    let path = named(&world.provide_later(&bundle, &[]).await);
+    world.make_tasks().await;
+    assert_eq!(world.task(&path).await["status"], "in-progress");
+
+    // Nobody knows the patient any more when it is tried again: that refusal says nothing of what was sent before.
+    let elsewhere = FakeIdentity::start().await;
+    let mut settings = world.settings.clone();
+    settings.identity.url = format!("{}/fhir", elsewhere.host);
+    let world = World::over(&world, settings).await;
+    for _ in 0..25 {
+        world.make_tasks().await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let task = world.task(&path).await;
+    assert_eq!(task["status"], "in-progress", "{task}");
+
+    world.settle().await;
+    for _ in 0..60 {
+        world.make_tasks().await;
+        if world.task(&path).await["status"] != "in-progress" {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let task = world.task(&path).await;
+    assert_eq!(task["status"], "completed", "{task}");
+    assert_eq!(task["contained"][0]["type"], "transaction-response");
+    assert!(task.get("statusReason").is_none(), "{task}");
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@
 
 mod manifest;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 
 use crate::cited::Cited;
@@ -30,6 +30,8 @@ pub(crate) use manifest::{SMALL, in_words, place, segment_path};
 
 /// The lock of a directory backups are taken into; it also says that the directory is ours.
 const LOCK: &str = "backup.lock";
+/// How often a backup goes on to a later entry, because documents were let go and deleted while it was copied.
+const ROUNDS: u32 = 16;
 
 /// A backup to be taken.
 #[derive(Debug, Clone, Copy)]
@@ -69,26 +71,32 @@ impl Backup<'_> {
         self.prepare()?;
         let _lock = lock_file(&self.to.join(LOCK), self.to)?;
         let mut before = self.before(&mark)?;
-        let walked = walk(&look, before.as_ref())?;
+        let mut walked = walk(&look, before.as_ref())?;
         if !walked.continues {
             before = None;
         }
-        let mut manifest = Manifest::of(&look, &walked.state, &mark, &walked.cited);
-        self.actor.clone_into(&mut manifest.actor);
-        self.version.clone_into(&mut manifest.version);
-        manifest.begun = self.now;
-        manifest.damaged = walked.damaged;
-        let mut copying = Copying { order: self, before, manifest, copied: 0, copied_bytes: 0 };
+        let manifest = self.manifest(&look, &walked, &mark);
+        let mut copying =
+            Copying { order: self, before, manifest, done: HashMap::new(), copied: 0, copied_bytes: 0 };
+        let mut missing = copying.documents(&walked.cited)?;
+        let mut rounds = 0;
+        // What was deleted while we copied was let go by an entry behind those we saw: the backup is taken as of a later one,
+        // which does not cite it any more.
+        while !missing.is_empty() && rounds < ROUNDS && walked.go_on(self.directory, &missing)? {
+            let earlier = std::mem::replace(&mut copying.manifest, self.manifest(&look, &walked, &mark));
+            copying.done.extend(earlier.files.into_iter().map(|part| (part.path.clone(), part)));
+            missing = copying.documents(&walked.cited)?;
+            rounds += 1;
+        }
         for (number, end) in walked.ends {
             copying.segment(number, end)?;
-        }
-        for document in walked.cited.in_files() {
-            copying.document(&document)?;
         }
         for name in SMALL {
             copying.small(name)?;
         }
-        let Copying { manifest, copied, copied_bytes, .. } = copying;
+        let Copying { mut manifest, copied, copied_bytes, .. } = copying;
+        // The journal first, as everything else is found by it.
+        manifest.files.sort_by_key(|part| !part.path.starts_with("journal"));
         // Not what else may lie there: `lost+found` lets nobody in.
         for name in ["journal", "blobs"] {
             let path = self.to.join(name);
@@ -100,6 +108,15 @@ impl Backup<'_> {
         manifest.write(self.to)?;
         self.prune(&manifest)?;
         Ok(Taken { manifest, copied, copied_bytes })
+    }
+
+    fn manifest(&self, look: &Look, walked: &Walked, mark: &Mark) -> Manifest {
+        let mut manifest = Manifest::of(look, &walked.state, mark, &walked.cited);
+        self.actor.clone_into(&mut manifest.actor);
+        self.version.clone_into(&mut manifest.version);
+        manifest.begun = self.now;
+        manifest.damaged.clone_from(&walked.damaged);
+        manifest
     }
 
     /// Makes the directory; refuses one that holds something else.
@@ -163,6 +180,7 @@ impl Backup<'_> {
 }
 
 /// What a walk over the journal told.
+#[derive(Clone)]
 struct Walked {
     state: State,
     cited: Cited,
@@ -181,32 +199,52 @@ fn walk(look: &Look, before: Option<&Manifest>) -> Result<Walked, Error> {
         damaged: Vec::new(),
         continues: before.is_some_and(|before| before.entry == 0),
     };
-    let (state, ended) = look.walk(State::default(), u64::MAX, |seen| {
+    walked.to_the_end(look, before)?;
+    Ok(walked)
+}
+
+impl Walked {
+    /// Goes on to the end there is now, if one of these documents was let go on the way there; answers whether it did.
+    fn go_on(&mut self, directory: &Path, missing: &[String]) -> Result<bool, Error> {
+        let mut later = self.clone();
+        later.to_the_end(&Look::open(&directory.join("journal"))?, None)?;
+        let lets_go = missing.iter().any(|id| later.cited.get(id).is_none());
+        if lets_go {
+            *self = later;
+        }
+        Ok(lets_go)
+    }
+
+    fn to_the_end(&mut self, look: &Look, before: Option<&Manifest>) -> Result<(), Error> {
+        let (state, ended) = look.walk(self.state, u64::MAX, |seen| self.take(seen, before))?;
+        if let Ended::Broken { entry, segment, offset } = ended {
+            return Err(Error::Unusable(format!(
+                "the journal is broken at {}: entry {entry} was acknowledged and cannot be read; no backup was taken, the \
+                 one before is as it was",
+                place(segment, offset)
+            )));
+        }
+        self.state = state;
+        Ok(())
+    }
+
+    fn take(&mut self, seen: &Seen, before: Option<&Manifest>) -> Result<(), Error> {
         let (Seen::Whole(entry) | Seen::DocumentsDamaged(entry)) = seen;
-        walked.ends.insert(entry.segment, entry.start + entry.head.length());
+        self.ends.insert(entry.segment, entry.start + entry.head.length());
         if let Some(before) = before
             && before.entry == entry.head.number
         {
-            walked.continues = blake3::Hash::from(entry.head.hash).to_hex().as_str() == before.hash;
+            self.continues = blake3::Hash::from(entry.head.hash).to_hex().as_str() == before.hash;
         }
         if matches!(seen, Seen::DocumentsDamaged(_)) {
-            walked.damaged.push(Flaw {
+            self.damaged.push(Flaw {
                 kind: "document-damaged".to_owned(),
                 subject: place(entry.segment, entry.start),
                 words: format!("a document in entry {} is not what was stored", entry.head.number),
             });
         }
-        walked.cited.take(seen)
-    })?;
-    if let Ended::Broken { entry, segment, offset } = ended {
-        return Err(Error::Unusable(format!(
-            "the journal is broken at {}: entry {entry} was acknowledged and cannot be read; no backup was taken, the \
-             one before is as it was",
-            place(segment, offset)
-        )));
+        self.cited.take(seen)
     }
-    walked.state = state;
-    Ok(walked)
 }
 
 /// A backup while it is copied.
@@ -215,6 +253,8 @@ struct Copying<'a> {
     /// The backup before, whose files need not be copied again.
     before: Option<Manifest>,
     manifest: Manifest,
+    /// Files that were copied in an earlier round.
+    done: HashMap<String, manifest::Part>,
     copied: u64,
     copied_bytes: u64,
 }
@@ -243,31 +283,50 @@ impl Copying<'_> {
         damaged.any(|flaw| flaw.subject.starts_with(&of_this))
     }
 
-    /// A document in a file of its own: from the trash if it went there meanwhile.
-    fn document(&mut self, (id, size, sha256): &(String, u64, [u8; 32])) -> Result<(), Error> {
+    /// Every document in a file of its own; answers those that are not there.
+    fn documents(&mut self, cited: &Cited) -> Result<Vec<String>, Error> {
+        let mut missing = Vec::new();
+        for document in cited.in_files() {
+            if !self.document(&document)? {
+                missing.push(document.0);
+            }
+        }
+        Ok(missing)
+    }
+
+    /// A document in a file of its own: from the trash if it went there meanwhile. Answers whether it is there, be it damaged.
+    fn document(&mut self, (id, size, sha256): &(String, u64, [u8; 32])) -> Result<bool, Error> {
         let name = files::blob_name(id);
         let (path, expected) = (name.display().to_string(), (id.as_str(), *size, sha256));
+        if let Some(part) = self.done.get(&path) {
+            self.manifest.bytes += part.bytes;
+            self.manifest.files.push(part.clone());
+            return Ok(true);
+        }
         let there = self.order.to.join(&name);
         if there.exists()
             && let Ok(measured) = pass::over_document(&there, expected, false, &mut pass::nowhere)
         {
             self.manifest.add(path, &measured);
-            return Ok(());
+            return Ok(true);
         }
-        let mut why = None;
+        let (mut why, mut seen) = (None, false);
         // It may move while it is looked for: to the trash, or back.
         for place in [&name, &Path::new("trash").join(id), &name] {
             let from = self.order.directory.join(place);
-            match self.copy(path.clone(), |take| pass::over_document(&from, expected, false, take)) {
+            let copied = self.copy(path.clone(), |take| pass::over_document(&from, expected, false, take));
+            let is_there = from.exists();
+            seen |= is_there;
+            match copied {
                 // That it is not in one place says less than that it is damaged in another.
-                Err(Error::Damaged(words)) if why.is_none() || from.exists() => why = Some(words),
+                Err(Error::Damaged(words)) if why.is_none() || is_there => why = Some(words),
                 Err(Error::Damaged(_)) => {}
-                copied => return copied,
+                copied => return copied.map(|()| true),
             }
         }
         let (kind, words) = ("document-damaged".to_owned(), why.unwrap_or_default());
         self.manifest.damaged.push(Flaw { kind, subject: id.clone(), words });
-        Ok(())
+        Ok(seen)
     }
 
     /// The secret and the mark.

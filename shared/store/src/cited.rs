@@ -8,7 +8,7 @@ use crate::journal::entry::Sort;
 use crate::journal::look::Seen;
 
 /// The documents the entries seen so far keep.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Cited {
     documents: HashMap<u128, Document>,
     /// Commits, and entries of any sort.

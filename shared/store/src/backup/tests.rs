@@ -191,6 +191,40 @@ async fn a_document_that_goes_to_the_trash_while_it_is_copied_is_taken_from_ther
 }
 
 #[tokio::test]
+async fn documents_that_are_deleted_while_others_are_copied_are_not_told_as_damaged() {
+    let place = Place::new(IndexKind::Redb);
+    let store = place.open().unwrap();
+    filled(&store).await;
+    let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let stopped = stop.clone();
+    // What serves for a moment only, as the bodies of tasks do.
+    let letting_go = tokio::spawn(async move {
+        while !stopped.load(std::sync::atomic::Ordering::Relaxed) {
+            let mut sink = store.stage_apart(u64::MAX);
+            sink.write(b"for a moment").await.unwrap();
+            let blob = sink.finish().await.unwrap();
+            let id = blob.id().to_owned();
+            store.apply(Batch { instant: 5, blobs: vec![blob], ..Batch::default() }).await.unwrap();
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+            let trash = Batch { instant: 5, trash: vec![id.clone()], concluding: true, ..Batch::default() };
+            store.apply(trash).await.unwrap();
+            store.discard(&[id]).unwrap();
+        }
+    });
+    for _ in 0..20 {
+        let (directory, to) = (place.data(), place.to());
+        let taken = tokio::task::spawn_blocking(move || {
+            Backup { directory: &directory, to: &to, actor: "registry", version: "1", now: 9 }.take()
+        });
+        let taken = taken.await.unwrap().unwrap();
+        assert!(taken.manifest.damaged.is_empty(), "{:?}", taken.manifest.damaged);
+        assert_eq!(verify::backup(&place.to(), true).unwrap().flaws, []);
+    }
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    letting_go.await.unwrap();
+}
+
+#[tokio::test]
 async fn a_damaged_document_is_told_and_does_not_keep_the_others_from_being_backed_up() {
     let place = Place::new(IndexKind::Redb);
     let store = place.open().unwrap();
