@@ -141,7 +141,7 @@ impl Exports {
                         break;
                     };
                     for row in &rows {
-                        file.line(kind, row)?;
+                        file.line(row)?;
                     }
                     file.pour().await?;
                     self.progress(&row.id, Some(file.count));
@@ -321,15 +321,14 @@ impl Writing {
         }
     }
 
-    /// A resource as it is stored; patients are written from what is known of them.
-    fn line(&mut self, kind: Type, row: &Row) -> Result<(), store::Error> {
-        match kind {
-            Type::DocumentReference | Type::List => {
-                self.buffer.extend_from_slice(&row.rendering);
-                self.buffer.push(b'\n');
-                self.count += 1;
-            }
-            Type::Patient => self.value(&patient(row)?),
+    /// A resource as it is stored. Patients fed before the registry kept the resource are written from what is known of them.
+    fn line(&mut self, row: &Row) -> Result<(), store::Error> {
+        if row.rendering.is_empty() {
+            self.value(&patient(row)?);
+        } else {
+            self.buffer.extend_from_slice(&row.rendering);
+            self.buffer.push(b'\n');
+            self.count += 1;
         }
         Ok(())
     }
@@ -379,8 +378,7 @@ impl Writing {
     }
 }
 
-/// A patient as the registry knows it: who it is elsewhere, and whether another took its place. The whole of it is at the
-/// identity source.
+/// A patient whose resource was not kept: who it is elsewhere, and whether another took its place.
 fn patient(row: &Row) -> Result<Value, store::Error> {
     let record = patient_of(row)?;
     let identifiers: Vec<Value> = record

@@ -114,6 +114,9 @@ async fn everything_is_exported_as_it_was_at_the_moment_of_the_order() {
     let read = world.get(&format!("/fhir/DocumentReference/{first}")).await.expect(200).body;
     let line = files.iter().flat_map(|(_, lines)| lines).find(|line| line["id"] == first.as_str());
     assert_eq!(line, Some(&read), "a line is the resource as a read gives it");
+    let patient =
+        files.iter().flat_map(|(_, lines)| lines).find(|line| line["id"] == "p1").expect("patient p1");
+    assert!(patient["meta"].get("tag").is_none(), "a Patient is the whole of what was fed: {patient}");
     assert!(read["content"][0]["attachment"]["url"].as_str().is_some_and(|url| url.starts_with("http")));
 }
 

@@ -36,6 +36,13 @@ pub const PROBLEMS: &[Problem] = &[
         "Mend those that are listed, and send the request again.",
     ),
     row(
+        "unmet-requirement",
+        200,
+        "not-supported",
+        "A client's requirement that this server does not meet (`CapabilityStatement/$implements` and `$conforms`).",
+        "See whether the client can do without, or which other actor of the domain meets it.",
+    ),
+    row(
         "malformed-request",
         400,
         "structure",
