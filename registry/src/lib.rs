@@ -129,6 +129,7 @@ impl Actor for Registry {
                 identity: identity.as_str().into(),
                 time_zone,
                 domain: domain.clone(),
+                max_bytes: limits.max_body_bytes,
             },
             validate: validate::Validate(register.clone()),
             register,

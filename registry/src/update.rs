@@ -40,6 +40,8 @@ pub(crate) struct Update {
     pub(crate) time_zone: jiff::tz::TimeZone,
     /// Which codes are accepted.
     pub(crate) domain: Arc<affinity::Shelf>,
+    /// Bytes of a resource that a patch makes larger.
+    pub(crate) max_bytes: u64,
 }
 
 /// What is to be changed, and how.
@@ -210,7 +212,7 @@ impl Update {
             serde_json::from_slice(&row.rendering).map_err(|e| unreadable(wanted.kind, &row.id, &e))?;
         let new = match &wanted.change {
             Change::Whole(new) => new.clone(),
-            Change::Patch(patch) => patch.apply(&current).map_err(Fault::Refused)?,
+            Change::Patch(patch) => patch.apply(&current, self.max_bytes).map_err(Fault::Refused)?,
         };
         let new = fhir::update::check(new, resource, &row.id).map_err(Fault::Refused)?;
         let id = EntryUuid::parse(&row.id)

@@ -19,6 +19,12 @@ use crate::export::{
 };
 use crate::records::{ExportRecord, Holds, Ordered, Type, Whose};
 
+/// Searches of one order: every patient is asked each of them.
+const MOST_FILTERS: usize = 16;
+
+/// Sentences about what is wrong, or not done, in one order.
+const MOST_SENTENCES: usize = 100;
+
 const NDJSON: &str = "application/fhir+ndjson";
 
 /// Names of the format that is written.
@@ -106,6 +112,7 @@ impl Ordering<'_> {
             strict: says(prefer, "handling=strict"),
             own: [self.exports.identity.as_str(), base],
             zone: &self.exports.zone,
+            searches: 0,
             findings: Findings::new(),
             ordered: Ordered {
                 request: request_url(request, base),
@@ -146,6 +153,8 @@ struct Reading<'a> {
     strict: bool,
     own: [&'a str; 2],
     zone: &'a jiff::tz::TimeZone,
+    /// Searches of `_typeFilter` that were read.
+    searches: usize,
     findings: Findings,
     ordered: Ordered,
 }
@@ -208,6 +217,16 @@ impl Reading<'_> {
     }
 
     fn filter(&mut self, text: &str) {
+        self.searches += 1;
+        if self.searches > MOST_FILTERS {
+            if self.searches == MOST_FILTERS + 1 {
+                let text = format!(
+                    "_typeFilter holds more than {MOST_FILTERS} searches; say several values with commas within one search, or order several exports"
+                );
+                self.findings.push(Finding::error(Rule::SearchTooCostly, Place::at("_typeFilter"), text));
+            }
+            return;
+        }
         let (kind, query) = text.split_once('?').unwrap_or((text, ""));
         let Some(of) = Type::named(kind) else {
             return self
@@ -223,14 +242,16 @@ impl Reading<'_> {
     }
 
     fn wrong(&mut self, rule: Rule, at: &str, text: String) {
-        self.findings.push(Finding::error(rule, Place::at(at), text));
+        if self.findings.len() < MOST_SENTENCES {
+            self.findings.push(Finding::error(rule, Place::at(at), text));
+        }
     }
 
     /// Something that is left out, unless the caller wants all or nothing.
     fn doubt(&mut self, at: &str, text: String) {
         if self.strict {
             self.wrong(Rule::UnknownParameter, at, text);
-        } else {
+        } else if self.ordered.reservations.len() < MOST_SENTENCES {
             self.ordered.reservations.push(text);
         }
     }

@@ -24,8 +24,11 @@ pub const TAKEN: &str = "a PATCH takes application/json-patch+json (an array of 
 /// Operations of one patch.
 const MOST_OPERATIONS: usize = 200;
 
-/// Bytes of a patched resource: copies of copies double.
-const MOST_BYTES: usize = 4 << 20;
+/// Bytes a patch may copy: copies of copies double.
+const MOST_COPIED: usize = 1 << 20;
+
+/// Levels of a patched resource, as of one that is sent.
+const DEPTH: usize = 64;
 
 /// A patch that was read.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,12 +70,17 @@ impl Patch {
         Ok(Patch::FhirPath(operations))
     }
 
-    /// The resource as the patch makes it.
-    pub fn apply(&self, resource: &Value) -> Result<Value, Findings> {
+    /// The resource as the patch makes it: of no more than `most` bytes, the limit of one that is sent
+    /// (`server.limits.max_body_bytes`), unless it was larger before.
+    pub fn apply(&self, resource: &Value, most: u64) -> Result<Value, Findings> {
         let mut patched = resource.clone();
         match self {
             Patch::Json(operations) => {
+                let mut copied = 0;
                 for (index, operation) in operations.iter().enumerate() {
+                    bounded(&patched, operation, &mut copied).map_err(|(rule, text)| {
+                        vec![Finding::error(rule, Place::at("Patch").item(index), text)]
+                    })?;
                     one(&mut patched, operation).map_err(|(rule, text)| {
                         vec![Finding::error(rule, Place::at("Patch").item(index), text)]
                     })?;
@@ -87,7 +95,26 @@ impl Patch {
                 }
             }
         }
+        if !is_within(&patched, DEPTH) {
+            let text = format!("The patched resource is nested deeper than {DEPTH} levels.");
+            return Err(vec![Finding::error(Rule::Structure, Place::at(self.root()), text)]);
+        }
+        let bytes = |value: &Value| value.to_string().len() as u64;
+        let grown = bytes(&patched);
+        if grown > most && grown > bytes(resource) {
+            let text = format!(
+                "The patched resource has {grown} bytes; server.limits.max_body_bytes allows {most}. Nothing was changed."
+            );
+            return Err(vec![Finding::error(Rule::TooCostly, Place::at(self.root()), text)]);
+        }
         Ok(patched)
+    }
+
+    fn root(&self) -> &'static str {
+        match self {
+            Patch::Json(_) => "Patch",
+            Patch::FhirPath(_) => "Parameters",
+        }
     }
 }
 
@@ -125,12 +152,44 @@ fn few(count: usize, path: &str) -> Result<(), Findings> {
     Err(vec![Finding::error(Rule::TooCostly, Place::at(path), text)])
 }
 
-fn one(resource: &mut Value, operation: &PatchOperation) -> Result<(), (Rule, String)> {
-    if let PatchOperation::Copy(_) = operation
-        && resource.to_string().len() > MOST_BYTES
-    {
-        return Err((Rule::TooCostly, format!("The patched resource grows beyond {MOST_BYTES} bytes.")));
+/// Refuses an operation whose result would be nested deeper than any resource that is sent, or that copies without end.
+fn bounded(resource: &Value, operation: &PatchOperation, copied: &mut usize) -> Result<(), (Rule, String)> {
+    let from = |pointer: &PointerBuf| resource.pointer(pointer.as_str());
+    let (path, value) = match operation {
+        PatchOperation::Add(AddOperation { path, value })
+        | PatchOperation::Replace(ReplaceOperation { path, value }) => (path, Some(value)),
+        PatchOperation::Move(MoveOperation { from: source, path }) => (path, from(source)),
+        PatchOperation::Copy(CopyOperation { from: source, path }) => {
+            let value = from(source);
+            *copied += value.map_or(0, |value| value.to_string().len());
+            if *copied > MOST_COPIED {
+                return Err((Rule::TooCostly, format!("The patch copies more than {MOST_COPIED} bytes.")));
+            }
+            (path, value)
+        }
+        PatchOperation::Remove(_) | PatchOperation::Test(_) => return Ok(()),
+    };
+    let above = path.count();
+    if above > DEPTH || value.is_some_and(|value| !is_within(value, DEPTH - above)) {
+        return Err((
+            Rule::Structure,
+            format!("The operation nests the resource deeper than {DEPTH} levels."),
+        ));
     }
+    Ok(())
+}
+
+/// Whether a value has no more than so many levels.
+fn is_within(value: &Value, levels: usize) -> bool {
+    let is_within = |inner: &Value| levels > 0 && self::is_within(inner, levels - 1);
+    match value {
+        Value::Array(items) => levels > 0 && items.iter().all(is_within),
+        Value::Object(members) => levels > 0 && members.values().all(is_within),
+        _ => true,
+    }
+}
+
+fn one(resource: &mut Value, operation: &PatchOperation) -> Result<(), (Rule, String)> {
     json_patch::patch(resource, std::slice::from_ref(operation)).map_err(|error| {
         let path = error.path.as_str().to_owned();
         match error.kind {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 use xds::{Finding, Findings, Place, Rule};
 
-use super::compare::{Comparison, compare};
+use super::compare::{Comparison, MOST, compare};
 use crate::element::{items, text};
 use crate::outcome::OUR_CODES;
 use crate::search;
@@ -16,9 +16,6 @@ pub enum Question {
     /// What of the statement `right` the statement `left` does not offer; the answer is a Parameters.
     Conforms,
 }
-
-/// Issues in one answer.
-const MOST: usize = 100;
 
 /// Answers. `statement` is the actor's own, `body` what was posted (a Parameters, or the bare CapabilityStatement), `id` the
 /// request id. Refuses statements that are named and not sent: nothing is fetched.
@@ -158,8 +155,8 @@ fn told(comparison: &Comparison, id: &str) -> Value {
             })
         })
         .collect();
-    let met = comparison.looked_at - unmet.len().min(comparison.looked_at);
-    let text = match unmet.len() {
+    let met = comparison.looked_at.saturating_sub(comparison.missing);
+    let text = match comparison.missing {
         0 => format!("All {met} requirements are met."),
         missing if missing > MOST => {
             format!("{met} requirements are met, {missing} are not; the first {MOST} of these are listed.")

@@ -22,9 +22,17 @@ pub(super) struct Unmet {
 pub(super) struct Comparison {
     /// How many single requirements were looked at.
     pub(super) looked_at: usize,
-    /// Those that are not met, in the order of the statement.
+    /// How many of them are not met.
+    pub(super) missing: usize,
+    /// Those that are not met, in the order of the statement; of each severity no more than are told.
     pub(super) unmet: Vec<Unmet>,
 }
+
+/// Issues in one answer.
+pub(super) const MOST: usize = 100;
+
+/// Bytes of a list of names in a sentence: both statements may be a caller's.
+const LONGEST_LIST: usize = 2000;
 
 /// Compares. `elsewhere` says of resource types and interactions this server does not have who in its domain does.
 pub(super) fn compare(required: &Value, offered: &Value, elsewhere: &[(&str, &str)]) -> Comparison {
@@ -66,7 +74,11 @@ impl Comparing<'_> {
             _ => "error",
         };
         self.found.looked_at += 1;
-        if !met {
+        if met {
+            return;
+        }
+        self.found.missing += 1;
+        if self.found.unmet.iter().filter(|unmet| unmet.severity == severity).count() < MOST {
             self.found.unmet.push(Unmet { severity, path: path.to_owned(), text: text() });
         }
     }
@@ -86,7 +98,7 @@ impl Comparing<'_> {
             }
             for (at, format) in wanted.iter().enumerate() {
                 self.judge(format, &format!("CapabilityStatement.{name}[{at}]"), met(format), || {
-                    format!("{format} cannot be had; this server has {}.", listed(&has))
+                    format!("{} cannot be had; this server has {}.", shown(format), listed(&has))
                 });
             }
         }
@@ -116,7 +128,7 @@ impl Comparing<'_> {
         for (at, compartment) in items(rest, "compartment").iter().enumerate() {
             let met = items(server, "compartment").contains(compartment);
             self.judge(compartment, &format!("{path}.compartment[{at}]"), met, || {
-                format!("The compartment {compartment} is not offered; search by patient.")
+                format!("The compartment {} is not offered; search by patient.", shown(compartment))
             });
         }
         for (at, resource) in items(rest, "resource").iter().enumerate() {
@@ -132,7 +144,11 @@ impl Comparing<'_> {
             let has: Vec<&str> = types.iter().filter_map(|offered| text(offered, "type")).collect();
             let hint = self.hint(&kind);
             self.judge(resource, path, false, || {
-                format!("Resources of type {kind} are not here; this server has {}.{hint}", listed(&has))
+                format!(
+                    "Resources of type {} are not here; this server has {}.{hint}",
+                    shown(&resource["type"]),
+                    listed(&has)
+                )
             });
             return;
         };
@@ -291,7 +307,19 @@ fn shown(value: &Value) -> String {
 }
 
 fn listed(names: &[&str]) -> String {
-    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+    if names.is_empty() {
+        return "none".to_owned();
+    }
+    let mut length = 0;
+    let few = names.iter().take_while(|name| {
+        length += name.len() + 2;
+        length <= LONGEST_LIST
+    });
+    let few = few.count();
+    match names.len() - few {
+        0 => names.join(", "),
+        more => format!("{} and {more} more", names[..few].join(", ")),
+    }
 }
 
 #[cfg(test)]
@@ -315,6 +343,18 @@ mod tests {
             .into_iter()
             .map(|u| u.path)
             .collect()
+    }
+
+    #[test]
+    fn many_and_long_names_do_not_multiply() {
+        let types = |first: char| -> Value {
+            let named = |number: usize| json!({ "type": format!("{first}{number}{}", "x".repeat(300)) });
+            json!({ "rest": [{ "resource": (0..2000).map(named).collect::<Vec<_>>() }] })
+        };
+        let found = compare(&types('a'), &types('b'), &[]);
+        assert_eq!((found.looked_at, found.missing, found.unmet.len()), (2000, 2000, MOST));
+        let longest = found.unmet.iter().map(|unmet| unmet.text.len()).max();
+        assert!(longest < Some(3000), "{longest:?}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The metadata a CDA document says of itself (PCC TF-2 4.1.1).
 
 use jiff::tz::TimeZone;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use xds::{Code, EntryUuid};
 
 use super::header::Node;
@@ -218,10 +218,11 @@ fn identifiers(node: &Node) -> Vec<Value> {
 fn add(kind: &str, resource: Value, contained: &mut Vec<Value>) -> Value {
     let mut resource = pruned(resource);
     element::put(&mut resource, "resourceType", Some(kind));
+    let members = resource.as_object().map_or(0, Map::len);
     let is_same = |known: &Value| {
-        let mut known = known.clone();
-        known.as_object_mut().map(|members| members.shift_remove("id"));
-        known == resource
+        // Those that are contained have an id besides.
+        known.as_object().is_some_and(|known| known.len() == members + 1)
+            && resource.as_object().into_iter().flatten().all(|(name, value)| known.get(name) == Some(value))
     };
     if let Some(known) = contained.iter().find(|known| is_same(known)) {
         return json!({ "reference": format!("#{}", known["id"].as_str().unwrap_or_default()) });

@@ -32,9 +32,18 @@ pub(super) struct Path {
 /// Parts of one path.
 const MOST_PARTS: usize = 32;
 
+/// Bytes of one path.
+const MOST_BYTES: usize = 1 << 10;
+
+/// Tests of one `where`: each is made of every element that is there.
+const MOST_TESTS: usize = 8;
+
 impl Path {
     /// Reads a path; an error says at which character.
     pub(super) fn read(text: &str) -> Result<Path, String> {
+        if text.len() > MOST_BYTES {
+            return Err(format!("a path has at most {MOST_BYTES} bytes, this one has {}", text.len()));
+        }
         let mut reader = Reader { text, at: 0 };
         let path = reader.path(0)?;
         if reader.rest().is_empty() { Ok(path) } else { Err(reader.wrong("a dot, an index or the end")) }
@@ -228,6 +237,9 @@ impl<'a> Reader<'a> {
             self.spaces();
             if !self.take("and ") {
                 return Ok(tests);
+            }
+            if tests.len() == MOST_TESTS {
+                return Err(self.wrong("the end of the tests, of which there are 8 at most,"));
             }
         }
     }

@@ -23,11 +23,11 @@ fn parameters(operations: &[Value]) -> Value {
 }
 
 fn fhirpath(operations: &[Value]) -> Result<Value, Findings> {
-    Patch::parameters(&parameters(operations))?.apply(&document())
+    Patch::parameters(&parameters(operations))?.apply(&document(), 1 << 20)
 }
 
 fn json_patch(operations: Value) -> Result<Value, Findings> {
-    Patch::json(&operations)?.apply(&document())
+    Patch::json(&operations)?.apply(&document(), 1 << 20)
 }
 
 #[test]
@@ -233,4 +233,80 @@ fn a_path_beyond_ours_is_refused_with_what_is_taken() {
     }
     assert!(Patch::parameters(&parameters(&[])).is_err(), "nothing to do");
     assert!(Patch::parameters(&document()).is_err(), "no Parameters");
+}
+
+#[test]
+fn a_patch_does_not_nest_without_end() {
+    // Each copy of the whole into its own depth doubles that.
+    let mut operations = vec![json!({ "op": "add", "path": "", "value": { "a": {} } })];
+    let mut path = "/a".to_owned();
+    for _ in 0..16 {
+        operations.push(json!({ "op": "copy", "from": "", "path": format!("{path}/a") }));
+        path = format!("{path}/a{path}");
+    }
+    let findings = json_patch(Value::Array(operations)).expect_err("it would end the process");
+    assert_eq!(findings[0].rule, Rule::Structure, "{findings:?}");
+    // The same by values that are added one below the other.
+    let deep = (0..40).fold(json!({}), |inner, _| json!({ "a": inner }));
+    let below = "/a".repeat(40);
+    let findings = json_patch(json!([
+        { "op": "add", "path": "/a", "value": deep }, { "op": "add", "path": format!("{below}/a"), "value": deep },
+    ]));
+    assert_eq!(findings.expect_err("80 levels")[0].rule, Rule::Structure);
+}
+
+#[test]
+fn a_patch_copies_and_grows_within_limits() {
+    let title = json!({ "op": "add", "path": "/content/0/attachment/title", "value": "x".repeat(600_000) });
+    let copy = json!({ "op": "copy", "from": "/content/0/attachment/title", "path": "/description" });
+    let findings = json_patch(json!([title, copy, copy])).expect_err("copied twice");
+    assert_eq!(findings[0].rule, Rule::TooCostly);
+    let more = json!({ "op": "add", "path": "/description", "value": "x".repeat(600_000) });
+    let findings = json_patch(json!([title, more])).expect_err("1.2 MB where 1 MiB is taken");
+    assert!(findings[0].text.contains("server.limits.max_body_bytes"), "{findings:?}");
+}
+
+#[test]
+fn a_path_is_no_longer_than_anybody_needs() {
+    let tests = vec!["status = 'current'"; 10].join(" and ");
+    let delete = |path: &str| {
+        let parts =
+            json!([{ "name": "type", "valueCode": "delete" }, { "name": "path", "valueString": path }]);
+        [parts]
+    };
+    let findings = fhirpath(&delete(&format!("DocumentReference.where({tests})"))).expect_err("10 tests");
+    assert_eq!(findings[0].rule, Rule::Value, "{findings:?}");
+    let findings = fhirpath(&delete(&"a".repeat(5000))).expect_err("5,000 letters");
+    assert!(findings[0].text.len() < 1000, "{findings:?}");
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_path_panics(path in "(DocumentReference|content|[a-z]{1,4}|where\\([a-z=' ]{0,12}\\)|first\\(\\)|\\[[0-9]{1,22}\\]|extension\\('[^a]{0,3}'\\)|[.'\\\\(é ]){0,6}", index in 0..3_u32) {
+        for kind in ["add", "insert", "delete", "replace", "move"] {
+            let _ = fhirpath(&[json!([
+                { "name": "type", "valueCode": kind },
+                { "name": "path", "valueString": path },
+                { "name": "name", "valueString": "description" },
+                { "name": "value", "valueString": "x" },
+                { "name": "index", "valueInteger": index },
+                { "name": "source", "valueInteger": index },
+                { "name": "destination", "valueInteger": 0 },
+            ])]);
+        }
+    }
+
+    #[test]
+    fn no_pointer_panics(
+        operations in proptest::collection::vec(
+            ("(add|remove|replace|move|copy|test)", "(/(content|0|1|-|attachment|extension|~0|~1|~|é|99999999999999999999)){0,4}", "(/(content|0|attachment|title|extension)){0,4}"),
+            0..6,
+        )
+    ) {
+        let operations: Vec<Value> = operations
+            .into_iter()
+            .map(|(op, path, from)| json!({ "op": op, "path": path, "from": from, "value": { "x": [1] } }))
+            .collect();
+        let _ = json_patch(Value::Array(operations));
+    }
 }

@@ -58,17 +58,24 @@ pub struct Given {
 
 /// Codes that are named one by one when no value is near.
 const SAMPLE: usize = 8;
+/// Refused values of one message for which the nearest code is looked for: each costs a walk through its set.
+const HELPED: usize = 100;
+/// Codings of one value that are compared by their spelling, and the length of such a code: a mistyped one is not longer.
+const SPELLED: (usize, usize) = (8, 128);
 
 impl Domain {
     /// What is to be said of these values. A display that is missing, or another one, is never a fault.
     pub fn check(&self, given: &[Given], enforcement: &Enforcement) -> Findings {
+        let mut helped = 0;
         let judged = given.iter().filter_map(|value| {
             let severity = match enforcement.of(value.attribute) {
                 Enforce::Off => return None,
                 Enforce::Warn => Severity::Warning,
                 Enforce::Reject => Severity::Error,
             };
-            Some(Finding { severity, ..self.refusal(value)? })
+            let finding = self.refusal(value, helped < HELPED)?;
+            helped += 1;
+            Some(Finding { severity, ..finding })
         });
         judged.collect()
     }
@@ -83,8 +90,8 @@ impl Domain {
         value.codings.is_empty() || value.codings.iter().any(accepted)
     }
 
-    /// Why the domain does not accept this value.
-    fn refusal(&self, value: &Given) -> Option<Finding> {
+    /// Why the domain does not accept this value, and if it is to help, which one comes nearest.
+    fn refusal(&self, value: &Given, help: bool) -> Option<Finding> {
         if self.accepts(value) {
             return None;
         }
@@ -97,7 +104,10 @@ impl Domain {
                 sample: set.codes.iter().take(SAMPLE).map(|code| code.code.clone()).collect(),
                 by: "this affinity domain".to_owned(),
             }),
-            nearest: self.nearest(value, set).map(|near| self.nearest_in_words(near, value)),
+            nearest: Some(value)
+                .filter(|_| help)
+                .and_then(|value| self.nearest(value, set))
+                .map(|near| self.nearest_in_words(near, value)),
         };
         let at = value.at.clone().of(value.attribute.attribute());
         Some(Finding::not_accepted(Rule::CodeInvalid, at, detail))
@@ -106,7 +116,8 @@ impl Domain {
     /// The accepted code a source most likely meant: a translation, the same code of another system, the same display, or
     /// the one that is spelled most alike.
     pub fn nearest<'a>(&'a self, value: &Given, set: &'a CodeSet) -> Option<&'a Code> {
-        let codings = &value.codings;
+        // Nobody translates one code into hundreds.
+        let codings = &value.codings[..value.codings.len().min(HELPED)];
         let translated = codings.iter().find_map(|code| self.translate(code, set));
         let by_code = || codings.iter().find_map(|code| set.with_code(&code.code).next());
         let by_display = || {
@@ -119,7 +130,9 @@ impl Domain {
             displays.into_iter().find_map(|wanted| set.codes.iter().find(|code| same(wanted, code)))
         };
         let by_spelling = || {
-            let words = codings.iter().map(|code| code.code.to_lowercase()).collect::<Vec<_>>();
+            let (most, longest) = SPELLED;
+            let codes = codings.iter().filter(|code| code.code.len() <= longest).take(most);
+            let words = codes.map(|code| code.code.to_lowercase()).collect::<Vec<_>>();
             let distance = |code: &Code| {
                 let known = code.code.to_lowercase();
                 words.iter().map(|word| strsim::damerau_levenshtein(word, &known)).min().unwrap_or(usize::MAX)

@@ -41,8 +41,11 @@ const FEW: usize = 4;
 impl Detail {
     /// A value against a set short enough to be named whole; the nearest member is found by its spelling.
     pub fn one_of(value: &str, by: &str, values: &[&str]) -> Detail {
+        // What is so much longer is near to none of them, and costs its length to compare.
+        let comparable = |known: &&&str| value.chars().count() <= 2 * known.len();
         let distance = |known: &&&str| strsim::damerau_levenshtein(known, value);
-        let nearest = values.iter().min_by_key(distance).filter(|near| distance(near) * 2 <= near.len());
+        let nearest = values.iter().filter(comparable).min_by_key(distance);
+        let nearest = nearest.filter(|near| distance(near) * 2 <= near.len());
         Detail {
             value: value.to_owned(),
             accepted: Some(Accepted::all(by, values)),
@@ -76,6 +79,14 @@ impl Detail {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_value_of_a_megabyte_is_compared_with_none() {
+        let begun = std::time::Instant::now();
+        let detail = Detail::one_of(&"x".repeat(1 << 20), "MHD", &["current", "superseded"]);
+        assert_eq!(detail.nearest, None);
+        assert!(begun.elapsed() < std::time::Duration::from_millis(200), "{:?}", begun.elapsed());
+    }
 
     #[test]
     fn a_sentence_says_where_what_and_what_instead() {
