@@ -196,6 +196,10 @@ async fn what_is_not_supported_is_told_in_the_manifest_or_refused() {
         let refused = world.get(&format!("/fhir/$export?{query}")).await.expect(400);
         assert_eq!(refused.body["issue"][0]["expression"][0], place, "{query}");
     }
+    let searches = ["List?status=current"; 17].join(",");
+    let refused =
+        world.get(&format!("/fhir/$export?_typeFilter={}", searches.replace('?', "%3F"))).await.expect(400);
+    assert_eq!(refused.body["issue"][0]["details"]["coding"][0]["code"], "search-too-costly");
     world.get("/fhir/Patient/nobody/$export").await.expect(404);
     world.get("/fhir/Group/nothing/$export").await.expect(404);
     world.get("/fhir/export/nothing").await.expect(404);

@@ -308,6 +308,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_contained_resource_stands_there_once() {
+        let mut contained = Vec::new();
+        let mut add = |name: &str| self::add("Organization", json!({ "name": name }), &mut contained);
+        let (first, other, again) = (add("A"), add("B"), add("A"));
+        assert_eq!((&first, first == other), (&again, false));
+        assert_eq!(contained.len(), 2);
+    }
+
+    #[test]
     fn times_become_utc_and_keep_their_precision() {
         let zone = TimeZone::get("Europe/Vienna").unwrap_or(TimeZone::UTC);
         assert_eq!(time("20240207142817+0100", &zone).as_deref(), Some("2024-02-07T13:28:17Z"));

@@ -268,7 +268,7 @@ fn a_patch_copies_and_grows_within_limits() {
 
 #[test]
 fn a_path_is_no_longer_than_anybody_needs() {
-    let tests = vec!["status = 'current'"; 10].join(" and ");
+    let tests = ["status = 'current'"; 10].join(" and ");
     let delete = |path: &str| {
         let parts =
             json!([{ "name": "type", "valueCode": "delete" }, { "name": "path", "valueString": path }]);

@@ -35,6 +35,9 @@ impl Accepted {
     }
 }
 
+/// Characters of a value that are repeated.
+const SHOWN: usize = 400;
+
 /// Accepted values that are named although a nearest one is known.
 const FEW: usize = 4;
 
@@ -56,7 +59,7 @@ impl Detail {
     /// *Where (attribute) is value; who accepts what, nearest: which.*
     pub(super) fn sentence(&self, at: &Place) -> String {
         let attribute = at.attribute.map(|attribute| format!(" ({attribute})")).unwrap_or_default();
-        let mut text = format!("{}{attribute} is {}", at.element(), self.value);
+        let mut text = format!("{}{attribute} is {}", at.element(), shortened(&self.value));
         if let Some(Accepted { count, sample, by }) = &self.accepted {
             let whole = sample.len() == *count;
             if whole && (*count <= FEW || self.nearest.is_none()) {
@@ -76,6 +79,14 @@ impl Detail {
     }
 }
 
+/// A value as long as a reader needs to know it again.
+fn shortened(value: &str) -> std::borrow::Cow<'_, str> {
+    match value.char_indices().nth(SHOWN) {
+        Some((end, _)) => format!("{}…", &value[..end]).into(),
+        None => value.into(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -85,6 +96,7 @@ mod tests {
         let begun = std::time::Instant::now();
         let detail = Detail::one_of(&"x".repeat(1 << 20), "MHD", &["current", "superseded"]);
         assert_eq!(detail.nearest, None);
+        assert!(detail.sentence(&Place::at("List.status")).len() < 600);
         assert!(begun.elapsed() < std::time::Duration::from_millis(200), "{:?}", begun.elapsed());
     }
 
