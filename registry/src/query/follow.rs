@@ -60,9 +60,6 @@ impl Query {
         gathered: &mut Gathered,
     ) -> Result<(), store::Error> {
         for step in steps.filter(|step| kind(step.from) == of) {
-            if gathered.fresh.len() > MAX_INCLUDED {
-                break;
-            }
             match step.to {
                 Follow::Patient => self.gather(PATIENT, &row.partition, row, gathered)?,
                 Follow::Relations => {
@@ -100,7 +97,8 @@ impl Query {
 
     /// Takes one record in, if there is such a one, of the same patient, and it is not there yet.
     fn gather(&self, kind: Kind, id: &str, from: &Row, gathered: &mut Gathered) -> Result<(), store::Error> {
-        if !gathered.seen.insert((kind.0, id.to_owned())) {
+        // One folder may have more members than are ever given out.
+        if gathered.fresh.len() > MAX_INCLUDED || !gathered.seen.insert((kind.0, id.to_owned())) {
             return Ok(());
         }
         let row = self.store.get(kind, id)?;

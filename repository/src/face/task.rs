@@ -312,9 +312,21 @@ impl Searching<'_> {
         let most = usize::try_from(self.repository.house.limits.max_count).unwrap_or(usize::MAX);
         let mut question = TaskQuestion { limit: COUNT.min(most), ..TaskQuestion::default() };
         let (mut findings, mut warnings, mut honoured) = (Findings::new(), Vec::new(), Vec::new());
-        for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        let limits = &self.repository.house.limits;
+        let costly = |what: &str, most: u64, key: &str| {
+            let text = format!("a search of Task has at most {most} {what} (server.limits.{key})");
+            refused(Rule::SearchTooCostly, "Task", text)
+        };
+        let pairs = || query.split('&').filter(|pair| !pair.is_empty());
+        if pairs().count() as u64 > limits.max_search_parameters {
+            return Err(costly("parameters", limits.max_search_parameters, "max_search_parameters"));
+        }
+        for pair in pairs() {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let (name, value) = (decoded(name), decoded(value));
+            if value.split(',').count() as u64 > limits.max_search_values {
+                return Err(costly("values of one parameter", limits.max_search_values, "max_search_values"));
+            }
             let tests: Result<Vec<Test>, String> = match name.as_str() {
                 "_format" | "_pretty" | "_page" => continue,
                 "_count" => match value.parse::<usize>() {

@@ -6,6 +6,9 @@ use xds::{Finding, Findings, Place, Rule};
 use crate::search::pairs;
 use crate::when;
 
+/// Entries of a page, whatever is asked for: what was changed often has more versions than one answer can hold.
+const MOST: usize = 1000;
+
 /// Which versions are asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Asked {
@@ -96,7 +99,7 @@ impl Asked {
             matching.retain(|version| made(version).version < before);
         }
         let mut links = vec![("self", self.query(self.before))];
-        let count = self.count.unwrap_or(usize::MAX);
+        let count = self.count.unwrap_or(MOST).min(MOST);
         if matching.len() > count {
             matching.truncate(count);
             if let Some(last) = matching.last() {
@@ -191,6 +194,15 @@ mod tests {
         );
         let second = asked(&query[1..]);
         assert_eq!((second.versions[0].version, second.total, second.links.len()), (1, 3, 1));
+    }
+
+    #[test]
+    fn no_page_is_without_end() {
+        for query in ["", "_count=100000"] {
+            let made = (1..=2500).rev().map(|version| Made { version, instant: MINUTE }).collect();
+            let page = Asked::read(query, &TimeZone::UTC).expect("a good query").page(made, |made| *made);
+            assert_eq!((page.versions.len(), page.total, page.links[1].0), (MOST, 2500, "next"), "{query}");
+        }
     }
 
     #[test]
