@@ -64,8 +64,10 @@ type Served<'a> = LocalBoxFuture<'a, Answer>;
 pub(crate) fn unrouted(request: &Request, allowed: &[&'static str]) -> Answer {
     let paths: Vec<&str> = ROUTES.iter().map(|route| route.path).collect();
     let asked = Asked { method: request.method.as_str(), path: &request.path, base: &request.base, allowed };
-    let hint = match request.method {
-        http::Method::POST | http::Method::PUT | http::Method::PATCH => {
+    let hint = match (request.path.split('/').nth(1), &request.method) {
+        (Some("DocumentReference" | "List"), _) => "Documents are found at the registry of this domain.",
+        (Some("Binary" | "Bundle"), _) => "Documents are provided at the repository of this domain.",
+        (_, &(http::Method::POST | http::Method::PUT | http::Method::PATCH)) => {
             "A Patient is fed under its identifier: PUT [base]/Patient?identifier=system|value."
         }
         _ => "",

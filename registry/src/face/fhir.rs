@@ -299,6 +299,8 @@ pub(crate) fn unrouted(request: &Request, allowed: &[&'static str]) -> Answer {
     let hint = match request.path.split('/').nth(1) {
         Some("Binary") => "Documents and Binaries are at the repository of this domain.",
         Some("Bundle") => "A transaction is sent to the base itself, not to Bundle.",
+        Some("Patient") => "Patients are found at the identity source of this domain.",
+        Some("Task" | "CommunicationRequest") => "Tasks are kept by the repository of this domain.",
         _ => "",
     };
     let told = unrouted::tell(asked, &paths, hint);

@@ -125,8 +125,7 @@ impl<'a> Searching<'a> {
         };
         let search = read.map_err(Fault::Refused)?;
         if self.desk.require_patient {
-            search::narrow(&search.filter, &search.result)
-                .map_err(|finding| Fault::Refused(vec![finding]))?;
+            search::narrow(&search).map_err(Fault::Refused)?;
         }
         Ok(search)
     }
@@ -216,7 +215,7 @@ impl<'a> Searching<'a> {
             return docref::form(&body).map_err(Fault::Refused);
         }
         if mime.is_some_and(|mime| !mime.eq_ignore_ascii_case(FORM)) {
-            return Err(Fault::UnsupportedMedia(FORM.to_owned()));
+            return Err(Fault::UnsupportedMedia(format!("a search is sent as {FORM}")));
         }
         let body = request.body.whole(self.limits.max_form_bytes, "server.limits.max_form_bytes").await?;
         String::from_utf8(body.to_vec()).map_err(|_| {

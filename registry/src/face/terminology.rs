@@ -188,6 +188,11 @@ fn value_set<'a>(
     }
     let base = base(registry, request);
     let known: Vec<String> = loaded.value_sets.iter().map(|shown| shown.url_at(base)).collect();
+    if known.is_empty() {
+        let text =
+            "This affinity domain has no value sets: domain.files names none, and every code is taken.";
+        return Err(one(Finding::error(Rule::UnknownValueSet, Place::at("url"), text)));
+    }
     let Some(url) = asked.text("url") else {
         let text = format!("url says which value set is meant; there are {}.", known.join(", "));
         return Err(one(Finding::error(Rule::Required, Place::at("url"), text)));

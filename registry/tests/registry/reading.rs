@@ -257,6 +257,31 @@ async fn the_preference_that_was_applied_is_told() {
 }
 
 #[tokio::test]
+async fn a_search_sent_as_json_is_told_what_a_search_is_sent_as() {
+    let world = World::new().await;
+    for kind in ["DocumentReference", "List"] {
+        let request = world
+            .request(reqwest::Method::POST, &format!("/fhir/{kind}/_search"))
+            .header("Content-Type", "application/json")
+            .body("{}");
+        let reply = world.send(request).await.expect(415);
+        let text = reply.body["issue"][0]["details"]["text"].as_str().expect("a text");
+        assert!(text.contains("a search is sent as application/x-www-form-urlencoded"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn a_domain_without_value_sets_says_so() {
+    let world = World::new().await;
+    for path in ["$expand", "$expand?url=http://v.example/x", "$validate-code?code=a"] {
+        let reply = world.get(&format!("/fhir/ValueSet/{path}")).await.expect(404);
+        assert_eq!(reply.codes(), ["unknown-value-set"], "{path}");
+        let text = reply.body["issue"][0]["details"]["text"].as_str().expect("a text");
+        assert!(text.contains("domain.files"), "{path}: {text}");
+    }
+}
+
+#[tokio::test]
 async fn an_operation_that_is_not_there_is_not_found() {
     let world = World::new().await;
     for path in

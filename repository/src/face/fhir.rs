@@ -261,11 +261,19 @@ pub(crate) fn unrouted(request: &Request, allowed: &[&'static str]) -> Answer {
         Some("Bundle") => "A transaction is sent to the base itself, not to Bundle.",
         Some("List") => "Lists are sent within a transaction, and found at the registry of this domain.",
         Some("DocumentReference") => "References are found at the registry of this domain.",
+        Some("Patient") => "Patients are fed and found at the identity source of this domain.",
         _ => "",
     };
     let told = unrouted::tell(asked, &paths, hint);
     let status = StatusCode::from_u16(told.status).unwrap_or(StatusCode::NOT_FOUND);
     json(status, outcome::of_problem(told.issue, told.code, &told.text, &request.id), Format::default())
+}
+
+/// Tells why a submission was refused, and that nothing came of it.
+pub(crate) fn refuse_submission(fault: &Fault<Findings>, id: &str, format: Format) -> Answer {
+    let Fault::Refused(findings) = fault else { return refuse(fault, id, format) };
+    let status = StatusCode::from_u16(outcome::status(findings)).unwrap_or(StatusCode::BAD_REQUEST);
+    json(status, outcome::of_refusal(findings, id), format)
 }
 
 /// Tells a fault: findings in the framework's words, everything else in the actor's.

@@ -46,7 +46,7 @@ impl Codec<Provide> for Bundle<'_> {
     }
 
     fn refuse(&self, fault: Fault<Findings>, context: &Context) -> Answer {
-        face::refuse(&fault, face::id(context), self.format.clone().unwrap_or_default())
+        face::refuse_submission(&fault, face::id(context), self.format.clone().unwrap_or_default())
     }
 
     fn reason(&self, fault: &Fault<Findings>) -> String {

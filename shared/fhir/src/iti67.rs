@@ -424,10 +424,7 @@ mod tests {
 
     #[test]
     fn a_search_must_name_something_narrow() {
-        let narrow = |query: &str| {
-            let search = ask(query).unwrap();
-            search::narrow(&search.filter, &search.result).is_ok()
-        };
+        let narrow = |query: &str| search::narrow(&ask(query).unwrap()).is_ok();
         assert!(!narrow("status=current"));
         assert!(!narrow("identifier=urn:ietf:rfc:3986%7C"), "a name space names nothing");
         assert!(!narrow("identifier=a,urn:ietf:rfc:3986%7C"));
@@ -446,5 +443,38 @@ mod tests {
         ] {
             assert!(narrow(query), "{query}");
         }
+    }
+
+    #[test]
+    fn a_misspelt_name_of_the_patient_is_told_with_the_refusal() {
+        let refused =
+            search::narrow(&ask("patient.identifer=a&status=current").unwrap()).expect_err("too broad");
+        assert_eq!(refused[0].rule, Rule::SearchTooBroad);
+        assert!(refused[1].text.contains("Did you mean patient.identifier?"), "{}", refused[1].text);
+    }
+
+    #[test]
+    fn an_identifier_is_no_reference() {
+        for query in ["patient=urn:oid:1.2|a", "subject=1.2|a"] {
+            let refused = ask(query).expect_err(query);
+            assert!(refused[0].text.contains("patient.identifier"), "{}", refused[0].text);
+        }
+        for query in
+            ["patient=urn:uuid:0c3151bd-1cbf-4d64-b04d-cd9187a4c6e0", "patient:identifier=urn:oid:1.2|a"]
+        {
+            assert!(ask(query).is_ok(), "{query}");
+        }
+    }
+
+    #[test]
+    fn what_would_narrow_the_answer_and_does_not_is_told() {
+        for name in ["_text", "_content", "_filter", "_tag", "_profile", "_security"] {
+            let query = format!("patient=1&{name}=x");
+            let search = ask(&query).unwrap();
+            assert_eq!(search.warnings.len(), 1, "{name}");
+            assert!(!search.honoured.iter().any(|(honoured, _)| honoured == name), "{name}");
+            assert!(read_request(&query, None, Some("handling=strict"), HERE, &LIMITS).is_err(), "{name}");
+        }
+        assert!(ask("patient=1&_contained=true&_fancy=1").unwrap().warnings.is_empty());
     }
 }

@@ -28,7 +28,7 @@ pub fn documented_at(errors: &str) {
 }
 
 /// The system of our own codes.
-fn system() -> &'static str {
+pub(crate) fn system() -> &'static str {
     DOCUMENTED.get().map_or(OUR_CODES, String::as_str)
 }
 
@@ -54,6 +54,17 @@ pub fn status(findings: &[Finding]) -> u16 {
 /// An OperationOutcome of findings, worst first, at most 100 and then one `incomplete`. `id` is the request id.
 pub fn of_findings(findings: &[Finding], id: &str) -> Vec<u8> {
     written(id, issues(findings))
+}
+
+/// An OperationOutcome of findings for which a submission was refused: the first issue also says that nothing came of it.
+pub fn of_refusal(findings: &[Finding], id: &str) -> Vec<u8> {
+    let mut issues = issues(findings);
+    if let Some(Value::String(said)) = issues.first_mut().and_then(|worst| worst.get_mut("diagnostics"))
+        && !said.contains("was stored")
+    {
+        said.insert_str(0, "No document was stored. ");
+    }
+    written(id, issues)
 }
 
 /// An OperationOutcome of one problem that is not of the domain: its issue code, our code, a sentence.
@@ -213,6 +224,19 @@ mod tests {
         assert_eq!(issue["expression"][0], "Bundle.entry[0]");
         assert_eq!(issue["diagnostics"], "a is missing. (DocumentEntry.typeCode)");
         assert_eq!(status(&findings), 400);
+    }
+
+    #[test]
+    fn a_refused_submission_is_told_that_nothing_came_of_it() {
+        let finding = |text: &str| Finding::error(Rule::Required, Place::at("Bundle.type"), text);
+        let read =
+            |findings: &[Finding]| -> Value { serde_json::from_slice(&of_refusal(findings, "r-1")).unwrap() };
+        let told = read(&[finding("a is missing."), finding("b is missing.")]);
+        assert_eq!(told["issue"][0]["diagnostics"], "No document was stored. a is missing.");
+        assert_eq!(told["issue"][0]["details"]["text"], "a is missing.");
+        assert_eq!(told["issue"][1]["diagnostics"], "b is missing.");
+        let once = read(&[finding("Not so. Nothing was stored.")]);
+        assert_eq!(once["issue"][0]["diagnostics"], "Not so. Nothing was stored.");
     }
 
     #[test]

@@ -56,15 +56,15 @@ impl<'a> Check<'a> {
         let Some(name) = members.get("resourceType").and_then(Value::as_str) else {
             return self.say(Rule::Structure, path, || "The resource names no resourceType.".to_owned());
         };
-        let shape = self.table.resource(name);
-        if shape.is_none() {
-            self.say(Rule::NotSupported, &path.member("resourceType"), || {
-                "This is not a resource type of FHIR R4.".to_owned()
+        let Some(shape) = self.table.resource(name) else {
+            // What it is made of cannot be judged.
+            return self.say(Rule::NotSupported, &path.member("resourceType"), || {
+                format!("{:?} is not a resource type of FHIR R4; upper and lower case differ.", told(name))
             });
-        }
-        let Some(shape) = shape.filter(|shape| shape.strict) else {
-            return self.open(value, path);
         };
+        if !shape.strict {
+            return self.open(value, path);
+        }
         // What a FHIR document says within is its author's; it is kept as it is.
         let document = within == Within::Bundle && name == "Bundle";
         let outer = std::mem::take(&mut self.contained);
@@ -116,7 +116,7 @@ impl<'a> Check<'a> {
             let place = path.member(name);
             let Some(field) = field else {
                 self.say(Rule::Structure, &place, || {
-                    format!("{} has no element {}.", shape.name, told(name))
+                    format!("{} has no element {}.{}", shape.name, told(name), meant(shape, name))
                 });
                 continue;
             };
@@ -187,7 +187,11 @@ impl<'a> Check<'a> {
                 Some(code) if codes.contains(&code) => {}
                 Some(given) => self.say(Rule::Value, path, || {
                     let given = crate::search::shortened(given);
-                    format!("\"{given}\" is not a code for this; accepted are {}.", codes.join(", "))
+                    let nearest = codes.iter().find(|code| code.eq_ignore_ascii_case(&given));
+                    let nearest = nearest.map(|code| (*code).to_owned());
+                    let nearest = nearest.or_else(|| xds::Detail::one_of(&given, "FHIR", codes).nearest);
+                    let nearest = nearest.map(|code| format!(", nearest: {code}")).unwrap_or_default();
+                    format!("\"{given}\" is not a code for this; accepted are {}{nearest}.", codes.join(", "))
                 }),
                 None => {
                     self.say(Rule::Structure, path, || "A code, a JSON string, is expected here.".to_owned())
@@ -271,6 +275,18 @@ impl<'a> Check<'a> {
 }
 
 /// A name of the sender's as it may stand in an answer.
+/// The element that was probably meant by a name that is none.
+fn meant(shape: &Shape, name: &str) -> String {
+    const CLOSE: f64 = 0.92;
+    let lower = told(name).to_ascii_lowercase();
+    let likeness = |known: &str| strsim::jaro_winkler(&known.to_ascii_lowercase(), &lower);
+    let nearest = shape.fields.iter().map(|field| (likeness(&field.name), &field.name));
+    match nearest.max_by(|a, b| a.0.total_cmp(&b.0)) {
+        Some((likeness, known)) if likeness >= CLOSE => format!(" Did you mean {known}?"),
+        Some(_) | None => String::new(),
+    }
+}
+
 fn told(name: &str) -> String {
     name.chars().filter(|c| !c.is_control()).take(64).collect()
 }
@@ -310,6 +326,28 @@ mod tests {
     #[test]
     fn a_sound_resource_has_no_problem() {
         assert_eq!(problems(&document()), []);
+    }
+
+    #[test]
+    fn a_name_or_code_that_is_nearly_right_is_told_what_was_meant() {
+        let text = |resource: &Value| check(resource, &Place::at("X")).remove(0).text;
+        for (resource, meant) in [
+            (with("", "Subject", json!({})), "Did you mean subject?"),
+            (with("", "descripton", json!("x")), "Did you mean description?"),
+            (with("", "dokument", json!("x")), "has no element dokument."),
+            (with("", "status", json!("Current")), "nearest: current."),
+            (with("", "status", json!("superceded")), "nearest: superseded."),
+            (with("", "status", json!("final")), "entered-in-error."),
+        ] {
+            let text = text(&resource);
+            assert!(text.ends_with(meant), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_resource_is_not_judged_by_its_parts() {
+        let wrong = json!({ "resourceType": "bundle", "entry": [{ "resource": { "resourceType": "Binary", "data": "" } }] });
+        assert_eq!(problems(&wrong), [(Rule::NotSupported, "X.resourceType".to_owned())]);
     }
 
     #[test]

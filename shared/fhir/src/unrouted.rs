@@ -60,7 +60,8 @@ pub fn tell(asked: Asked<'_>, paths: &[&str], hint: &str) -> Nowhere {
     let is_type =
         first.starts_with(|c: char| c.is_ascii_uppercase()) && first.bytes().all(|b| b.is_ascii_alphabetic());
     if is_type && !types.contains(&first) {
-        let text = format!("This server has no resources of type {}.{has}{hint}", shortened(first));
+        let meant = meant(first, &types);
+        let text = format!("This server has no resources of type {}.{meant}{has}{hint}", shortened(first));
         return told(404, "not-supported", "unknown-type", text);
     }
     if is_type && second.is_some_and(|id| !id.starts_with('_') && !is_id(id)) {
@@ -70,12 +71,30 @@ pub fn tell(asked: Asked<'_>, paths: &[&str], hint: &str) -> Nowhere {
         );
         return told(400, "value", "malformed-id", text);
     }
+    let meant = if is_type { String::new() } else { meant(first, &types) };
     let text = format!(
-        "There is nothing at this path.{has} The FHIR base is {}, and metadata lists what it does.{hint}",
+        "There is nothing at this path.{meant}{has} The FHIR base is {}, and metadata lists what it does.{hint}",
         asked.base
     );
     told(404, "not-supported", "unknown-path", text)
 }
+
+/// The type or path that was probably meant by a name that is none.
+fn meant(name: &str, types: &[&str]) -> String {
+    let lower = name.to_ascii_lowercase();
+    let likeness = |known: &str| strsim::jaro_winkler(&known.to_ascii_lowercase(), &lower);
+    let known = types.iter().copied().chain(["metadata"]);
+    let nearest = known.map(|known| (likeness(known), known)).max_by(|a, b| a.0.total_cmp(&b.0));
+    match nearest {
+        Some((likeness, known)) if likeness >= CLOSE => {
+            format!(" Did you mean {known}? Upper and lower case differ.")
+        }
+        Some(_) | None => String::new(),
+    }
+}
+
+/// Names that are close enough to be meant.
+const CLOSE: f64 = 0.92;
 
 /// The resource types of a table, in its order.
 fn types<'a>(paths: &[&'a str]) -> Vec<&'a str> {
@@ -120,9 +139,29 @@ mod tests {
             ("GET", "/.well-known/smart-configuration", &[], 404, "no-authorization-server"),
             ("GET", "/List/1/x/y", &[], 404, "unknown-path"),
             ("GET", "/favicon.ico", &[], 404, "unknown-path"),
+            ("GET", "/list", &[], 404, "unknown-path"),
         ] {
             let told = asked(method, path, allowed);
             assert_eq!((told.status, told.code), (status, code), "{method} {path}: {}", told.text);
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_nearly_right_is_told_what_was_meant() {
+        for (path, meant) in [
+            ("/list?x", Some("List")),
+            ("/LIST", Some("List")),
+            ("/patients/1", Some("Patient")),
+            ("/Patients", Some("Patient")),
+            ("/Metadata", Some("metadata")),
+            ("/Observation", None),
+            ("/Practitioner", None),
+            ("/favicon.ico", None),
+            ("/", None),
+        ] {
+            let told = asked("GET", path, &[]).text;
+            assert_eq!(told.contains("Did you mean"), meant.is_some(), "{path}: {told}");
+            assert!(meant.is_none_or(|meant| told.contains(&format!("mean {meant}?"))), "{path}: {told}");
         }
     }
 

@@ -5,7 +5,7 @@ use xds::{Finding, Findings, Place, Rule};
 
 use super::compare::{Comparison, MOST, compare};
 use crate::element::{items, text};
-use crate::outcome::OUR_CODES;
+use crate::outcome;
 use crate::search;
 
 /// Which of the two is asked.
@@ -85,10 +85,10 @@ impl Given<'_> {
         items(self.body?, "parameter").iter().find(|parameter| text(parameter, "name") == Some(name))
     }
 
-    /// The statement sent under this name; the body itself may be the one of `$implements`.
+    /// The statement sent under this name; the body itself may be what is required.
     fn resource(&self, name: &str) -> Option<&Value> {
         let body = self.body?;
-        if name == "resource" && text(body, "resourceType") == Some("CapabilityStatement") {
+        if name != "left" && text(body, "resourceType") == Some("CapabilityStatement") {
             return Some(body);
         }
         self.parameter(name)?.get("resource")
@@ -134,7 +134,7 @@ fn missing(name: &str) -> Findings {
     let text = format!(
         "A CapabilityStatement to compare with is required: POST it as the body, or in a Parameters under the name {name}."
     );
-    vec![Finding::error(Rule::MetadataRequired, Place::at(name), text)]
+    vec![Finding::error(Rule::Required, Place::at(name), text)]
 }
 
 fn told(comparison: &Comparison, id: &str) -> Value {
@@ -149,7 +149,7 @@ fn told(comparison: &Comparison, id: &str) -> Value {
             json!({
                 "severity": unmet.severity,
                 "code": "not-supported",
-                "details": { "coding": [{ "system": OUR_CODES, "code": "unmet-requirement" }], "text": unmet.text },
+                "details": { "coding": [{ "system": outcome::system(), "code": "unmet-requirement" }], "text": unmet.text },
                 "diagnostics": unmet.text,
                 "expression": [unmet.path],
             })
@@ -204,7 +204,13 @@ mod tests {
         for query in ["client=https://other", "server=https://other&client=https://ihe/responder", ""] {
             assert!(asked(Question::Implements, query, None).is_err(), "{query}");
         }
-        assert!(asked(Question::Conforms, "left=https://r/fhir/metadata", None).is_err(), "right is missing");
+        let refused =
+            asked(Question::Conforms, "left=https://r/fhir/metadata", None).expect_err("right is missing");
+        assert_eq!(refused[0].rule, Rule::Required);
+        assert!(
+            asked(Question::Conforms, "", Some(&wanting("batch"))).is_ok(),
+            "the body itself is what is required"
+        );
     }
 
     #[test]

@@ -155,6 +155,9 @@ fn being_read(
 /// `[id]`, `Patient/[id]`, or absolute: ours by id, another server's by the name it is known under there.
 fn by_reference(value: &str, own: &[&str]) -> Result<PatientIs, String> {
     const FORMS: &str = "it is [id], Patient/[id] or the absolute URL of a Patient";
+    if value.contains('|') && !value.contains("\\|") {
+        return Err(format!("{FORMS}; an identifier, system|value, is asked for by patient.identifier"));
+    }
     let value = unescape(value);
     let bare = value.split("/_history/").next().unwrap_or_default();
     let Some((head, id)) = bare.rsplit_once('/') else {

@@ -83,8 +83,10 @@ impl Reading<'_> {
             }
         } else {
             self.unknown.push(raw.name.clone());
-            // Result parameters nobody knows are passed over without a word.
-            if !raw.name.starts_with('_') {
+            if NARROWING.contains(&raw.name.as_str()) {
+                self.doubts.push(not_narrowed(&raw.name));
+            } else if !raw.name.starts_with('_') {
+                // Result parameters nobody knows are passed over without a word.
                 self.doubts.push(unknown_parameter(&raw.name, self.ask));
             }
         }
@@ -153,6 +155,15 @@ fn is_honoured(name: &str, unknown: &[String]) -> bool {
         && !unknown
             .iter()
             .any(|unknown| name == unknown || bare == unknown || unknown.starts_with(&format!("{bare}.")))
+}
+
+/// Parameters of every resource that would narrow an answer, and are not supported: whoever sends one must hear that it did not.
+const NARROWING: &[&str] =
+    &["_content", "_filter", "_list", "_profile", "_query", "_security", "_source", "_tag", "_text", "_type"];
+
+fn not_narrowed(name: &str) -> Finding {
+    let text = format!("The search parameter {name} is not supported; it narrows nothing here.");
+    Finding::warning(Rule::UnknownParameter, Place::whole(), text)
 }
 
 /// Names that are close enough to be meant.
@@ -434,15 +445,17 @@ fn has(raw: &Raw, asked: &Ask, here: &Here<'_>) -> Result<Has, Finding> {
 }
 
 /// Refuses a search that nothing narrows: a patient, an identifier, an id or a relation must be named, or only the number
-/// asked for.
-pub fn narrow(filter: &Filter, result: &ResultParameters) -> Result<(), Finding> {
+/// asked for. What else is doubtful of it is told too: a misspelt name is often why.
+pub fn narrow(search: &Search<Filter>) -> Result<(), Findings> {
+    let filter = &search.filter;
     let named = filter.all.iter().any(names) || filter.has.iter().any(|has| names(&has.clause));
-    if named || !filter.patients.is_empty() || !filter.patient.is_empty() || result.only_count {
+    if named || !filter.patients.is_empty() || !filter.patient.is_empty() || search.result.only_count {
         return Ok(());
     }
     let text =
         "The search names no patient; one of patient, patient.identifier, identifier or _id is needed.";
-    Err(Finding::error(Rule::SearchTooBroad, Place::whole(), text))
+    let refused = Finding::error(Rule::SearchTooBroad, Place::whole(), text);
+    Err(std::iter::once(refused).chain(search.warnings.iter().cloned()).collect())
 }
 
 /// Whether a clause names single objects.

@@ -122,6 +122,10 @@ impl<'a> Reader<'a> {
     }
 
     fn foreign(&self, name: &str) -> Fault {
+        if name == "ClinicalDocument" {
+            let text = "a CDA document is no FHIR resource; it travels as the data of a Binary";
+            return self.scanner.fault(text);
+        }
         let name = shortened(name);
         self.scanner.fault(format!(
             "the element {name} is not in the namespace of FHIR; write xmlns=\"{}\"",
