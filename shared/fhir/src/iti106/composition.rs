@@ -1,5 +1,7 @@
 //! The metadata a FHIR document says of itself, in its Composition (PCC TF-2 4.1.2).
 
+use std::collections::HashMap;
+
 use serde_json::{Value, json};
 use xds::Code;
 
@@ -18,14 +20,15 @@ pub(super) fn take(bundle: &Value, content_type: &str, maps: &Maps) -> Result<Ta
             "The resource is no FHIR document: a Bundle of type document, a Composition first.".to_owned()
         );
     }
-    let mut contained = Vec::new();
+    let mut copies = Copies::default();
     let authors: Vec<Value> = items(composition, "author")
         .iter()
-        .filter_map(|author| copied(bundle, author, &mut contained, 0))
+        .filter_map(|author| copied(bundle, author, &mut copies, 0))
         .collect();
     let legal = items(composition, "attester").iter().find(|one| text(one, "mode") == Some("legal"));
     let authenticator =
-        legal.and_then(|one| one.get("party")).and_then(|party| copied(bundle, party, &mut contained, 0));
+        legal.and_then(|one| one.get("party")).and_then(|party| copied(bundle, party, &mut copies, 0));
+    let mut contained = copies.contained;
     let subject = composition.get("subject").unwrap_or(&Value::Null);
     let patient = entry(bundle, subject).filter(|found| text(found, "resourceType") == Some("Patient"));
     let patient = patient.filter(|found| !items(found, "identifier").is_empty()).map(known_patient);
@@ -93,9 +96,10 @@ fn entry<'a>(bundle: &'a Value, reference: &Value) -> Option<&'a Value> {
         let url = text(entry, "fullUrl").unwrap_or_default();
         let is_relative = || {
             let resource = entry.get("resource")?;
-            Some(format!("{}/{}", text(resource, "resourceType")?, text(resource, "id")?))
+            let id = wanted.strip_prefix(text(resource, "resourceType")?)?.strip_prefix('/')?;
+            (text(resource, "id")? == id).then_some(())
         };
-        url == wanted || is_relative().as_deref() == Some(wanted)
+        url == wanted || is_relative().is_some()
     })?;
     found.get("resource")
 }
@@ -113,8 +117,20 @@ fn known_patient(patient: &Value) -> Value {
     }))
 }
 
+/// What is contained, and under which id, by the reference that named it and how far it lies from the document: named often,
+/// it is copied once.
+#[derive(Default)]
+struct Copies {
+    contained: Vec<Value>,
+    known: HashMap<(String, usize), String>,
+}
+
 /// A reference that is true outside of the document too: what it names is contained, with those that names in turn.
-fn copied(bundle: &Value, reference: &Value, contained: &mut Vec<Value>, depth: usize) -> Option<Value> {
+fn copied(bundle: &Value, reference: &Value, copies: &mut Copies, depth: usize) -> Option<Value> {
+    let name = (text(reference, "reference").unwrap_or_default().to_owned(), depth);
+    if let Some(id) = copies.known.get(&name) {
+        return Some(json!({ "reference": format!("#{id}") }));
+    }
     let Some(found) = entry(bundle, reference) else {
         let is_local =
             text(reference, "reference").is_some_and(|url| url.starts_with("urn:") || url.starts_with('#'));
@@ -125,7 +141,7 @@ fn copied(bundle: &Value, reference: &Value, contained: &mut Vec<Value>, depth: 
     let mut copy = found.clone();
     for part in ["practitioner", "organization"] {
         let Some(inner) = found.get(part).filter(|_| depth < 2) else { continue };
-        let inner = copied(bundle, inner, contained, depth + 1);
+        let inner = copied(bundle, inner, copies, depth + 1);
         let members = copy.as_object_mut()?;
         members.shift_remove(part);
         members.extend(inner.map(|inner| (part.to_owned(), inner)));
@@ -134,9 +150,10 @@ fn copied(bundle: &Value, reference: &Value, contained: &mut Vec<Value>, depth: 
     for part in ["text", "meta", "contained", "extension"] {
         members.shift_remove(part);
     }
-    let id = format!("c{}", contained.len() + 1);
+    let id = format!("c{}", copies.contained.len() + 1);
     members.insert("id".to_owned(), id.as_str().into());
-    contained.push(copy);
+    copies.contained.push(copy);
+    copies.known.insert(name, id.clone());
     Some(json!({ "reference": format!("#{id}") }))
 }
 
@@ -167,4 +184,24 @@ fn format(bundle: &Value, composition: &Value, maps: &Maps) -> Value {
         let code = Code { system: FORMATS.to_owned(), code: MIME_TYPE_SUFFICIENT.to_owned(), display: None };
         element::coding_value(&code)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_author_named_often_is_contained_once() {
+        let bundle = json!({ "entry": [
+            { "fullUrl": "urn:uuid:r", "resource": { "resourceType": "PractitionerRole", "practitioner": { "reference": "Practitioner/p" } } },
+            { "fullUrl": "urn:uuid:p", "resource": { "resourceType": "Practitioner", "id": "p" } },
+        ] });
+        let mut copies = Copies::default();
+        for _ in 0..3 {
+            let role = copied(&bundle, &json!({ "reference": "urn:uuid:r" }), &mut copies, 0);
+            assert_eq!(role, Some(json!({ "reference": "#c2" })));
+        }
+        assert_eq!(copies.contained.len(), 2);
+        assert_eq!(copies.contained[1]["practitioner"]["reference"], "#c1");
+    }
 }
