@@ -12,6 +12,7 @@
 
 mod bindings;
 mod config;
+mod earlier;
 mod export;
 mod face;
 mod feed;
@@ -58,6 +59,8 @@ pub struct Registry {
     /// Which codes are accepted.
     domain: Arc<affinity::Shelf>,
     survey: survey::Survey,
+    /// Whether an earlier version wrote some of what is here.
+    has_earlier: bool,
     bindings: bindings::Bindings,
     submissions: bindings::Submissions,
     exports: Arc<export::Exports>,
@@ -86,6 +89,11 @@ impl Actor for Registry {
         let domain = Arc::new(affinity::Shelf::open(&settings.domain.codes())?);
         for remark in &domain.current().remarks {
             tracing::warn!("affinity domain: {remark}");
+        }
+        let has_earlier = earlier::is_there(&store)
+            .map_err(|error| format!("what is registered cannot be read: {error}"))?;
+        if has_earlier {
+            tracing::warn!("{}", earlier::TOLD);
         }
         let gates = Arc::new(gate::Gates::new());
         let query =
@@ -141,6 +149,7 @@ impl Actor for Registry {
             submissions: bindings::Submissions { store: store.clone(), clock: clock.clone() },
             incarnation: incarnation(&store),
             survey: survey::Survey::new(store.clone(), domain.clone(), stopping),
+            has_earlier,
             settle: settle::Settle { store, clock },
             domain,
             corridor,
@@ -172,7 +181,11 @@ impl Actor for Registry {
 
     fn checks(&self) -> Vec<Check> {
         // Old codes are served all the same; the operator reads it here.
-        vec![Check { name: "domain", ok: true, text: self.domain.note() }]
+        let mut checks = vec![Check { name: "domain", ok: true, text: self.domain.note() }];
+        if self.has_earlier {
+            checks.push(Check { name: "earlier", ok: true, text: earlier::TOLD.to_owned() });
+        }
+        checks
     }
 
     fn reload(&self) -> Result<String, String> {
