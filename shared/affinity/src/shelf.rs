@@ -16,6 +16,8 @@ pub struct Shelf {
     current: RwLock<Arc<Loaded>>,
     /// Why the files were not taken the last time, if they were not.
     refused: Mutex<Option<String>>,
+    /// Held while files are read again: of two reloads at once, the one that reads later decides.
+    reloading: Mutex<()>,
 }
 
 /// What a reload came to.
@@ -51,6 +53,7 @@ impl Shelf {
             enforcement: settings.enforcement(),
             current: RwLock::new(Arc::new(loaded)),
             refused: Mutex::new(None),
+            reloading: Mutex::new(()),
         })
     }
 
@@ -82,6 +85,7 @@ impl Shelf {
 
     /// Reads the files again. Bad ones change nothing, and are told here and by [`Shelf::note`].
     pub fn reload(&self) -> Result<Change, String> {
+        let _one = self.reloading.lock();
         match file::load(&self.settings.files, &self.settings.bindings) {
             Ok(loaded) => {
                 let loaded = Arc::new(loaded);

@@ -199,7 +199,7 @@ fn walk(look: &Look, before: Option<&Manifest>) -> Result<Walked, Error> {
         damaged: Vec::new(),
         continues: before.is_some_and(|before| before.entry == 0),
     };
-    walked.to_the_end(look, before)?;
+    walked.reach_end(look, before)?;
     Ok(walked)
 }
 
@@ -207,7 +207,7 @@ impl Walked {
     /// Goes on to the end there is now, if one of these documents was let go on the way there; answers whether it did.
     fn go_on(&mut self, directory: &Path, missing: &[String]) -> Result<bool, Error> {
         let mut later = self.clone();
-        later.to_the_end(&Look::open(&directory.join("journal"))?, None)?;
+        later.reach_end(&Look::open(&directory.join("journal"))?, None)?;
         let lets_go = missing.iter().any(|id| later.cited.get(id).is_none());
         if lets_go {
             *self = later;
@@ -215,7 +215,7 @@ impl Walked {
         Ok(lets_go)
     }
 
-    fn to_the_end(&mut self, look: &Look, before: Option<&Manifest>) -> Result<(), Error> {
+    fn reach_end(&mut self, look: &Look, before: Option<&Manifest>) -> Result<(), Error> {
         let (state, ended) = look.walk(self.state, u64::MAX, |seen| self.take(seen, before))?;
         if let Ended::Broken { entry, segment, offset } = ended {
             return Err(Error::Unusable(format!(
