@@ -128,8 +128,8 @@ impl Search<'_> {
     fn digested(&self, digest: &Digest, found: &mut Collector<'_>) -> Result<(), Error> {
         let checks = digest.checks(&self.ask.all);
         found.begin_range();
-        for row in &digest.rows {
-            if found.offer_digested(digest, row, &checks)?.is_break() {
+        for place in 0..digest.rows.len() {
+            if found.offer_digested(digest, place, &checks)?.is_break() {
                 break;
             }
         }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::ask::{Ask, Order, Page};
 use crate::error::Error;
-use crate::find::digest::{Check, Digest, Digested};
+use crate::find::digest::{Checks, Digest};
 use crate::find::{evaluate, sort};
 use crate::record::Sequence;
 use crate::row::{self, RowView};
@@ -70,17 +70,18 @@ impl<'a> Collector<'a> {
         Ok(self.enough())
     }
 
-    /// The same of a row of a digest.
+    /// The same of the row at a place of a digest.
     pub(crate) fn offer_digested(
         &mut self,
         digest: &Digest,
-        row: &Digested,
-        checks: &[Check<'_>],
+        place: usize,
+        checks: &Checks<'_>,
     ) -> Result<ControlFlow<()>, Error> {
         self.scanned += 1;
-        if !digest.matches(row, checks)? {
-            return Ok(self.enough());
+        if !digest.matches(place, checks)? {
+            return Ok(ControlFlow::Continue(()));
         }
+        let row = &digest.rows[place];
         if let Some(wanted) = self.edges {
             let targets = digest.targets(row, wanted).filter_map(|target| std::str::from_utf8(target).ok());
             self.targets.extend(targets.map(str::to_owned));

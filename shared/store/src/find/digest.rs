@@ -17,11 +17,11 @@ pub(crate) struct Digest {
     pub(crate) rows: Vec<Digested>,
     /// Number of each term, by name and value; the name space beside it.
     known: HashMap<Vec<u8>, Vec<(Vec<u8>, u32)>>,
-    numbers: u32,
     /// Names of stretches.
     names: Vec<Vec<u8>>,
-    /// The terms of all rows, one row after the other; so are those that follow.
-    terms: Vec<u32>,
+    /// Of each term, by its number, the rows that have it.
+    holders: Vec<Vec<u32>>,
+    /// The stretches of all rows, one row after the other; so are the edges.
     stretches: Vec<(usize, i64, i64)>,
     /// Edges: where name and target lie in `texts`.
     edges: Vec<(Range<usize>, Range<usize>)>,
@@ -34,16 +34,21 @@ pub(crate) struct Digest {
 pub(crate) struct Digested {
     /// The row as it is stored.
     pub(crate) bytes: Bytes,
-    terms: Range<usize>,
     stretches: Range<usize>,
     edges: Range<usize>,
     id: Range<usize>,
 }
 
+/// Conditions, in the numbers of a digest.
+pub(crate) struct Checks<'a> {
+    /// The rows of whose terms all holds that is said of terms, a bit for each row; none if nothing is.
+    rows: Option<Vec<u64>>,
+    /// What is asked of those.
+    others: Vec<Check<'a>>,
+}
+
 /// A condition, in the numbers of a digest.
-pub(crate) enum Check<'a> {
-    /// One of these terms.
-    Terms(Vec<u32>, bool),
+enum Check<'a> {
     /// One of these comparisons.
     Stretches(Vec<(Option<usize>, Span)>, bool),
     /// One of these ids.
@@ -56,12 +61,17 @@ impl Digest {
     /// Takes the next row in, in the order of the index.
     pub(crate) fn add(&mut self, bytes: &[u8]) -> Result<(), Error> {
         let row = RowView::new(bytes)?;
-        let (terms, stretches, edges) = (self.terms.len(), self.stretches.len(), self.edges.len());
+        let number_of_row = u32::try_from(self.rows.len()).unwrap_or(u32::MAX);
+        let (mut terms, stretches, edges) = (0, self.stretches.len(), self.edges.len());
         for fact in row.facts() {
             match fact.value {
                 StoredValue::Term { space, value } => {
                     let number = self.number(fact.name, value, space);
-                    self.terms.push(number);
+                    let holders = &mut self.holders[number as usize];
+                    if holders.last() != Some(&number_of_row) {
+                        holders.push(number_of_row);
+                    }
+                    terms += 1;
                 }
                 StoredValue::Stretch { from, to } => {
                     let known = self.names.iter().position(|name| name == fact.name);
@@ -81,13 +91,11 @@ impl Digest {
         let id = self.text(row.id());
         let own = Digested {
             bytes: Bytes::copy_from_slice(bytes),
-            terms: terms..self.terms.len(),
             stretches: stretches..self.stretches.len(),
             edges: edges..self.edges.len(),
             id,
         };
-        self.weight +=
-            bytes.len() + 4 * own.terms.len() + 24 * own.stretches.len() + 128 * own.edges.len() + 192;
+        self.weight += bytes.len() + 8 * terms + 24 * own.stretches.len() + 128 * own.edges.len() + 192;
         self.rows.push(own);
         Ok(())
     }
@@ -115,10 +123,11 @@ impl Digest {
         if let Some((_, number)) = spaces.iter().find(|(known, _)| known == space) {
             return *number;
         }
-        self.numbers += 1;
-        self.weight += name.len() + value.len() + space.len() + 128;
-        spaces.push((space.to_vec(), self.numbers));
-        self.numbers
+        let number = u32::try_from(self.holders.len()).unwrap_or(u32::MAX);
+        self.holders.push(Vec::new());
+        self.weight += name.len() + value.len() + space.len() + 168;
+        spaces.push((space.to_vec(), number));
+        number
     }
 
     /// Bytes of memory, about.
@@ -127,53 +136,70 @@ impl Digest {
     }
 
     /// Conditions in the numbers of this digest.
-    pub(crate) fn checks<'a>(&self, all: &'a [AnyOf]) -> Vec<Check<'a>> {
-        all.iter().map(|any| self.check(any)).collect()
+    pub(crate) fn checks<'a>(&self, all: &'a [AnyOf]) -> Checks<'a> {
+        let mut checks = Checks { rows: None, others: Vec::with_capacity(all.len()) };
+        for any in all {
+            let Some(numbers) = self.terms(any) else {
+                checks.others.push(self.check(any));
+                continue;
+            };
+            let own = self.holding(&numbers, any.negated);
+            checks.rows = Some(match checks.rows {
+                None => own,
+                Some(before) => before.iter().zip(&own).map(|(one, other)| one & other).collect(),
+            });
+        }
+        checks
+    }
+
+    /// The rows that have one of these terms, or those that have none of them.
+    fn holding(&self, numbers: &[u32], negated: bool) -> Vec<u64> {
+        let mut bits = vec![0; self.rows.len().div_ceil(64)];
+        for row in numbers.iter().flat_map(|number| &self.holders[*number as usize]) {
+            bits[*row as usize / 64] |= 1 << (row % 64);
+        }
+        if negated {
+            bits.iter_mut().for_each(|word: &mut u64| *word = !*word);
+        }
+        bits
+    }
+
+    /// The numbers of the terms of which one is asked for; none if something else may do as well.
+    fn terms(&self, any: &AnyOf) -> Option<Vec<u32>> {
+        let mut numbers = Vec::new();
+        for test in &any.tests {
+            let Test::Term { name, space, value: Some(value) } = test else { return None };
+            let known = self.known.get(&key(name.as_bytes(), value.as_bytes()));
+            let fits = |(known, _): &&(Vec<u8>, u32)| {
+                space.as_ref().is_none_or(|space| space.as_bytes() == known.as_slice())
+            };
+            numbers.extend(known.into_iter().flatten().filter(fits).map(|(_, number)| *number));
+        }
+        (!any.tests.is_empty()).then_some(numbers)
     }
 
     fn check<'a>(&self, any: &'a AnyOf) -> Check<'a> {
         if let [Test::Among(ids)] = any.tests.as_slice() {
             return Check::Among(ids, any.negated);
         }
-        let (mut terms, mut stretches) = (Vec::new(), Vec::new());
+        let mut stretches = Vec::with_capacity(any.tests.len());
         for test in &any.tests {
-            match test {
-                Test::Term { name, space, value: Some(value) } if stretches.is_empty() => {
-                    let known = self.known.get(&key(name.as_bytes(), value.as_bytes()));
-                    let fits = |(known, _): &&(Vec<u8>, u32)| {
-                        space.as_ref().is_none_or(|space| space.as_bytes() == known.as_slice())
-                    };
-                    terms.extend(known.into_iter().flatten().filter(fits).map(|(_, number)| *number));
-                }
-                Test::Instant { name, span } if terms.is_empty() => {
-                    let name = self.names.iter().position(|known| known == name.as_bytes());
-                    stretches.push((name, *span));
-                }
-                _ => return Check::Row(any),
-            }
+            let Test::Instant { name, span } = test else { return Check::Row(any) };
+            stretches.push((self.names.iter().position(|known| known == name.as_bytes()), *span));
         }
-        match (any.tests.first(), stretches.is_empty()) {
-            (None, _) => Check::Row(any),
-            (Some(Test::Instant { .. }), _) => {
-                // A term that nobody has leaves no number behind, so a mixture could look like stretches alone.
-                let pure = any.tests.iter().all(|test| matches!(test, Test::Instant { .. }));
-                if pure { Check::Stretches(stretches, any.negated) } else { Check::Row(any) }
-            }
-            (Some(_), true) => Check::Terms(terms, any.negated),
-            (Some(_), false) => Check::Row(any),
-        }
+        Check::Stretches(stretches, any.negated)
     }
 }
 
 impl Digest {
-    /// Whether all conditions hold for a row.
-    pub(crate) fn matches(&self, row: &Digested, checks: &[Check<'_>]) -> Result<bool, Error> {
-        for check in checks {
+    /// Whether all conditions hold for the row at a place.
+    pub(crate) fn matches(&self, place: usize, checks: &Checks<'_>) -> Result<bool, Error> {
+        if checks.rows.as_ref().is_some_and(|rows| rows[place / 64] >> (place % 64) & 1 == 0) {
+            return Ok(false);
+        }
+        let row = &self.rows[place];
+        for check in &checks.others {
             let (holds, negated) = match check {
-                Check::Terms(numbers, negated) => {
-                    let own = &self.terms[row.terms.clone()];
-                    (own.iter().any(|term| numbers.contains(term)), *negated)
-                }
                 Check::Stretches(tests, negated) => {
                     let own = &self.stretches[row.stretches.clone()];
                     let fits = |(name, span): &(Option<usize>, Span)| {
@@ -260,16 +286,17 @@ mod tests {
                     _ => Test::Id(format!("d{number}")),
                 }
             });
-            let any = AnyOf { tests: tests.collect(), negated };
+            let mut first: Vec<Test> = tests.collect();
+            let second = first.split_off(first.len() / 2);
+            let all = [AnyOf { tests: first, negated }, AnyOf { tests: second, negated: !negated }];
             let mut digest = Digest::default();
-            for number in 0..6 {
+            for number in 0..70 {
                 digest.add(&row(number)).unwrap();
             }
-            let all = std::slice::from_ref(&any);
-            let checks = digest.checks(all);
-            for row in &digest.rows {
-                let expected = evaluate::matches(&RowView::new(&row.bytes).unwrap(), all);
-                proptest::prop_assert_eq!(digest.matches(row, &checks).unwrap(), expected);
+            let checks = digest.checks(&all);
+            for (place, row) in digest.rows.iter().enumerate() {
+                let expected = evaluate::matches(&RowView::new(&row.bytes).unwrap(), &all);
+                proptest::prop_assert_eq!(digest.matches(place, &checks).unwrap(), expected);
             }
         }
     }
