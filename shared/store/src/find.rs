@@ -128,10 +128,15 @@ impl Search<'_> {
     fn digested(&self, digest: &Digest, found: &mut Collector<'_>) -> Result<(), Error> {
         let checks = digest.checks(&self.ask.all);
         found.begin_range();
-        for place in 0..digest.rows.len() {
-            if found.offer_digested(digest, place, &checks)?.is_break() {
+        let mut from = 0;
+        loop {
+            let place = checks.next(from, digest.rows.len());
+            found.pass_over(place - from);
+            let Some(row) = digest.rows.get(place) else { break };
+            if found.offer_digested(digest, row, &checks)?.is_break() {
                 break;
             }
+            from = place + 1;
         }
         Ok(())
     }

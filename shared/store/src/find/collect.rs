@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::ask::{Ask, Order, Page};
 use crate::error::Error;
-use crate::find::digest::{Checks, Digest};
+use crate::find::digest::{Checks, Digest, Digested};
 use crate::find::{evaluate, sort};
 use crate::record::Sequence;
 use crate::row::{self, RowView};
@@ -70,18 +70,17 @@ impl<'a> Collector<'a> {
         Ok(self.enough())
     }
 
-    /// The same of the row at a place of a digest.
+    /// The same of a row of a digest that has the terms asked for.
     pub(crate) fn offer_digested(
         &mut self,
         digest: &Digest,
-        place: usize,
+        row: &Digested,
         checks: &Checks<'_>,
     ) -> Result<ControlFlow<()>, Error> {
         self.scanned += 1;
-        if !digest.matches(place, checks)? {
+        if !digest.matches(row, checks)? {
             return Ok(ControlFlow::Continue(()));
         }
-        let row = &digest.rows[place];
         if let Some(wanted) = self.edges {
             let targets = digest.targets(row, wanted).filter_map(|target| std::str::from_utf8(target).ok());
             self.targets.extend(targets.map(str::to_owned));
@@ -97,6 +96,11 @@ impl<'a> Collector<'a> {
     fn enough(&self) -> ControlFlow<()> {
         let full = self.edges.is_none() && self.ask.order == Order::Natural && self.in_range > self.ask.limit;
         if full && !self.ask.total { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    }
+
+    /// So many rows of a range have not the terms asked for.
+    pub(crate) fn pass_over(&mut self, rows: usize) {
+        self.scanned += rows as u64;
     }
 
     pub(crate) fn scanned(&self) -> u64 {
