@@ -15,7 +15,8 @@ const METHODS: &str = "GET, POST, PUT, PATCH, DELETE, HEAD, OPTIONS";
 const REQUEST_HEADERS: &str = "Authorization, Content-Type, Accept, Prefer, If-Match, If-None-Match, If-None-Exist, \
      If-Modified-Since, Cache-Control, Range, X-Request-Id, traceparent, X-Requested-With, x-fhir-starter, Idempotency-Key";
 const EXPOSED: &str = "Location, Content-Location, ETag, Last-Modified, X-Request-Id, traceparent, Content-Disposition, \
-     Content-Length, Content-Range, Accept-Ranges, Repr-Digest, Retry-After, Preference-Applied, WWW-Authenticate";
+     Content-Length, Content-Range, Accept-Ranges, Repr-Digest, Retry-After, Preference-Applied, WWW-Authenticate, \
+     X-Progress, Expires, Accept-Patch, Idempotency-Replayed";
 /// Seconds a browser may keep the answer to a preflight.
 const MAX_AGE: &str = "600";
 

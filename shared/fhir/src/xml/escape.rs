@@ -165,11 +165,28 @@ pub(super) fn reference(name: &str) -> Result<char, String> {
                 _ => Err("an entity that is none of XML's five (amp, lt, gt, quot, apos)".to_owned()),
             };
         }
+        // A sign before the digits is a number to the library, and nothing to XML.
+        Some(digits) if digits.contains('+') => None,
         Some(digits) => match digits.strip_prefix('x') {
-            Some(digits) => u32::from_str_radix(digits, 16),
-            None => digits.parse(),
+            Some(digits) => u32::from_str_radix(digits, 16).ok(),
+            None => digits.parse().ok(),
         },
     };
-    let letter = point.ok().and_then(char::from_u32).filter(|letter| is_xml(*letter));
+    let letter = point.and_then(char::from_u32).filter(|letter| is_xml(*letter));
     letter.ok_or_else(|| "a reference to a letter that XML does not have".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reference_is_digits_or_one_of_five_names() {
+        for (name, letter) in [("#65", 'A'), ("#x41", 'A'), ("amp", '&')] {
+            assert_eq!(reference(name), Ok(letter), "{name}");
+        }
+        for name in ["#+65", "#x+41", "#0", "#", "#x", "nbsp", "#x110000"] {
+            assert!(reference(name).is_err(), "{name}");
+        }
+    }
 }
