@@ -65,6 +65,9 @@ impl Default for ServerSettings {
     }
 }
 
+/// Bytes of an answer that are gathered before they are written; no more than a connection may keep of a buffer anyway.
+const WRITTEN_AT_ONCE: usize = 128 << 10;
+
 /// A running server. Dropped, it stops without waiting.
 pub struct Server {
     handle: ServerHandle,
@@ -150,6 +153,8 @@ fn listen<S: Service>(
             // The guard keeps the time a head may take.
             .client_request_timeout(Duration::ZERO)
             .client_disconnect_timeout(Duration::from_secs(3))
+            // A page of a search goes out at once, not in pieces for each of which the caller is woken.
+            .h1_write_buffer_size(WRITTEN_AT_ONCE)
             .graceful_shutdown_signal(move || {
                 let stopping = stopping.clone();
                 async move { stopping.notified().await }
