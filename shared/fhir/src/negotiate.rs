@@ -69,6 +69,9 @@ impl Format {
         let json: &[u8] = match (self, json) {
             (Format { syntax: Syntax::Json, pretty: false }, _) | (_, []) => return None,
             (_, [one]) => one,
+            (Format { syntax: Syntax::Xml, pretty: false }, parts) => {
+                return Some((XML, xml::write_parts(parts)?));
+            }
             (_, parts) => {
                 whole = parts.concat();
                 &whole

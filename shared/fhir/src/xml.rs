@@ -5,10 +5,12 @@
 
 mod escape;
 mod narrative;
+mod parts;
 mod reader;
 mod tree;
 mod writer;
 
+use bytes::Bytes;
 use serde_json::Value;
 use xds::Findings;
 
@@ -30,6 +32,11 @@ pub fn parse(bytes: &[u8], limits: &Limits) -> Result<Value, Findings> {
 /// Writes a resource, given in JSON, as an XML document. None if it is not a resource of R4 in JSON.
 pub fn write(json: &[u8]) -> Option<Vec<u8>> {
     writer::write(json, false)
+}
+
+/// The same of a resource that comes in parts, as Bundles do whose entries are given as they are stored.
+pub fn write_parts(json: &[Bytes]) -> Option<Vec<u8>> {
+    parts::write(json)
 }
 
 /// The same in lines and indented.

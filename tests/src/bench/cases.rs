@@ -217,6 +217,9 @@ fn large_searches(bench: &Bench<'_>, loaded: &Loaded, table: &mut Table) -> Resu
         table.add(row.beside("nginx", nginx, Goal::AtLeast(0.15)));
         let spread = measured.quantile(0.99) / measured.quantile(0.5);
         table.bar(&format!("{name}: p99 beside p50"), spread, "×", 5.0);
+        let mut round = Round::get(&authority, [format!("{path}&_format=xml")]);
+        let (row, _) = bench.measure("the same in XML", Actor::Registry, &mut round)?;
+        table.add(row.beside("in JSON", Some(measured.rate()), Goal::AtLeast(0.3)));
     }
     for (name, more, plain) in [
         ("_include=DocumentReference:patient", "&_count=50&_include=DocumentReference:patient", 51),

@@ -1,5 +1,7 @@
 //! XML from stored JSON, led by the table.
 
+use bytes::Bytes;
+
 use super::escape;
 use super::narrative;
 use super::tree::{Id, Tree, What};
@@ -7,16 +9,36 @@ use super::{FHIR, XHTML};
 use crate::schema::primitive::Primitive;
 use crate::schema::table::{self, Field, Kind, Shape, Table};
 
+const DECLARATION: &str = r#"<?xml version="1.0" encoding="UTF-8"?>"#;
+
 /// Writes the resource of a JSON text as an XML document.
 pub(super) fn write(json: &[u8], pretty: bool) -> Option<Vec<u8>> {
     let tree = Tree::read(json)?;
-    let out = Vec::with_capacity(json.len() + json.len() / 3 + 128);
-    let mut writer = Writer { tree: &tree, table: table::r4(), out, members: Vec::new(), pretty, depth: 0 };
-    writer.out.extend_from_slice(br#"<?xml version="1.0" encoding="UTF-8"?>"#);
+    let mut writer = Writer::new(&tree, &[], json.len());
+    writer.pretty = pretty;
+    writer.push(DECLARATION);
     writer.resource(0, true)?;
     if pretty {
         writer.out.push(b'\n');
     }
+    Some(writer.out)
+}
+
+/// The same of a Bundle in which numbers stand for the resources of entries, which are given as [`fragment`] wrote them.
+pub(super) fn spliced(json: &[u8], resources: &[Bytes]) -> Option<Vec<u8>> {
+    let tree = Tree::read(json)?;
+    let mut writer =
+        Writer::new(&tree, resources, json.len() + resources.iter().map(Bytes::len).sum::<usize>());
+    writer.push(DECLARATION);
+    writer.resource(0, true)?;
+    Some(writer.out)
+}
+
+/// Writes a resource as it stands within another.
+pub(super) fn fragment(json: &[u8]) -> Option<Vec<u8>> {
+    let tree = Tree::read(json)?;
+    let mut writer = Writer::new(&tree, &[], json.len());
+    writer.resource(0, false)?;
     Some(writer.out)
 }
 
@@ -28,6 +50,8 @@ const UNKNOWN: u16 = u16::MAX;
 
 struct Writer<'a> {
     tree: &'a Tree<'a>,
+    /// Resources of entries in XML, for which their numbers stand in the text.
+    resources: &'a [Bytes],
     table: &'static Table,
     out: Vec<u8>,
     /// Members of the objects that are open, the innermost last.
@@ -44,7 +68,13 @@ struct Attributes {
     value: Option<Id>,
 }
 
-impl Writer<'_> {
+impl<'a> Writer<'a> {
+    /// A writer of a text with so many bytes.
+    fn new(tree: &'a Tree<'a>, resources: &'a [Bytes], length: usize) -> Writer<'a> {
+        let out = Vec::with_capacity(length + length / 3 + 128);
+        Writer { tree, resources, table: table::r4(), out, members: Vec::new(), pretty: false, depth: 0 }
+    }
+
     fn push(&mut self, text: &str) {
         self.out.extend_from_slice(text.as_bytes());
     }
@@ -241,9 +271,22 @@ impl Writer<'_> {
                 self.close(name);
                 Some(())
             }
+            (Kind::Entry, Some((node, What::Bare))) if self.spliced(node).is_some() => {
+                let resource = self.spliced(node)?;
+                self.open(name);
+                self.out.push(b'>');
+                self.out.extend_from_slice(resource);
+                self.close(name);
+                Some(())
+            }
             (_, Some((node, _))) => self.unknown(name, node),
             (_, None) => Some(()),
         }
+    }
+
+    /// The resource for which a number stands.
+    fn spliced(&self, node: Id) -> Option<&'a Bytes> {
+        self.resources.get(self.tree.text(node).parse::<usize>().ok()?)
     }
 
     /// Writes what the table does not know as one would guess: it is kept where somebody's resource holds it.
