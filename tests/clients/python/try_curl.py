@@ -146,7 +146,9 @@ def mistake(known):
     outcome = told(curl("-H", FHIR, f"{REPOSITORY}/Bundle", body={}), 404)
     assert outcome["issue"][0]["diagnostics"], "a sentence tells where to send it"
     outcome = told(curl("-H", FHIR, "-d", "{", REPOSITORY), 400)
-    assert outcome["issue"][0]["diagnostics"].startswith("Line 1, column"), outcome
+    issue = outcome["issue"][0]
+    assert issue["details"]["text"].startswith("Line 1, column"), outcome
+    assert issue["diagnostics"].startswith("No document was stored. Line 1, column"), outcome
     status, headers, _ = curl("-X", "DELETE", f"{REGISTRY}/DocumentReference")
     assert status == 405 and "GET" in headers["allow"], (status, headers)
     told(curl("-d", "x=1", REPOSITORY), 415)
