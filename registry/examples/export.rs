@@ -26,7 +26,7 @@ fn main() {
     let patients: usize = words.next().and_then(|n| n.parse().ok()).unwrap_or(2_000);
     let home = words.next().map_or_else(std::env::temp_dir, PathBuf::from);
     let directory = home.join(format!("docshare-export-{}", std::process::id()));
-    let options = Options { sync: false, ..Options::new(&directory) };
+    let options = Options::new(&directory);
     let store = Store::open(&options).expect("the directory can be used");
     let export = Export { spare_volume: false, ..Export::default() };
     let settings =
