@@ -221,6 +221,8 @@ impl Stage {
                 Ok(answer) if answer.status == 202 => {
                     url = url.or_else(|| answer.header("Content-Location").map(str::to_owned));
                 }
+                // An order that meets a full volume has failed for good, and says so: the next one has to succeed.
+                Ok(answer) if answer.status == 500 && answer.excerpt().contains("no room") => url = None,
                 Ok(answer) => {
                     ensure!(answer.status >= 429, "a good export is refused: {}", answer.excerpt());
                 }
