@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -19,12 +20,18 @@ const INODES: &str = "24576";
 pub(super) struct Disk {
     image: PathBuf,
     mount: PathBuf,
+    /// Whether it is to be full.
+    filled: AtomicBool,
 }
 
 impl Disk {
     /// Makes an image and mounts it; fails where this is not allowed.
     pub(super) fn create(folder: &Path, name: &str) -> Result<Disk> {
-        let disk = Disk { image: folder.join(format!("{name}.ext4")), mount: folder.join(name) };
+        let disk = Disk {
+            image: folder.join(format!("{name}.ext4")),
+            mount: folder.join(name),
+            filled: AtomicBool::new(false),
+        };
         let file = File::create(&disk.image).context("making an image")?;
         file.set_len(SIZE).context("sizing an image")?;
         let lazy = "lazy_itable_init=1,lazy_journal_init=1,nodiscard";
@@ -48,11 +55,14 @@ impl Disk {
     /// The power is back. Nobody may use the disk at this moment.
     pub(super) fn restore(&self) -> Result<()> {
         self.unmount()?;
-        self.mount()
+        self.mount()?;
+        // That the ballast was removed may not have reached the disk: it must not fill it again.
+        if self.filled.load(Ordering::SeqCst) { Ok(()) } else { self.free() }
     }
 
     /// Takes all room there is, or all inodes.
     pub(super) fn fill(&self, what: Filling) -> Result<()> {
+        self.filled.store(true, Ordering::SeqCst);
         match what {
             Filling::Bytes => self.fill_bytes(),
             Filling::Inodes => self.fill_inodes(),
@@ -61,6 +71,7 @@ impl Disk {
 
     /// Gives the room back.
     pub(super) fn free(&self) -> Result<()> {
+        self.filled.store(false, Ordering::SeqCst);
         let ballast = self.ballast();
         if ballast.exists() { fs::remove_dir_all(ballast).context("removing the ballast") } else { Ok(()) }
     }
@@ -143,4 +154,40 @@ impl Drop for Disk {
 pub(super) enum Filling {
     Bytes,
     Inodes,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_that_was_emptied_is_not_full_again_after_a_power_cut() {
+        let folder = tempfile::tempdir().unwrap();
+        let power = crate::faults::compile::power(folder.path());
+        let (Ok(power), Ok(disk)) = (power, Disk::create(folder.path(), "disk")) else {
+            eprintln!("1 case skipped: this machine has no disks whose power can be cut");
+            return;
+        };
+        disk.fill(Filling::Inodes).unwrap();
+        run(Command::new("sync").arg("-f").arg(disk.path())).unwrap();
+        disk.free().unwrap();
+        disk.cut(&power).unwrap();
+        disk.restore().unwrap();
+        File::create(disk.path().join("one more")).unwrap();
+    }
+
+    #[test]
+    fn a_full_disk_is_full_after_a_power_cut() {
+        let folder = tempfile::tempdir().unwrap();
+        let power = crate::faults::compile::power(folder.path());
+        let (Ok(power), Ok(disk)) = (power, Disk::create(folder.path(), "disk")) else {
+            eprintln!("1 case skipped: this machine has no disks whose power can be cut");
+            return;
+        };
+        disk.fill(Filling::Inodes).unwrap();
+        run(Command::new("sync").arg("-f").arg(disk.path())).unwrap();
+        disk.cut(&power).unwrap();
+        disk.restore().unwrap();
+        File::create(disk.path().join("one more")).unwrap_err();
+    }
 }
