@@ -77,7 +77,7 @@ fn relations(relations: &[(AssociationType, EntryUuid)]) -> Vec<Relation> {
 
 fn codes(kind: AssociationType) -> &'static [&'static str] {
     match kind {
-        AssociationType::HasMember => &[],
+        AssociationType::HasMember | AssociationType::IsSnapshotOf => &[],
         AssociationType::Replace => &["replaces"],
         AssociationType::Transform => &["transforms"],
         AssociationType::TransformReplace => &["replaces", "transforms"],

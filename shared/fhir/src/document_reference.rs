@@ -5,7 +5,8 @@ use base64::engine::general_purpose::STANDARD;
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 use xds::{
-    Availability, Carried, DocumentEntry, Finding, Findings, Hash, Identifier, Place, Profile, Rule, Severity,
+    Availability, Carried, DocumentEntry, EntryKind, Finding, Findings, Hash, Identifier, Place, Profile,
+    Rule, Severity,
 };
 
 use crate::element::{
@@ -115,7 +116,17 @@ pub(crate) fn read_into(
         encounters: items(context, "encounter").iter().filter_map(element::linked).collect(),
         authenticator: resource.get("authenticator").map(|reference| author(resource, reference)),
         custodian: resource.get("custodian").map(|reference| author(resource, reference)),
-        carried: Carried { fhir: Some(carried(resource)) },
+        kind: EntryKind::Stable,
+        source_patient_info: Vec::new(),
+        legal_authenticator: None,
+        reference_id_list: Vec::new(),
+        repository_unique_id: None,
+        home: None,
+        uri: None,
+        online: None,
+        limited_metadata: false,
+        extra: Vec::new(),
+        carried: Carried { fhir: Some(carried(resource)), ..Carried::default() },
         unique_id,
     }
 }

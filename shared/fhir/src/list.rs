@@ -115,7 +115,11 @@ pub(crate) fn submission_set_into(
         title: text(resource, "title").map(str::to_owned),
         comments: comments(resource),
         encounter: resource.get("encounter").and_then(element::linked),
-        carried: Carried { fhir: Some(resource.to_string()) },
+        intended_recipients: Vec::new(),
+        home: None,
+        limited_metadata: false,
+        extra: Vec::new(),
+        carried: Carried { fhir: Some(resource.to_string()), ..Carried::default() },
     }
 }
 
@@ -152,7 +156,10 @@ pub(crate) fn folder_into(
         comments: comments(resource),
         encounter: resource.get("encounter").and_then(element::linked),
         update,
-        carried: Carried { fhir: Some(resource.to_string()) },
+        home: None,
+        limited_metadata: false,
+        extra: Vec::new(),
+        carried: Carried { fhir: Some(resource.to_string()), ..Carried::default() },
     }
 }
 

@@ -18,6 +18,7 @@ pub use attribute::Attribute;
 pub use filter::{Filter, Moment, Token};
 pub use finding::{Accepted, Detail, Finding, Findings, Place, Rule, Severity, Side};
 pub use types::{
-    Association, AssociationType, Author, Availability, Carried, Code, DocumentEntry, EntryUuid, Folder,
-    Hash, Identifier, Linked, Members, ObjectRef, Patient, Profile, Submission, SubmissionSet, Timestamp,
+    Association, AssociationType, Author, Availability, Carried, Code, DocumentEntry, EntryKind, EntryUuid,
+    Folder, Hash, Identifier, Linked, Members, ObjectRef, Patient, Profile, Slot, Submission, SubmissionSet,
+    Timestamp,
 };

@@ -115,6 +115,21 @@ pub struct Author {
     /// Names written as one text, prefixes and suffixes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub names: Vec<String>,
+    /// authorPerson, as TF-3 4.2.3.1.7 writes a person (XCN).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person: Option<String>,
+    /// authorInstitution, as it writes organizations (XON).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub institutions: Vec<String>,
+    /// authorRole: coded strings (`code^^^&OID&ISO`) or words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub roles: Vec<String>,
+    /// authorSpecialty, likewise.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub specialties: Vec<String>,
+    /// authorTelecommunication, as it writes addresses (XTN).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub telecommunications: Vec<String>,
 }
 
 /// Something outside of document sharing that an object points to: by literal reference, by business identifier, or both.
@@ -164,6 +179,39 @@ impl Hash {
 pub struct Carried {
     /// The FHIR resource as JSON text.
     pub fhir: Option<String>,
+    /// Of an ebRIM object, the elements the domain has no name for, as XML text in the order of the schema: classifications
+    /// and identifiers in schemes nobody knows, names in further languages.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ebxml: Option<String>,
+}
+
+/// Metadata beyond the framework (TF-3 4.2.3.1.6): a slot whose name is a URN of somebody else's. Kept and given back.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+pub struct Slot {
+    /// Its name.
+    pub name: String,
+    /// What kind of values it holds, where the source says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// Its values, in order.
+    pub values: Vec<String>,
+}
+
+/// What a document entry stands for (objectType, TF-3 4.2.3.2.19).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum EntryKind {
+    /// A document whose bytes are fixed.
+    #[default]
+    Stable,
+    /// A document that is put together when it is asked for.
+    OnDemand,
+}
+
+impl EntryKind {
+    /// Whether the bytes are fixed.
+    pub fn is_stable(&self) -> bool {
+        *self == EntryKind::Stable
+    }
 }
 
 /// Metadata of one document (TF-3 4.2.3.2).
@@ -240,8 +288,140 @@ pub struct DocumentEntry {
     /// `custodian`; no XDS attribute.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub custodian: Option<Author>,
+    /// objectType: stable or on-demand.
+    #[serde(default, skip_serializing_if = "EntryKind::is_stable")]
+    pub kind: EntryKind,
+    /// sourcePatientInfo: `PID-n|value`, one field each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub source_patient_info: Vec<String>,
+    /// legalAuthenticator, as TF-3 4.2.3.1.7 writes a person (XCN).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub legal_authenticator: Option<String>,
+    /// referenceIdList, as TF-3 4.2.3.1.7 writes such identifiers (CXi); `reference_ids` holds the same for searches.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reference_id_list: Vec<String>,
+    /// repositoryUniqueId: an OID without prefix.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repository_unique_id: Option<String>,
+    /// homeCommunityId: an OID with `urn:oid:`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub home: Option<String>,
+    /// URI, as an ebRIM source gave it; where the bytes really are is `url`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub uri: Option<String>,
+    /// documentAvailability: true is online, false offline (metadata update).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub online: Option<bool>,
+    /// Whether the source says that its metadata is limited (limitedMetadata).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub limited_metadata: bool,
+    /// Extra metadata.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub extra: Vec<Slot>,
     /// As the face sent it.
     pub carried: Carried,
+}
+
+impl DocumentEntry {
+    /// An entry of which nothing is known beyond its name.
+    pub fn new(symbol: impl Into<String>, unique_id: Identifier) -> DocumentEntry {
+        DocumentEntry {
+            symbol: symbol.into(),
+            entry_uuid: None,
+            unique_id,
+            identifiers: Vec::new(),
+            availability: Availability::Approved,
+            type_code: None,
+            class_codes: Vec::new(),
+            type_codes: Vec::new(),
+            patient: Patient::default(),
+            date: None,
+            authors: Vec::new(),
+            comments: None,
+            confidentiality_codes: Vec::new(),
+            mime_type: String::new(),
+            language: None,
+            size: None,
+            hash: None,
+            sha256: None,
+            title: None,
+            url: String::new(),
+            creation_time: None,
+            format_code: None,
+            event_codes: Vec::new(),
+            service_start: None,
+            service_stop: None,
+            facility_codes: Vec::new(),
+            practice_setting_codes: Vec::new(),
+            source_patient_ids: Vec::new(),
+            has_source_patient_info: false,
+            reference_ids: Vec::new(),
+            related: Vec::new(),
+            encounters: Vec::new(),
+            authenticator: None,
+            custodian: None,
+            kind: EntryKind::Stable,
+            source_patient_info: Vec::new(),
+            legal_authenticator: None,
+            reference_id_list: Vec::new(),
+            repository_unique_id: None,
+            home: None,
+            uri: None,
+            online: None,
+            limited_metadata: false,
+            extra: Vec::new(),
+            carried: Carried::default(),
+        }
+    }
+}
+
+impl SubmissionSet {
+    /// A set of which nothing is known beyond where and when it was made.
+    pub fn new(
+        symbol: impl Into<String>,
+        source_id: Identifier,
+        submission_time: Timestamp,
+    ) -> SubmissionSet {
+        SubmissionSet {
+            symbol: symbol.into(),
+            entry_uuid: None,
+            unique_id: None,
+            source_id,
+            patient: Patient::default(),
+            submission_time,
+            content_type_codes: Vec::new(),
+            authors: Vec::new(),
+            title: None,
+            comments: None,
+            encounter: None,
+            intended_recipients: Vec::new(),
+            home: None,
+            limited_metadata: false,
+            extra: Vec::new(),
+            carried: Carried::default(),
+        }
+    }
+}
+
+impl Folder {
+    /// A new folder of which nothing is known.
+    pub fn new(symbol: impl Into<String>) -> Folder {
+        Folder {
+            symbol: symbol.into(),
+            entry_uuid: None,
+            unique_id: None,
+            patient: Patient::default(),
+            codes: Vec::new(),
+            title: None,
+            comments: None,
+            update: false,
+            encounter: None,
+            home: None,
+            limited_metadata: false,
+            extra: Vec::new(),
+            carried: Carried::default(),
+        }
+    }
 }
 
 /// Metadata of a submission (TF-3 4.2.3.3).
@@ -270,6 +450,18 @@ pub struct SubmissionSet {
     /// `encounter`; not part of the profile, kept all the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encounter: Option<Linked>,
+    /// intendedRecipient: `XON|XCN|XTN` each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub intended_recipients: Vec<String>,
+    /// homeCommunityId: an OID with `urn:oid:`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub home: Option<String>,
+    /// Whether the source says that its metadata is limited (limitedMetadata).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub limited_metadata: bool,
+    /// Extra metadata.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub extra: Vec<Slot>,
     /// As the face sent it.
     pub carried: Carried,
 }
@@ -296,6 +488,15 @@ pub struct Folder {
     /// `encounter`; not part of the profile, kept all the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encounter: Option<Linked>,
+    /// homeCommunityId: an OID with `urn:oid:`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub home: Option<String>,
+    /// Whether the source says that its metadata is limited (limitedMetadata).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub limited_metadata: bool,
+    /// Extra metadata.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub extra: Vec<Slot>,
     /// As the face sent it.
     pub carried: Carried,
 }
@@ -315,6 +516,8 @@ pub enum AssociationType {
     Append,
     /// The new document signs the old one.
     Signs,
+    /// The stable document is what the on-demand one was at a time (ITI-61).
+    IsSnapshotOf,
 }
 
 impl AssociationType {
@@ -327,6 +530,7 @@ impl AssociationType {
             AssociationType::TransformReplace => "transform-replaces",
             AssociationType::Append => "appends",
             AssociationType::Signs => "signs",
+            AssociationType::IsSnapshotOf => "snapshots",
         }
     }
     /// Whether the target becomes Deprecated.
@@ -344,8 +548,30 @@ pub struct Association {
     pub source: ObjectRef,
     /// To.
     pub target: ObjectRef,
-    /// Where it was said, as a FHIR path of the request.
+    /// Where it was said, as a path of the request.
     pub at: String,
+    /// entryUUID of the association itself, if the source chose it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub entry_uuid: Option<EntryUuid>,
+    /// Why the relation was made (association documentation, TF-3 4.2.2.2).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub documentation: Option<Code>,
+    /// Extra metadata.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub extra: Vec<Slot>,
+}
+
+impl Association {
+    /// A relation that says nothing of itself.
+    pub fn new(
+        kind: AssociationType,
+        source: ObjectRef,
+        target: ObjectRef,
+        at: impl Into<String>,
+    ) -> Association {
+        let at = at.into();
+        Association { kind, source, target, at, entry_uuid: None, documentation: None, extra: Vec::new() }
+    }
 }
 
 /// Members of a list, resolved.

@@ -40,7 +40,7 @@ impl Links<'_> {
                 findings.push(Finding::error(Rule::MetadataInvalid, at, "This member is listed twice."));
                 continue;
             }
-            associations.push(Association { kind: AssociationType::HasMember, source, target, at: at.path });
+            associations.push(Association::new(AssociationType::HasMember, source, target, at.path));
         }
     }
 
@@ -101,7 +101,7 @@ impl Links<'_> {
             let source = ObjectRef::Symbol(document.symbol.to_owned());
             match join(&mut associations[first..], kind, &target) {
                 Some(known) => known.kind = AssociationType::TransformReplace,
-                None => associations.push(Association { kind, source, target, at: at.path }),
+                None => associations.push(Association::new(kind, source, target, at.path)),
             }
         }
     }
@@ -135,7 +135,7 @@ impl Links<'_> {
             let text = "The SubmissionSet does not list this; it is taken as its member.";
             findings.push(Finding::warning(Rule::MetadataInvalid, at.clone(), text));
             let kind = AssociationType::HasMember;
-            associations.push(Association { kind, source: source.clone(), target, at: at.path });
+            associations.push(Association::new(kind, source.clone(), target, at.path));
         }
         let any = associations
             .iter()

@@ -9,8 +9,8 @@ use crate::attribute::{identifier_value, system};
 use crate::finding::{Finding, Findings, Place, Rule, Severity, sort};
 use crate::rules;
 use crate::types::{
-    AssociationType, Availability, Carried, DocumentEntry, EntryUuid, Folder, Hash, Identifier, Patient,
-    Profile, Submission, SubmissionSet, Timestamp,
+    AssociationType, Availability, DocumentEntry, EntryUuid, Folder, Hash, Identifier, Patient, Profile,
+    Submission, SubmissionSet, Timestamp,
 };
 
 /// A document entry with its relations, as registered or as it is to be.
@@ -138,20 +138,11 @@ pub fn document_alone(entry: &DocumentEntry, profile: Profile, at: &Place) -> Su
 fn nothing(profile: Profile, symbol: &str, at: &Place) -> Submission {
     Submission {
         profile,
-        submission_set: SubmissionSet {
-            symbol: String::new(),
-            entry_uuid: None,
-            unique_id: None,
-            source_id: Identifier { system: String::new(), value: String::new() },
-            patient: Patient::default(),
-            submission_time: Timestamp { text: String::new(), from: 0, to: 0 },
-            content_type_codes: Vec::new(),
-            authors: Vec::new(),
-            title: None,
-            comments: None,
-            encounter: None,
-            carried: Carried::default(),
-        },
+        submission_set: SubmissionSet::new(
+            "",
+            Identifier { system: String::new(), value: String::new() },
+            Timestamp { text: String::new(), from: 0, to: 0 },
+        ),
         documents: Vec::new(),
         folders: Vec::new(),
         associations: Vec::new(),

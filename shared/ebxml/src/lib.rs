@@ -1,0 +1,13 @@
+//! The face codec of XDS.b.
+//!
+//! Lives here: SOAP 1.2 envelopes and faults, WS-Addressing, MTOM/XOP packages read and written as streams, the ebRIM form of
+//! document entries, submission sets, folders and associations, one module per transaction number.
+//! Does not live here: HTTP, storage, rules that would also hold on another face.
+//! Doors: `xds`.
+
+pub mod element;
+pub mod names;
+pub mod writer;
+
+pub use element::Element;
+pub use writer::Writer;
