@@ -23,6 +23,30 @@ pub fn oid(urn: &str) -> Option<&str> {
     urn.strip_prefix("urn:oid:").filter(|bare| is_oid(bare))
 }
 
+/// The uniqueId of an object as XDS writes it, one opaque text (TF-3 4.2.3.2.26): an OID without prefix, `root^extension`, or
+/// the URI it is.
+pub fn unique_id_text(name: &Identifier) -> String {
+    match (name.system.as_str(), name.value.as_str()) {
+        ("" | URI, value) => oid(value).unwrap_or(value).to_owned(),
+        (system, value) => format!("{}^{value}", oid(system).unwrap_or(system)),
+    }
+}
+
+/// A uniqueId XDS writes so, as a name in a name space: an OID in full (`urn:oid:…`), `root^extension` as a value in the
+/// name space of its root. What is none of these has no name space.
+pub fn unique_id_of(text: &str) -> Identifier {
+    let name = |system: &str, value: String| Identifier { system: system.to_owned(), value };
+    if is_oid(text) {
+        return name(URI, format!("urn:oid:{text}"));
+    }
+    match text.split_once('^') {
+        Some((root, extension)) if is_oid(root) => name(&format!("urn:oid:{root}"), extension.to_owned()),
+        Some((root, extension)) if root.contains(':') => name(root, extension.to_owned()),
+        None if text.starts_with("urn:") || text.contains("://") => name(URI, text.to_owned()),
+        Some(_) | None => name("", text.to_owned()),
+    }
+}
+
 /// An OID for a name, as a URN: the same name gives the same one.
 pub fn oid_of_name(name: &str) -> String {
     let number = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, name.as_bytes()).as_u128();
@@ -65,6 +89,27 @@ mod tests {
             ["", "1", "3.1", "1..2", "1.02", "1.2.", ".1", "1.a", "29946a9c-e77c-4c19-bc05-324d87605646"]
         {
             assert!(!is_oid(wrong), "{wrong:?} is not an OID");
+        }
+    }
+
+    #[test]
+    fn a_unique_id_reads_as_it_was_written() {
+        for (text, system, value) in [
+            ("1.2.3", URI, "urn:oid:1.2.3"),
+            ("1.2.3^a-7", "urn:oid:1.2.3", "a-7"),
+            ("1.2.3^a^b", "urn:oid:1.2.3", "a^b"),
+            (
+                "urn:uuid:29946a9c-e77c-4c19-bc05-324d87605646",
+                URI,
+                "urn:uuid:29946a9c-e77c-4c19-bc05-324d87605646",
+            ),
+            ("http://example.org/d/7", URI, "http://example.org/d/7"),
+            ("http://example.org/ids^7", "http://example.org/ids", "7"),
+            ("just a word^1", "", "just a word^1"),
+        ] {
+            let name = unique_id_of(text);
+            assert_eq!((name.system.as_str(), name.value.as_str()), (system, value));
+            assert_eq!(unique_id_text(&name), text);
         }
     }
 

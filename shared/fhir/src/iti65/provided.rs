@@ -176,6 +176,13 @@ impl Provided {
         }
     }
 
+    /// Says which repository has the documents (repositoryUniqueId, an OID without prefix), whatever the source said.
+    pub fn set_repository(&mut self, repository_unique_id: &str) {
+        for document in &mut self.submission.documents {
+            document.repository_unique_id = Some(repository_unique_id.to_owned());
+        }
+    }
+
     /// Gives the submission set the uniqueId its source left out (domain and carried).
     pub fn set_unique_id(&mut self, name: &Identifier) {
         self.submission.submission_set.unique_id = Some(name.clone());
