@@ -145,6 +145,18 @@ pub enum Rule {
     RecipientNotNotified,
     /// A document of a kind nothing can be taken from (ITI-106).
     DocumentNotUnderstood,
+    /// No document by this uniqueId, or none that may be told of (ITI-43).
+    DocumentNotAvailable,
+    /// A repositoryUniqueId of somebody else (ITI-43).
+    UnknownRepository,
+    /// Whether a document is registered is not known at present (ITI-43).
+    DocumentInDoubt,
+    /// The stored bytes of a document cannot be given out (ITI-43).
+    DocumentDamaged,
+    /// A document that is not removed (ITI-86).
+    RemoveFailed,
+    /// More objects, documents or bytes than one answer may have (ITI-18, ITI-43).
+    TooManyResults,
     /// An attempt of a submission that the registry has promised never to commit.
     AttemptGivenUp,
     /// Metadata that an update may not change.
@@ -234,6 +246,12 @@ impl Rule {
         Rule::IdempotencyKeyReused,
         Rule::RecipientNotNotified,
         Rule::DocumentNotUnderstood,
+        Rule::DocumentNotAvailable,
+        Rule::UnknownRepository,
+        Rule::DocumentInDoubt,
+        Rule::DocumentDamaged,
+        Rule::RemoveFailed,
+        Rule::TooManyResults,
         Rule::AttemptGivenUp,
         Rule::Unmodifiable,
         Rule::IdentifierChanged,
@@ -369,6 +387,32 @@ impl Rule {
             Rule::DocumentNotUnderstood => {
                 row("document-not-understood", None, 422, "not-supported", "MHD 2:3.106.4.1.3")
             }
+            Rule::DocumentNotAvailable => row(
+                "document-not-available",
+                Some("XDSDocumentUniqueIdError"),
+                404,
+                "not-found",
+                "ITI TF-2 3.43.4.2.3",
+            ),
+            Rule::UnknownRepository => row(
+                "unknown-repository",
+                Some("XDSUnknownRepositoryId"),
+                404,
+                "not-found",
+                "ITI TF-2 3.43.4.2.3",
+            ),
+            Rule::DocumentInDoubt => {
+                row("document-in-doubt", Some(REGISTRY_BUSY), 503, "transient", "TF-3 4.2.4.1-2")
+            }
+            Rule::DocumentDamaged => {
+                row("document-damaged", Some(REGISTRY_ERROR), 503, "exception", "TF-3 4.2.4.1-2")
+            }
+            Rule::RemoveFailed => {
+                row("remove-failed", Some("XDSRemoveDocumentsError"), 409, "conflict", "ITI TF-2 3.86")
+            }
+            Rule::TooManyResults => {
+                row("too-many-results", Some("XDSTooManyResults"), 413, "too-costly", "TF-3 4.2.4.1-2")
+            }
             Rule::AttemptGivenUp => row("attempt-given-up", None, 409, "conflict", "docshare settle"),
             Rule::Unmodifiable => row(
                 "unmodifiable-metadata",
@@ -414,6 +458,8 @@ impl Rule {
         Some(match (side, code) {
             (Side::Repository, REGISTRY_METADATA) => REPOSITORY_METADATA,
             (Side::Repository, REGISTRY_DUPLICATE) => "XDSRepositoryDuplicateUniqueIdInMessage",
+            (Side::Repository, REGISTRY_BUSY) => "XDSRepositoryBusy",
+            (Side::Repository, REGISTRY_ERROR) => "XDSRepositoryError",
             (Side::Registry | Side::Repository, code) => code,
         })
     }
@@ -435,6 +481,8 @@ impl Rule {
 const REGISTRY_METADATA: &str = "XDSRegistryMetadataError";
 const REPOSITORY_METADATA: &str = "XDSRepositoryMetadataError";
 const REGISTRY_DUPLICATE: &str = "XDSRegistryDuplicateUniqueIdInMessage";
+const REGISTRY_BUSY: &str = "XDSRegistryBusy";
+const REGISTRY_ERROR: &str = "XDSRegistryError";
 
 /// One broken rule: which, where, and in a sentence what was found and what is accepted.
 #[derive(Debug, Clone, PartialEq, Eq)]

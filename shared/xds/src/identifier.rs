@@ -33,7 +33,7 @@ pub fn unique_id_text(name: &Identifier) -> String {
 }
 
 /// A uniqueId XDS writes so, as a name in a name space: an OID in full (`urn:oid:…`), `root^extension` as a value in the
-/// name space of its root. What is none of these has no name space.
+/// name space of its root. What is none of these stays as it is.
 pub fn unique_id_of(text: &str) -> Identifier {
     let name = |system: &str, value: String| Identifier { system: system.to_owned(), value };
     if is_oid(text) {
@@ -42,8 +42,7 @@ pub fn unique_id_of(text: &str) -> Identifier {
     match text.split_once('^') {
         Some((root, extension)) if is_oid(root) => name(&format!("urn:oid:{root}"), extension.to_owned()),
         Some((root, extension)) if root.contains(':') => name(root, extension.to_owned()),
-        None if text.starts_with("urn:") || text.contains("://") => name(URI, text.to_owned()),
-        Some(_) | None => name("", text.to_owned()),
+        Some(_) | None => name(URI, text.to_owned()),
     }
 }
 
@@ -105,7 +104,7 @@ mod tests {
             ),
             ("http://example.org/d/7", URI, "http://example.org/d/7"),
             ("http://example.org/ids^7", "http://example.org/ids", "7"),
-            ("just a word^1", "", "just a word^1"),
+            ("just a word^1", URI, "just a word^1"),
         ] {
             let name = unique_id_of(text);
             assert_eq!((name.system.as_str(), name.value.as_str()), (system, value));

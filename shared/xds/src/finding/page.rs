@@ -257,6 +257,42 @@ impl Rule {
                 "Send the metadata along: Simplified Publish (ITI-105) or Provide Document Bundle (ITI-65).",
                 "`$generate-metadata` of a PDF.",
             ),
+            Rule::DocumentNotAvailable => page(
+                "There is no document by this uniqueId at this repository, or none the caller may have.",
+                "A uniqueId written in another way than the registry tells it; a document that was removed (ITI-86); a uniqueId of another repository.",
+                "Send the uniqueId as the registry's answer has it, to the repository that `repositoryUniqueId` of the same entry names.",
+                "`<DocumentUniqueId>urn:oid:1.2.3</DocumentUniqueId>` is taken for `1.2.3`; an entryUUID is not.",
+            ),
+            Rule::UnknownRepository => page(
+                "The request is meant for another repository.",
+                "RepositoryUniqueId is not that of this repository: the request was sent to the wrong address, or the repository's `documents.repository_unique_id` was changed.",
+                "Send the request to the repository this OID belongs to; the text says which OID this one has.",
+                "`<RepositoryUniqueId>1.2.3</RepositoryUniqueId>` sent to the repository `1.2.4`.",
+            ),
+            Rule::DocumentInDoubt => page(
+                "Whether the document was registered is not known at this moment, so it is not given out yet.",
+                "The registry did not answer its submission, or is away; right after a restore from a backup, what was lost is still being asked.",
+                "Ask again in a few seconds.",
+                "A retrieval one second after a submission whose answer was lost.",
+            ),
+            Rule::DocumentDamaged => page(
+                "The document is registered, and its bytes are damaged or cannot be read.",
+                "A failing disk; a backup that did not have the bytes yet. The operator has been alarmed.",
+                "Nothing the caller can mend; other documents are given out. An operator restores the bytes, or the source sends them again.",
+                "A document whose check sum does not hold.",
+            ),
+            Rule::RemoveFailed => page(
+                "The document was not removed (ITI-86).",
+                "Its submission is in doubt, or it is being changed by somebody else at the same time.",
+                "Send the same request again; what was removed already is then answered as not available.",
+                "Removing a document one second after its submission, whose answer was lost.",
+            ),
+            Rule::TooManyResults => page(
+                "The answer would have more objects, documents or bytes than this server gives in one.",
+                "A query for a patient with very many documents that asks for whole objects (LeafClass); a retrieval of very many or very long documents.",
+                "Ask for references first (ObjectRef) and then for the objects in portions; retrieve fewer documents at once. The text names the limit and its configuration key.",
+                "`RetrieveDocumentSetRequest` with 150 documents where 100 are allowed (`documents.retrieve_documents`).",
+            ),
             Rule::AttemptGivenUp => page(
                 "This attempt of a submission has been given up; it will never be registered.",
                 "A late copy of a message; two repositories at work on one submission.",
