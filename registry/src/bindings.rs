@@ -8,6 +8,7 @@ use actor::{Audited, Clock, Fault, Subject, Trail, Transaction};
 use audit::Action;
 use serde::Serialize;
 use store::{Row, Sequence, Store};
+use xds::identifier::unique_id_text;
 use xds::{Availability, EntryUuid, Findings};
 
 use crate::records::{Committed, DOCUMENT, DocumentRecord, ListRecord, list_row, submission_row, unreadable};
@@ -44,6 +45,8 @@ pub(crate) struct Binding {
     pub(crate) key: String,
     /// Its patient.
     pub(crate) patient: String,
+    /// DocumentEntry.uniqueId as XDS writes it.
+    pub(crate) unique_id: String,
     /// Its media type.
     pub(crate) content_type: String,
     /// Bytes, if known.
@@ -118,6 +121,7 @@ fn binding(row: &Row, record: DocumentRecord, key: String) -> Binding {
         status: if entry.availability == Availability::Approved { "current" } else { "superseded" },
         key,
         patient: row.partition.clone(),
+        unique_id: unique_id_text(&entry.unique_id),
         content_type: entry.mime_type,
         size: entry.size,
         sha1: entry.hash.map(|hash| hex(&hash.0)),

@@ -154,6 +154,15 @@ impl Default for SubmissionSettings {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct DocumentSettings {
+    /// repositoryUniqueId: an OID without prefix; empty: one made with the data directory.
+    pub repository_unique_id: String,
+    /// homeCommunityId of this community (`urn:oid:…`), for requests that name one; empty: any is taken.
+    pub home_community_id: String,
+    /// Documents of one Retrieve Document Set [ITI-43], at most.
+    pub retrieve_documents: u64,
+    /// Bytes of all documents of one answer to it, at most; the key takes a unit.
+    #[serde(with = "web::units::size")]
+    pub retrieve_bytes: u64,
     /// Types a browser may show; everything else is offered for saving.
     pub inline_types: Vec<String>,
     /// Milliseconds a retrieval waits for a submission in doubt to be settled.
@@ -177,6 +186,10 @@ impl Default for DocumentSettings {
             "application/fhir+json",
         ];
         DocumentSettings {
+            repository_unique_id: String::new(),
+            home_community_id: String::new(),
+            retrieve_documents: 100,
+            retrieve_bytes: 500 << 20,
             inline_types: safe.into_iter().map(str::to_owned).collect(),
             settle_wait_ms: 2_000,
         }
@@ -340,6 +353,22 @@ pub(crate) const KEYS: &[(&str, &str)] = &[
     ),
     ("publish.facility_type", "facility type of such documents: \"system|code|display\"; empty: none"),
     ("publish.practice_setting", "practice setting of such documents: \"system|code|display\"; empty: none"),
+    (
+        "documents.repository_unique_id",
+        "repositoryUniqueId of this repository: an OID. It stands in the metadata of every document, so it never changes; empty: one made with the data directory, printed by `/readyz?verbose`",
+    ),
+    (
+        "documents.home_community_id",
+        "homeCommunityId of this community (`urn:oid:…`): a retrieval that names another one is refused; empty: it is not looked at",
+    ),
+    (
+        "documents.retrieve_documents",
+        "documents of one Retrieve Document Set [ITI-43]; beyond: XDSTooManyResults",
+    ),
+    (
+        "documents.retrieve_bytes",
+        "bytes of all documents of one answer to Retrieve Document Set [ITI-43]; beyond: XDSTooManyResults",
+    ),
     ("documents.inline_types", "media types a browser may show; all others are offered for saving"),
     ("documents.settle_wait", "how long a retrieval waits for a submission in doubt to be settled"),
     affinity::KEYS[0],

@@ -82,8 +82,8 @@ pub(crate) enum Content {
 /// The use case.
 #[derive(Clone)]
 pub(crate) struct Retrieve {
-    records: Records,
-    settler: Settler,
+    pub(crate) records: Records,
+    pub(crate) settler: Settler,
     settle_wait: Duration,
     /// Types a browser may show.
     pub(crate) inline_types: std::sync::Arc<[String]>,
@@ -103,7 +103,7 @@ impl Retrieve {
     }
 
     /// A document that is registered, settling it first if that is in doubt.
-    async fn registered(&self, id: &str) -> Result<Document, Fault<Findings>> {
+    pub(crate) async fn registered(&self, id: &str) -> Result<Document, Fault<Findings>> {
         if !is_blob_id(id) {
             return Err(Fault::NotFound);
         }
@@ -125,8 +125,17 @@ impl Retrieve {
         }
     }
 
+    /// The bytes of a registered document, as the store knows them.
+    pub(crate) fn blob(&self, id: &str, document: &Document) -> Result<Blob, Fault<Findings>> {
+        self.records.store.blob(document.blob(id))?.ok_or_else(|| {
+            tracing::error!(blob = id, "the bytes of a registered document are missing");
+            alarm();
+            Fault::Damaged
+        })
+    }
+
     /// What is said of a document that is not here: after a restore it may have been, until the registry has been asked.
-    fn unknown(&self) -> Fault<Findings> {
+    pub(crate) fn unknown(&self) -> Fault<Findings> {
         if self.settler.recover.going_on() { Fault::Busy(RETRY) } else { Fault::NotFound }
     }
 
@@ -210,11 +219,7 @@ impl Transaction for Retrieve {
             let other = converted::wanted(accept, &document.content_type);
             Some(other.ok_or_else(|| Fault::NotAcceptable(document.content_type.clone()))?)
         };
-        let Some(blob) = self.records.store.blob(document.blob(&question.id))? else {
-            tracing::error!(blob = question.id, "the bytes of a registered document are missing");
-            alarm();
-            return Err(Fault::Damaged);
-        };
+        let blob = self.blob(&question.id, &document)?;
         let (blob, bytes) = match other {
             None => (blob, None),
             Some(syntax) => {

@@ -15,6 +15,7 @@ mod face;
 mod generate;
 mod keys;
 mod naming;
+mod own;
 mod patients;
 #[cfg(feature = "failpoints")]
 mod points;
@@ -25,6 +26,8 @@ mod records;
 mod recover;
 mod redrive;
 mod registrar;
+mod remove;
+mod retrieve_set;
 mod settle;
 mod tasks;
 mod validate;
@@ -45,9 +48,12 @@ pub use affinity::{Enforced, Enforcing, Settings as Domain};
 
 use documents::Retrieve;
 use generate::Generate;
+use own::Own;
 use provide::Provide;
 use publish::Publish;
 use reconcile::{Mode, Reconcile};
+use remove::Remove;
+use retrieve_set::RetrieveSet;
 use settle::Settler;
 use tasks::Tasks;
 use validate::Validate;
@@ -62,6 +68,8 @@ pub struct Repository {
     maps: fhir::iti106::Maps,
     validate: Validate,
     retrieve: Retrieve,
+    retrieve_set: RetrieveSet,
+    remove: Remove,
     settler: Settler,
     reconcile: Reconcile,
     /// Which codes are accepted; the registry is the judge, this refuses early.
@@ -102,14 +110,24 @@ impl Actor for Repository {
         let maps = house.settings.publish.maps()?;
         let settler = Settler::new(&house)?;
         let domain = Arc::new(Shelf::open(&house.settings.domain)?);
-        let provide = Provide::new(&house, settler.clone(), domain.clone());
+        let own = Own::new(&house.settings.documents, &house.corridor.store.incarnation().id)?;
+        let provide = Provide::new(&house, settler.clone(), domain.clone(), own.clone());
+        let retrieve = Retrieve::new(&house, settler.clone());
+        let DocumentSettings { retrieve_documents, retrieve_bytes, .. } = house.settings.documents;
         Ok(Repository {
+            remove: Remove { retrieve: retrieve.clone(), own: own.clone(), documents: retrieve_documents },
+            retrieve_set: RetrieveSet {
+                retrieve: retrieve.clone(),
+                own,
+                documents: retrieve_documents,
+                bytes: retrieve_bytes,
+            },
             publish: Publish(provide.clone()),
             generate: Generate(provide.clone()),
             maps,
             validate: Validate(provide.clone()),
             provide,
-            retrieve: Retrieve::new(&house, settler.clone()),
+            retrieve,
             reconcile: Reconcile::new(&settler, house.public_url.clone()),
             tasks: Tasks::new(settler.records.clone(), house.settings.task.clone()),
             settler,

@@ -15,6 +15,7 @@ use audit::Action;
 use bytes::Bytes;
 use fhir::iti65::{Measured, Provided, Role, write_registration};
 use store::blob::Staged;
+use xds::identifier::unique_id_text;
 use xds::{Finding, Findings, Place, Rule, Severity, Side};
 
 use crate::answer;
@@ -22,6 +23,7 @@ use crate::config::{Settings, SubmissionSettings};
 use crate::disposition;
 use crate::keys::{Held, Keys};
 use crate::naming::{hexadecimal, key_of};
+use crate::own::Own;
 use crate::patients::{Nobody, Patients, Resolved};
 use crate::records::{Attempt, Document, Intent, Named, NamedBefore, NewName, Records, State, kept};
 use crate::redrive::Redrive;
@@ -63,6 +65,7 @@ pub(crate) struct Provide {
     keys: Keys,
     settings: SubmissionSettings,
     domain: Arc<Shelf>,
+    own: Own,
 }
 
 /// What an attempt has come to.
@@ -75,7 +78,7 @@ enum Outcome {
 }
 
 impl Provide {
-    pub(crate) fn new(house: &House<Settings>, settler: Settler, domain: Arc<Shelf>) -> Provide {
+    pub(crate) fn new(house: &House<Settings>, settler: Settler, domain: Arc<Shelf>, own: Own) -> Provide {
         let settings = house.settings.submission.clone();
         Provide {
             records: settler.records,
@@ -88,6 +91,7 @@ impl Provide {
             ),
             settings,
             domain,
+            own,
         }
     }
 }
@@ -157,6 +161,7 @@ impl Provide {
         let key = key_of(&mut provided, client, &patient, &digest);
         crate::tasks::note(&key, &digest, &patient.reference);
         provided.set_submission_time(self.records.now());
+        provided.set_repository(&self.own.repository);
         let subject = Subject {
             patient: Some(patient.id.clone()),
             entities: vec![format!("SubmissionSet/{key}")],
@@ -355,6 +360,7 @@ impl Provide {
                 file_name: disposition::file_name(title, content_type),
                 entry: None,
                 patient: submission.patient.id.clone(),
+                unique_id: described.map(|entry| unique_id_text(&entry.unique_id)),
                 bytes: None,
             };
             documents.push((entry, staged, document));

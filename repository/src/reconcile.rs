@@ -77,10 +77,10 @@ impl Reconcile {
         let id = binding.url.rsplit('/').next().unwrap_or_default();
         let known = if is_blob_id(id) { self.records.document(id)? } else { None };
         let blob = match known.as_ref().map(|known| (known.state, known)) {
-            // In doubt, and told as such.
-            Some((State::Staged, _)) => return Ok(None),
+            // In doubt, and told as such; or taken away on purpose, which the registry need not know.
+            Some((State::Staged | State::Removed, _)) => return Ok(None),
             Some((State::Bound, known)) => self.records.store.blob(known.blob(id))?,
-            Some((State::Removed | State::Rejected | State::Lost, _)) | None => None,
+            Some((State::Rejected | State::Lost, _)) | None => None,
         };
         let Some(blob) = blob else {
             let is_new = known.is_none_or(|known| known.state == State::Rejected);

@@ -14,7 +14,7 @@ use actor::{Clock, failpoint};
 use bytes::Bytes;
 use serde::Serialize;
 use store::blob::Staged;
-use store::{AnyOf, Ask, Batch, Cursor, Error, Kind, Order, Page, Put, Row, Scope, Store, Version};
+use store::{AnyOf, Ask, Batch, Cursor, Error, Kind, Order, Page, Put, Row, Scope, Store, Test, Version};
 
 use crate::answer;
 
@@ -86,6 +86,27 @@ impl Records {
     /// What is kept beside a document.
     pub(crate) fn document(&self, id: &str) -> Result<Option<Document>, Error> {
         self.store.get(DOCUMENT, id)?.map(|row| read(&row)).transpose()
+    }
+
+    /// Documents with this uniqueId, as XDS writes it, that are or were here: several entries may share one, and then they
+    /// have the same bytes (I19). Those of attempts that came to nothing are not among them.
+    pub(crate) fn documents_called(&self, unique_id: &str) -> Result<Vec<(String, Document)>, Error> {
+        let test = Test::Term {
+            name: document::UNIQUE_ID,
+            space: Some(String::new()),
+            value: Some(unique_id.to_owned()),
+        };
+        let page = self.store.find(&Ask {
+            kind: DOCUMENT,
+            scope: Scope::Everywhere,
+            all: vec![AnyOf { tests: vec![test], negated: false }],
+            order: Order::Natural,
+            after: None,
+            limit: PAGE,
+            as_of: None,
+            total: false,
+        })?;
+        page.rows.into_iter().map(|row| Ok((row.id.clone(), read(&row)?))).collect()
     }
 
     /// What is in doubt, at most so many keys of it.
@@ -288,7 +309,7 @@ fn document_row(id: &str, version: Version, document: &Document) -> Put {
         version,
         partition: document.patient.clone(),
         order: 0,
-        facts: Vec::new(),
+        facts: document.facts(),
         edges: Vec::new(),
         body: write(document),
         rendering: Bytes::new(),

@@ -127,6 +127,7 @@ pub(crate) fn lost_document(binding: &Binding) -> Document {
         file_name: disposition::file_name(None, &binding.content_type),
         entry: Some(binding.entry.clone()),
         patient: binding.patient.clone(),
+        unique_id: binding.unique_id.clone(),
         bytes: None,
     }
 }

@@ -224,10 +224,10 @@ impl Redrive {
 
     /// Whether this is the attempt that was committed: of this content, and its documents are registered.
     fn is_meant(&self, attempt: &Attempt, closed: &Closed) -> bool {
+        // A document that was removed since was registered all the same.
         let is_bound = |blob: &str| {
-            self.records
-                .document(blob)
-                .is_ok_and(|known| known.is_some_and(|known| known.state == State::Bound))
+            let known = self.records.document(blob).ok().flatten();
+            known.is_some_and(|known| matches!(known.state, State::Bound | State::Removed))
         };
         attempt.digest == closed.digest && attempt.blobs().all(is_bound)
     }

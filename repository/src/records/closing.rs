@@ -162,6 +162,25 @@ impl Records {
         Ok(())
     }
 
+    /// Takes these documents away: their bytes go to the trash, and what is known of them says so from then on. One whose state
+    /// is another meanwhile makes the commit fail.
+    pub(crate) fn remove(&self, ids: &[String], batch: &mut Batch) -> Result<(), Error> {
+        for id in ids {
+            let Some(row) = self.store.get(DOCUMENT, id)? else { continue };
+            let mut document: Document = read(&row)?;
+            if !matches!(document.state, State::Bound | State::Lost) {
+                continue;
+            }
+            let blob = document.blob(id).to_owned();
+            if self.store.blob(&blob)?.is_some() {
+                batch.trash.push(blob);
+            }
+            document.state = State::Removed;
+            batch.puts.push(document_row(id, row.version + 1, &document));
+        }
+        Ok(())
+    }
+
     /// Gives an attempt another number: the registry has promised never to commit one with the number it has.
     pub(crate) async fn renumber(&self, key: &str, from: u64, to: u64) -> Result<(), Error> {
         let renumbered = self.change(key, |intent, _| {

@@ -127,6 +127,9 @@ pub(crate) struct Binding {
     pub(crate) key: String,
     /// Its patient.
     pub(crate) patient: String,
+    /// DocumentEntry.uniqueId as XDS writes it, where the registry says it.
+    #[serde(default)]
+    pub(crate) unique_id: Option<String>,
     /// Its media type.
     pub(crate) content_type: String,
     /// Bytes, if known.

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 
 use audit::{Action, Event, Outcome};
+use bytes::Bytes;
 use store::{Applied, Batch, Store};
 
 use crate::corridor::Context;
@@ -25,9 +26,14 @@ static WRITTEN: LazyLock<Arc<AtomicU64>> =
 
 /// Appends the record of what changes nothing; what cannot be written is counted too.
 pub(crate) async fn append(store: &Store, now: store::Instant, event: &Event) -> Result<(), store::Error> {
-    match store.note(now, vec![event.to_bytes().into()]).await {
+    append_all(store, now, vec![event.to_bytes().into()]).await
+}
+
+async fn append_all(store: &Store, now: store::Instant, events: Vec<Bytes>) -> Result<(), store::Error> {
+    let count = events.len() as u64;
+    match store.note(now, events).await {
         Ok(()) => {
-            WRITTEN.fetch_add(1, Ordering::Relaxed);
+            WRITTEN.fetch_add(count, Ordering::Relaxed);
             Ok(())
         }
         Err(error) => {
@@ -43,6 +49,7 @@ pub struct Trail {
     context: Context,
     transaction: &'static str,
     action: Action,
+    also: Vec<Subject>,
 }
 
 /// An answer whose audit record is written.
@@ -59,7 +66,7 @@ impl<R> Audited<R> {
 
 impl Trail {
     pub(crate) fn new(context: Context, transaction: &'static str, action: Action) -> Trail {
-        Trail { context, transaction, action }
+        Trail { context, transaction, action, also: Vec::new() }
     }
 
     /// The transaction's context.
@@ -72,6 +79,11 @@ impl Trail {
         Trail { action, ..self }
     }
 
+    /// The same trail, which leaves a record of each of these beside its own: of what several patients are touched by.
+    pub fn also(self, also: Vec<Subject>) -> Trail {
+        Trail { also, ..self }
+    }
+
     /// Commits a change with its audit record in the same commit. On a lost race the trail comes back, to plan again.
     pub async fn commit<R>(
         self,
@@ -80,10 +92,11 @@ impl Trail {
         subject: Subject,
         response: impl FnOnce(Applied) -> R,
     ) -> Result<Audited<R>, (Box<Trail>, store::Error)> {
-        batch.audit.push(self.event(batch.instant, Outcome::Success, subject, None).to_bytes().into());
+        batch.audit.extend(self.events(batch.instant, subject));
+        let count = 1 + self.also.len() as u64;
         match store.apply(batch).await {
             Ok(applied) => {
-                WRITTEN.fetch_add(1, Ordering::Relaxed);
+                WRITTEN.fetch_add(count, Ordering::Relaxed);
                 Ok(Audited { response: response(applied) })
             }
             Err(error) => Err((Box::new(self), error)),
@@ -98,9 +111,13 @@ impl Trail {
         subject: Subject,
         response: R,
     ) -> Result<Audited<R>, store::Error> {
-        let event = self.event(now, Outcome::Success, subject, None);
-        append(store, now, &event).await?;
+        append_all(store, now, self.events(now, subject)).await?;
         Ok(Audited { response })
+    }
+
+    fn events(&self, now: store::Instant, subject: Subject) -> Vec<Bytes> {
+        let subjects = std::iter::once(subject).chain(self.also.iter().cloned());
+        subjects.map(|subject| self.event(now, Outcome::Success, subject, None).to_bytes().into()).collect()
     }
 
     /// Records a refusal.
