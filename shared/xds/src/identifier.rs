@@ -33,15 +33,19 @@ pub fn unique_id_text(name: &Identifier) -> String {
 }
 
 /// A uniqueId XDS writes so, as a name in a name space: an OID in full (`urn:oid:…`), `root^extension` as a value in the
-/// name space of its root. What is none of these stays as it is.
+/// name space of its root. What is none of these is taken as a URI: FHIR names no document without a name space.
 pub fn unique_id_of(text: &str) -> Identifier {
     let name = |system: &str, value: String| Identifier { system: system.to_owned(), value };
     if is_oid(text) {
         return name(URI, format!("urn:oid:{text}"));
     }
     match text.split_once('^') {
-        Some((root, extension)) if is_oid(root) => name(&format!("urn:oid:{root}"), extension.to_owned()),
-        Some((root, extension)) if root.contains(':') => name(root, extension.to_owned()),
+        Some((root, extension)) if is_oid(root) && !extension.is_empty() => {
+            name(&format!("urn:oid:{root}"), extension.to_owned())
+        }
+        Some((root, extension)) if root.contains(':') && !extension.is_empty() => {
+            name(root, extension.to_owned())
+        }
         Some(_) | None => name(URI, text.to_owned()),
     }
 }

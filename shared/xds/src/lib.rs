@@ -7,8 +7,10 @@
 
 pub mod affinity;
 pub mod attribute;
+pub mod calendar;
 pub mod filter;
 pub mod finding;
+pub mod hl7;
 pub mod identifier;
 pub mod plan;
 pub mod rules;
