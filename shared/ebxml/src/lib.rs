@@ -5,8 +5,12 @@
 //! Does not live here: HTTP, storage, rules that would also hold on another face.
 //! Doors: `xds`.
 
+pub mod addressing;
 pub mod element;
+pub mod mtom;
 pub mod names;
+pub mod reader;
+pub mod soap;
 pub mod writer;
 
 pub use element::Element;
