@@ -104,8 +104,8 @@ impl Bindings {
             return Ok(key.clone());
         }
         let key = match list_row(&self.store, set.as_str())? {
-            Some((_, ListRecord::SubmissionSet { set, .. })) => set.unique_id.map(|id| id.value),
-            Some((_, ListRecord::Folder { .. })) | None => None,
+            Some((_, ListRecord::SubmissionSet(record))) => record.set.unique_id.map(|id| id.value),
+            Some((_, ListRecord::Folder(_))) | None => None,
         };
         let key = key.unwrap_or_default();
         known.insert(set.clone(), key.clone());

@@ -1,6 +1,7 @@
 //! The only place where objects become records and filters become asks.
 
 mod ask;
+pub(crate) mod association;
 mod document;
 mod export;
 mod group;
@@ -10,14 +11,17 @@ mod patient;
 mod submission;
 
 pub(crate) use ask::{RELATION_EDGES, ask};
-pub(crate) use document::{DocumentRecord, document_put, document_row};
+pub(crate) use document::{DocumentRecord, document_past, document_put, document_row};
 pub(crate) use export::{
     ExportRecord, File, Holds, Ordered, Place, Type, Whose, ended_exports, export_put, export_row,
     next_export,
 };
 pub(crate) use group::{GroupRecord, group_members, group_put, group_row};
 pub(crate) use identified::identified;
-pub(crate) use list::{FolderMember, ListRecord, folder_put, list_row, set_put};
+pub(crate) use list::{
+    FolderMember, FolderRecord, ListRecord, SetRecord, folder_past, folder_put, folder_stays, list_row,
+    set_put, set_version,
+};
 pub(crate) use patient::{
     PatientRecord, patient_of, patient_put, patient_row, patient_rows_by_identifier, patients_being,
     patients_by_identifier,
@@ -31,6 +35,10 @@ use xds::attribute::{Fact, Reach, Value};
 pub(crate) const DOCUMENT: Kind = Kind("document");
 /// Submission sets and folders.
 pub(crate) const LIST: Kind = Kind("list");
+/// Versions of document entries that a metadata update has taken the place of.
+pub(crate) const DOCUMENT_PAST: Kind = Kind("document-past");
+/// Versions of folders, likewise.
+pub(crate) const LIST_PAST: Kind = Kind("list-past");
 /// Submissions by their key: what became of each.
 pub(crate) const SUBMISSION: Kind = Kind("submission");
 /// Patients, as the identity source fed them.
@@ -45,12 +53,29 @@ pub(crate) const SUBMITS: &str = "submits";
 /// From a folder to its documents.
 pub(crate) const HAS_MEMBER: &str = "has-member";
 
+/// From an object to the associations that are kept with it.
+pub(crate) const ASSOCIATION: &str = "association";
+/// From a version that has been taken the place of to the object it was.
+pub(crate) const VERSION_OF: &str = "version-of";
+
 /// From a list to its members, whatever list it is.
 pub(crate) const MEMBER_EDGES: &[&str] = &[SUBMITS, HAS_MEMBER];
 
 /// What the registry itself cannot read back, in words for the log.
 pub(crate) fn unreadable(kind: Kind, id: &str, error: &dyn std::fmt::Display) -> store::Error {
     store::Error::Damaged(format!("the {} record {id} cannot be read: {error}", kind.0))
+}
+
+/// Edges, each once.
+fn edges(ends: Vec<(&'static str, String)>) -> Vec<store::Edge> {
+    let mut edges: Vec<store::Edge> = Vec::with_capacity(ends.len());
+    let mut seen = std::collections::HashSet::with_capacity(ends.len());
+    for (name, target) in ends {
+        if seen.insert((name, target.clone())) {
+            edges.push(store::Edge { name, target });
+        }
+    }
+    edges
 }
 
 fn facts(facts: Vec<Fact>) -> Vec<store::Fact> {

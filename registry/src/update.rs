@@ -14,13 +14,13 @@ use fhir::update::Listed;
 use serde_json::Value;
 use store::{Batch, Instant, Kind, Put, Row, Store, Version};
 use xds::plan::{DocumentVersion, FolderVersion, KnownDocument, PatientState, Standing};
-use xds::{AssociationType, EntryUuid, Finding, Findings, Folder, Patient, Place, Rule, Severity};
+use xds::{AssociationType, EntryUuid, Finding, Findings, Patient, Place, Rule, Severity};
 
 use crate::gate::Gates;
 use crate::patients;
 use crate::read::{resource_type, well_formed};
 use crate::records::{
-    DOCUMENT, DocumentRecord, FolderMember, LIST, ListRecord, document_put, document_row, folder_put,
+    DOCUMENT, DocumentRecord, FolderRecord, LIST, ListRecord, document_put, document_row, folder_put,
     identified, unreadable,
 };
 use crate::register::refusal;
@@ -260,7 +260,8 @@ impl Update {
         let profile = fhir::update::profile_of(current);
         let mut read = fhir::update::read_document(new, profile, &self.time_zone).map_err(Fault::Refused)?;
         self.settle_patient(&record.entry.patient, &mut read.entry.patient)?;
-        let before = DocumentVersion { entry: &record.entry, relations: &record.relations };
+        let shown = record.shown_relations();
+        let before = DocumentVersion { entry: &record.entry, relations: &shown };
         let after = DocumentVersion { entry: &read.entry, relations: &read.relations };
         let at = Place::at("DocumentReference");
         let standing = self.standing(&row.id)?;
@@ -272,20 +273,20 @@ impl Update {
 
     fn folder(&self, row: &Row, current: &Value, new: &Value) -> Result<(Next, Findings), Failure> {
         let record = serde_json::from_slice(&row.body).map_err(|e| unreadable(LIST, &row.id, &e))?;
-        let ListRecord::Folder { folder: before, members } = record else { return Err(a_set()) };
+        let ListRecord::Folder(record) = record else { return Err(a_set()) };
         if fhir::update::listed(new) == Some(Listed::SubmissionSet) {
             return Err(a_set());
         }
         let profile = fhir::update::profile_of_folder(current);
         let (mut after, listed) = fhir::update::read_folder(new, profile).map_err(Fault::Refused)?;
-        self.settle_patient(&before.patient, &mut after.patient)?;
-        let registered: Vec<EntryUuid> = members.iter().map(|member| member.document.clone()).collect();
-        let before = FolderVersion { folder: &before, members: &registered };
+        self.settle_patient(&record.folder.patient, &mut after.patient)?;
+        let registered = record.shown_members();
+        let before = FolderVersion { folder: &record.folder, members: &registered };
         let after = FolderVersion { folder: &after, members: &listed };
         let mut folder =
             xds::plan::update_folder(before, after, &Place::at("List")).map_err(Fault::Refused)?;
         folder.carried.fhir = Some(new.to_string());
-        Ok((Next::Folder(Box::new(folder), members), Findings::new()))
+        Ok((Next::Folder(Box::new(FolderRecord { folder, ..record })), Findings::new()))
     }
 
     /// Says who the new version is about, if it names somebody else in words than the one that stands.
@@ -326,12 +327,8 @@ impl Update {
                     continue;
                 };
                 standing.replaced_by.push(KnownDocument {
-                    id,
-                    patient: row.partition,
-                    availability: record.entry.availability,
                     is_transformation: kind == AssociationType::TransformReplace,
-                    children: Vec::new(),
-                    folders: Vec::new(),
+                    ..KnownDocument::new(id, row.partition, record.entry.availability)
                 });
             }
         }
@@ -342,7 +339,7 @@ impl Update {
 /// What is to stand.
 enum Next {
     Document(Box<DocumentRecord>),
-    Folder(Box<Folder>, Vec<FolderMember>),
+    Folder(Box<FolderRecord>),
 }
 
 impl Next {
@@ -352,10 +349,7 @@ impl Next {
                 let record = DocumentRecord::clone(record);
                 document_put(&row.partition, id, version, now, record)
             }
-            Next::Folder(folder, members) => {
-                let folder = Folder::clone(folder);
-                folder_put(&row.partition, id, version, now, folder, members.clone())
-            }
+            Next::Folder(record) => folder_put(&row.partition, id, version, now, FolderRecord::clone(record)),
         }
     }
 }

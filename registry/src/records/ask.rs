@@ -9,7 +9,7 @@ use super::{DOCUMENT, LIST, MEMBER_EDGES};
 
 /// From a document to those it has a relation to, whatever relation.
 pub(crate) const RELATION_EDGES: &[&str] =
-    &["replaces", "transforms", "transform-replaces", "appends", "signs"];
+    &["replaces", "transforms", "transform-replaces", "appends", "signs", "snapshots"];
 
 /// The question a filter is, beside other conditions. `scope` says whose objects; none if nothing can match.
 pub(crate) fn ask(
@@ -151,6 +151,7 @@ mod tests {
             xds::AssociationType::TransformReplace,
             xds::AssociationType::Append,
             xds::AssociationType::Signs,
+            xds::AssociationType::IsSnapshotOf,
         ];
         assert_eq!(RELATION_EDGES, relations.map(xds::AssociationType::edge));
     }

@@ -7,6 +7,7 @@ use bytes::Bytes;
 use fhir::iti65::{EntryReceipt, Provided, Role};
 use store::{Batch, Claim, Instant, Put, Row};
 use xds::plan::{Changeset, ExtendedFolder};
+use xds::ties::VersionOf;
 use xds::{Availability, Carried, EntryUuid, Finding};
 
 use super::Said;
@@ -14,8 +15,8 @@ use super::known::Loaded;
 use super::patches;
 use crate::face::time::instant_text;
 use crate::records::{
-    Committed, DocumentRecord, FolderMember, ListRecord, SubmissionRecord, document_put, folder_put, set_put,
-    submission_put,
+    Committed, DocumentRecord, FolderMember, FolderRecord, SubmissionRecord, document_put, folder_put,
+    set_put, submission_put,
 };
 
 /// What is about to be committed.
@@ -58,13 +59,14 @@ pub(super) fn batch(
             entry: document.entry,
             relations: document.relations,
             submission_set: set_id.clone(),
+            version: VersionOf::default(),
         };
         puts.push(document_put(&patient, &document.id, 1, now, record));
     }
     let mut set = changes.submission_set;
     resolve(&mut set.set.carried, &references);
     receipts.written.insert(set.id.clone(), ("List", 1));
-    puts.push(set_put(&patient, &set.id, now, set.set, &set.members));
+    puts.push(set_put(&patient, &set.id, now, set.set, &set.members, set.holdings));
     for mut folder in changes.folders {
         resolve(&mut folder.folder.carried, &references);
         receipts.written.insert(folder.id.clone(), ("List", 1));
@@ -73,7 +75,7 @@ pub(super) fn batch(
             .into_iter()
             .map(|document| FolderMember { document, by: set_id.clone() })
             .collect();
-        puts.push(folder_put(&patient, &folder.id, 1, now, folder.folder, members));
+        puts.push(folder_put(&patient, &folder.id, 1, now, FolderRecord::new(folder.folder, members)));
     }
     for id in &changes.deprecated {
         if let Some((row, record)) = loaded.documents.remove(id) {
@@ -82,11 +84,9 @@ pub(super) fn batch(
         }
     }
     for folder in &changes.extended {
-        if let Some((row, ListRecord::Folder { folder: metadata, members })) =
-            loaded.folders.remove(&folder.id)
-        {
+        if let Some((row, record)) = loaded.folders.remove(&folder.id) {
             receipts.written.insert(folder.id.clone(), ("List", row.version + 1));
-            puts.push(extended(folder, &row, metadata, members, &set_id, now));
+            puts.push(extended(folder, &row, record, &set_id, now));
         }
     }
     // A folder that was named and gained nothing stands as it is.
@@ -138,16 +138,14 @@ fn deprecated(id: &EntryUuid, row: &Row, mut record: DocumentRecord, now: Instan
 fn extended(
     grown: &ExtendedFolder,
     row: &Row,
-    mut folder: xds::Folder,
-    mut members: Vec<FolderMember>,
+    mut record: FolderRecord,
     by: &EntryUuid,
     now: Instant,
 ) -> Put {
-    folder.carried.fhir = text(row);
-    members.extend(
-        grown.added.iter().map(|document| FolderMember { document: document.clone(), by: by.clone() }),
-    );
-    folder_put(&row.partition, &grown.id, row.version + 1, now, folder, members)
+    record.folder.carried.fhir = text(row);
+    let added = grown.added.iter();
+    record.members.extend(added.map(|document| FolderMember { document: document.clone(), by: by.clone() }));
+    folder_put(&row.partition, &grown.id, row.version + 1, now, record)
 }
 
 fn submission(

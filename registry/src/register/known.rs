@@ -6,12 +6,14 @@ use actor::Fault;
 use fhir::iti65::Provided;
 use store::{AnyOf, Ask, Order, Row, Scope, Store, Test};
 use xds::plan::{Holder, Known, KnownDocument, KnownFolder, claim_name};
+use xds::ties::End;
 use xds::{AssociationType, Attribute, Availability, EntryUuid, Findings, Identifier, ObjectRef, Submission};
 
 use super::Register;
 use crate::patients;
 use crate::records::{
-    DOCUMENT, DocumentRecord, HAS_MEMBER, LIST, ListRecord, document_row, list_row, unreadable,
+    ASSOCIATION, DOCUMENT, DOCUMENT_PAST, DocumentRecord, FolderRecord, HAS_MEMBER, LIST, LIST_PAST,
+    ListRecord, association, document_row, list_row, unreadable,
 };
 
 /// Entries that may share one uniqueId before we stop to look for the current one.
@@ -22,12 +24,12 @@ const MAX_SAME_UNIQUE_ID: usize = 100;
 pub(super) struct Loaded {
     pub(super) known: Known,
     pub(super) documents: HashMap<EntryUuid, (Row, DocumentRecord)>,
-    pub(super) folders: HashMap<EntryUuid, (Row, ListRecord)>,
+    pub(super) folders: HashMap<EntryUuid, (Row, FolderRecord)>,
 }
 
 pub(super) fn load(register: &Register, provided: &Provided) -> Result<Loaded, Fault<Findings>> {
     let submission = &provided.submission;
-    let mut loader = Loader { store: &register.store, loaded: Loaded::default() };
+    let mut loader = Loader { store: &register.store, exact: false, loaded: Loaded::default() };
     for patient in super::named_patients(submission) {
         if !loader.loaded.known.patients.iter().any(|(named, _)| named == patient) {
             let state =
@@ -43,6 +45,8 @@ pub(super) fn load(register: &Register, provided: &Provided) -> Result<Loaded, F
 
 struct Loader<'a> {
     store: &'a Store,
+    /// Whether an entryUUID names a version of an object (XDS), not the object whatever its version (FHIR).
+    exact: bool,
     loaded: Loaded,
 }
 
@@ -58,8 +62,7 @@ impl Loader<'_> {
             .chain(folders);
         for (entry_uuid, unique_id) in all {
             if let Some(id) = entry_uuid
-                && (self.store.get(DOCUMENT, id.as_str())?.is_some()
-                    || self.store.get(LIST, id.as_str())?.is_some())
+                && self.is_taken(id)?
             {
                 self.loaded.known.taken.insert(id.clone());
             }
@@ -67,7 +70,27 @@ impl Loader<'_> {
                 self.holder(unique_id)?;
             }
         }
+        for id in submission.associations.iter().filter_map(|association| association.entry_uuid.as_ref()) {
+            if self.is_taken(id)? {
+                self.loaded.known.taken.insert(id.clone());
+            }
+        }
         Ok(())
+    }
+
+    /// Whether anything has this entryUUID, or had it: also a version or an association.
+    fn is_taken(&self, id: &EntryUuid) -> Result<bool, store::Error> {
+        for kind in [DOCUMENT, LIST, DOCUMENT_PAST, LIST_PAST] {
+            if self.store.get(kind, id.as_str())?.is_some() {
+                return Ok(true);
+            }
+        }
+        for kind in [DOCUMENT, LIST, DOCUMENT_PAST, LIST_PAST] {
+            if !self.store.sources(kind, ASSOCIATION, id.as_str())?.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(association::current(self.store, id)?.is_some())
     }
 
     fn holder(&mut self, unique_id: &Identifier) -> Result<(), store::Error> {
@@ -83,9 +106,15 @@ impl Loader<'_> {
     /// Registered objects that associations point to.
     fn targets(&mut self, submission: &Submission) -> Result<(), store::Error> {
         for association in &submission.associations {
+            if let ObjectRef::Registered(source) = &association.source
+                && association.kind == AssociationType::HasMember
+            {
+                let source = self.logical(source)?;
+                self.folder(&source)?;
+            }
             let target = match &association.target {
                 ObjectRef::Symbol(_) => continue,
-                ObjectRef::Registered(id) => id.clone(),
+                ObjectRef::Registered(id) => self.logical(id)?,
                 ObjectRef::Unique(identifier) => match self.by_unique_id(identifier)? {
                     Some(id) => id,
                     None => continue,
@@ -96,6 +125,34 @@ impl Loader<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The object with this entryUUID, which may be that of a later version than the first.
+    fn logical(&mut self, id: &EntryUuid) -> Result<EntryUuid, store::Error> {
+        if !self.exact
+            && (self.store.get(DOCUMENT, id.as_str())?.is_some()
+                || self.store.get(LIST, id.as_str())?.is_some())
+        {
+            return Ok(id.clone());
+        }
+        let Some((logical, is_current)) = association::logical(self.store, id)? else {
+            return Ok(id.clone());
+        };
+        if is_current {
+            if logical != *id {
+                self.loaded.known.versions.insert(id.clone(), logical.clone());
+            }
+            return Ok(logical);
+        }
+        // A version that another one has taken the place of is there to be read, and nothing is tied to it.
+        if let Some((row, record)) = association::past_document(self.store, id)? {
+            let known = KnownDocument {
+                kind: record.entry.kind,
+                ..KnownDocument::new(id.clone(), row.partition, Availability::Deprecated)
+            };
+            self.loaded.known.documents.insert(id.clone(), known);
+        }
+        Ok(id.clone())
     }
 
     /// Of several entries with one uniqueId the current one is meant.
@@ -142,46 +199,71 @@ impl Loader<'_> {
             return Ok(true);
         }
         let Some((row, record)) = document_row(self.store, id.as_str())? else { return Ok(false) };
-        let (children, folders) =
-            if replaced { (self.children(id)?, self.folders_of(id)?) } else { (Vec::new(), Vec::new()) };
+        let (children, folders) = if replaced {
+            let end = End { object: id.clone(), version: record.version.entry_uuid.clone() };
+            (self.children(id)?, self.folders_of(id, &end)?)
+        } else {
+            (Vec::new(), Vec::new())
+        };
         let known = KnownDocument {
-            id: id.clone(),
-            patient: row.partition.clone(),
-            availability: record.entry.availability,
-            is_transformation: record.relations.iter().any(|(kind, _)| {
-                matches!(kind, AssociationType::Transform | AssociationType::TransformReplace)
+            version: record.version.entry_uuid.clone(),
+            kind: record.entry.kind,
+            is_transformation: record.relations.iter().any(|relation| {
+                !relation.tie.deprecated
+                    && matches!(relation.kind, AssociationType::Transform | AssociationType::TransformReplace)
             }),
             children,
             folders,
+            ..KnownDocument::new(id.clone(), row.partition.clone(), record.entry.availability)
         };
         self.loaded.known.documents.insert(id.clone(), known);
         self.loaded.documents.insert(id.clone(), (row, record));
         Ok(true)
     }
 
-    /// Current documents that transform this one or were appended to it.
+    /// Current documents that transform this one or were appended to it, and those that do so to one of these (TF-3 4.2.2.2.3).
     fn children(&mut self, id: &EntryUuid) -> Result<Vec<EntryUuid>, store::Error> {
-        let mut children = Vec::new();
-        for kind in [AssociationType::Transform, AssociationType::Append] {
-            for source in self.store.sources(DOCUMENT, kind.edge(), id.as_str())? {
-                let Some((row, record)) = document_row(self.store, &source)? else { continue };
-                if let Some(child) = EntryUuid::parse(&source)
-                    && record.entry.availability == Availability::Approved
-                {
-                    children.push(child.clone());
-                    self.loaded.documents.insert(child, (row, record));
+        let mut children: Vec<EntryUuid> = Vec::new();
+        let mut next = vec![id.clone()];
+        while let Some(parent) = next.pop() {
+            for kind in [AssociationType::Transform, AssociationType::Append] {
+                for source in self.store.sources(DOCUMENT, kind.edge(), parent.as_str())? {
+                    let Some((row, record)) = document_row(self.store, &source)? else { continue };
+                    let ties = |relation: &xds::ties::Relation| {
+                        relation.kind == kind && relation.target.object == parent && !relation.tie.deprecated
+                    };
+                    if let Some(child) = EntryUuid::parse(&source)
+                        && record.entry.availability == Availability::Approved
+                        && record.relations.iter().any(ties)
+                        && child != *id
+                        && !children.contains(&child)
+                    {
+                        children.push(child.clone());
+                        next.push(child.clone());
+                        self.loaded.documents.insert(child, (row, record));
+                    }
                 }
             }
         }
         Ok(children)
     }
 
-    fn folders_of(&mut self, id: &EntryUuid) -> Result<Vec<EntryUuid>, store::Error> {
+    /// Current folders that hold the version of a document that stands.
+    fn folders_of(&mut self, id: &EntryUuid, version: &End) -> Result<Vec<EntryUuid>, store::Error> {
         let mut folders = Vec::new();
         for source in self.store.sources(LIST, HAS_MEMBER, id.as_str())? {
-            if let Some(folder) = EntryUuid::parse(&source)
-                && self.folder(&folder)?
-            {
+            let Some(folder) = EntryUuid::parse(&source) else { continue };
+            if !self.folder(&folder)? {
+                continue;
+            }
+            let holds = self.loaded.folders.get(&folder).is_some_and(|(_, record)| {
+                !record.deprecated
+                    && record
+                        .members
+                        .iter()
+                        .any(|member| member.document.target == *version && !member.document.tie.deprecated)
+            });
+            if holds {
                 folders.push(folder);
             }
         }
@@ -192,7 +274,8 @@ impl Loader<'_> {
         for folder in submission.folders.iter().filter(|f| f.update) {
             match (&folder.entry_uuid, &folder.unique_id) {
                 (Some(id), _) => {
-                    self.folder(id)?;
+                    let id = self.logical(id)?;
+                    self.folder(&id)?;
                 }
                 (None, Some(unique_id)) => {
                     for row in self.find(LIST, unique_id)? {
@@ -209,13 +292,15 @@ impl Loader<'_> {
 
     fn folder(&mut self, id: &EntryUuid) -> Result<bool, store::Error> {
         let Some((row, record)) = list_row(self.store, id.as_str())? else { return Ok(false) };
-        let ListRecord::Folder { folder, members } = &record else { return Ok(false) };
+        let ListRecord::Folder(record) = record else { return Ok(false) };
         let known = KnownFolder {
             id: id.clone(),
-            unique_id: folder.unique_id.clone(),
-            title: folder.title.clone(),
+            version: record.version.entry_uuid.clone(),
+            availability: record.availability(),
+            unique_id: record.folder.unique_id.clone(),
+            title: record.folder.title.clone(),
             patient: row.partition.clone(),
-            members: members.iter().map(|member| member.document.clone()).collect(),
+            members: record.shown_members(),
         };
         self.loaded.known.folders.insert(id.clone(), known);
         self.loaded.folders.insert(id.clone(), (row, record));

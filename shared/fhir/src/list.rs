@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 use xds::{
-    Carried, Code, EntryUuid, Finding, Findings, Folder, Identifier, Place, Profile, Rule, Severity,
-    SubmissionSet, Timestamp,
+    Availability, Carried, Code, EntryUuid, Finding, Findings, Folder, Identifier, Place, Profile, Rule,
+    Severity, SubmissionSet, Timestamp,
 };
 
 use crate::document_reference::{Stamp, set_entry_uuid, set_name};
@@ -293,11 +293,22 @@ pub fn write_submission_set(set: &SubmissionSet, stamp: Stamp, members: &[String
 }
 
 /// Writes a registered folder with its members; `updated` is its lastUpdateTime.
-pub fn write_folder(folder: &Folder, stamp: Stamp, members: &[String], updated: i64) -> Vec<u8> {
+pub fn write_folder(
+    folder: &Folder,
+    availability: Availability,
+    stamp: Stamp,
+    members: &[String],
+    updated: i64,
+) -> Vec<u8> {
     let mut resource = sent(folder.carried.fhir.as_deref()).unwrap_or_else(|| {
         bare("folder", &folder.codes, folder.title.as_deref(), folder.comments.as_deref())
     });
     element::set_subject(&mut resource, &folder.patient);
+    let status = match availability {
+        Availability::Approved => "current",
+        Availability::Deprecated => "retired",
+    };
+    resource.insert("status".to_owned(), status.into());
     resource.insert("date".to_owned(), when::instant(updated).into());
     written(resource, folder.entry_uuid.as_ref(), folder.unique_id.as_ref(), stamp, members)
 }

@@ -7,7 +7,7 @@
 mod facts;
 mod form;
 
-pub use facts::{Person, of_document, of_folder, of_patient, of_submission_set};
+pub use facts::{Person, of_document, of_entry_uuid, of_folder, of_patient, of_submission_set};
 pub use form::{fold, identifier_value, system, url_of_oid};
 
 /// An attribute that can be asked for.

@@ -14,6 +14,7 @@ pub mod hl7;
 pub mod identifier;
 pub mod plan;
 pub mod rules;
+pub mod ties;
 pub mod types;
 
 pub use attribute::Attribute;

@@ -7,12 +7,14 @@
 mod changeset;
 mod draft;
 mod known;
+mod trigger;
 mod update;
 
 pub use changeset::{
     Changeset, ExtendedFolder, Member, NewDocument, NewFolder, NewSubmissionSet, UniqueIdClaim,
 };
 pub use known::{Content, Holder, Known, KnownDocument, KnownFolder, PatientState, claim_name};
+pub use trigger::{NewVersion, Trigger};
 pub use update::{DocumentVersion, FolderVersion, Standing, document_alone, update_document, update_folder};
 
 use uuid::Uuid;
@@ -32,6 +34,7 @@ pub fn plan(
     draft.unique_ids();
     draft.relations();
     draft.folders();
+    draft.grown_folders();
     draft.submission_set();
     let (changeset, mut findings) = draft.finish();
     if findings.iter().any(|finding| finding.severity == Severity::Error) {

@@ -77,9 +77,16 @@ pub fn of_submission_set(set: &SubmissionSet, id: &EntryUuid) -> Vec<Fact> {
     facts.0
 }
 
+/// The fact that an object is found by this entryUUID, too.
+pub fn of_entry_uuid(id: &EntryUuid) -> Fact {
+    let mut facts = Facts(Vec::with_capacity(1));
+    facts.entry_uuid(id);
+    facts.0.swap_remove(0)
+}
+
 /// The facts of a registered folder; `updated` is its lastUpdateTime.
-pub fn of_folder(folder: &Folder, id: &EntryUuid, updated: i64) -> Vec<Fact> {
-    let mut facts = Facts::new(Availability::Approved);
+pub fn of_folder(folder: &Folder, availability: Availability, id: &EntryUuid, updated: i64) -> Vec<Fact> {
+    let mut facts = Facts::new(availability);
     facts.term(Attribute::ListKind, LIST_KINDS.to_owned(), FOLDER.to_owned());
     facts.entry_uuid(id);
     if let Some(identifier) = &folder.unique_id {

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use crate::finding::Findings;
-use crate::types::{AssociationType, DocumentEntry, EntryUuid, Folder, SubmissionSet};
+use crate::ties::{Holding, Relation, Tied};
+use crate::types::{DocumentEntry, EntryUuid, Folder, SubmissionSet};
 
 /// Everything that one submission changes.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,23 +38,29 @@ pub struct NewSubmissionSet {
     pub set: SubmissionSet,
     /// Its members, in the order they were listed.
     pub members: Vec<Member>,
+    /// The memberships of folders it holds.
+    pub holdings: Vec<Holding>,
 }
 
 /// A member of a submission set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Member {
     /// A document, of this submission ("Original") or registered before ("Reference").
-    Document(EntryUuid),
+    Document(Tied),
     /// A folder.
-    Folder(EntryUuid),
+    Folder(Tied),
 }
 
 impl Member {
-    /// Its entryUUID.
-    pub fn id(&self) -> &EntryUuid {
+    /// The association to it.
+    pub fn tied(&self) -> &Tied {
         match self {
-            Member::Document(id) | Member::Folder(id) => id,
+            Member::Document(tied) | Member::Folder(tied) => tied,
         }
+    }
+    /// The id of what is a member.
+    pub fn id(&self) -> &EntryUuid {
+        &self.tied().target.object
     }
 }
 
@@ -65,7 +72,7 @@ pub struct NewDocument {
     /// Its metadata, Approved.
     pub entry: DocumentEntry,
     /// Its relations to other documents.
-    pub relations: Vec<(AssociationType, EntryUuid)>,
+    pub relations: Vec<Relation>,
 }
 
 /// A folder to be written.
@@ -76,7 +83,7 @@ pub struct NewFolder {
     /// Its metadata.
     pub folder: Folder,
     /// Its documents.
-    pub members: Vec<EntryUuid>,
+    pub members: Vec<Tied>,
 }
 
 /// A registered folder that gains documents; its lastUpdateTime becomes now.
@@ -85,7 +92,7 @@ pub struct ExtendedFolder {
     /// Its entryUUID.
     pub id: EntryUuid,
     /// The documents it gains.
-    pub added: Vec<EntryUuid>,
+    pub added: Vec<Tied>,
 }
 
 /// A uniqueId and what it stands for from now on. Two submissions that claim one name for different things cannot both

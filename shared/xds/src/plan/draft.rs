@@ -13,7 +13,8 @@ use super::changeset::{
 };
 use super::known::{Known, PatientState};
 use crate::finding::{Finding, Findings, Place, Rule};
-use crate::types::{AssociationType, Availability, DocumentEntry, EntryUuid, Patient, Submission};
+use crate::ties::{Holding, Relation, Tie, Tied};
+use crate::types::{Association, Availability, DocumentEntry, EntryUuid, Patient, Submission};
 
 pub(super) struct Draft<'a> {
     submission: &'a Submission,
@@ -21,10 +22,11 @@ pub(super) struct Draft<'a> {
     findings: Findings,
     patient: String,
     assigned: BTreeMap<String, EntryUuid>,
-    relations: HashMap<String, Vec<(AssociationType, EntryUuid)>>,
+    relations: HashMap<String, Vec<Relation>>,
     deprecated: BTreeSet<EntryUuid>,
-    extended: BTreeMap<EntryUuid, Vec<EntryUuid>>,
+    extended: BTreeMap<EntryUuid, Vec<Tied>>,
     members: Vec<Member>,
+    holdings: Vec<Holding>,
     folders: Vec<NewFolder>,
     claims: Vec<UniqueIdClaim>,
 }
@@ -41,6 +43,7 @@ impl<'a> Draft<'a> {
             deprecated: BTreeSet::new(),
             extended: BTreeMap::new(),
             members: Vec::new(),
+            holdings: Vec::new(),
             folders: Vec::new(),
             claims: Vec::new(),
         }
@@ -137,6 +140,21 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// What an association says of itself; an entryUUID its source chose must be free.
+    fn tie(&mut self, association: &Association) -> Tie {
+        if let Some(id) = association.entry_uuid.as_ref().filter(|id| self.known.taken.contains(id)) {
+            let at = Place::at(association.at.as_str()).of("Association.entryUUID");
+            let text = format!("the entryUUID {} is taken by a registered object", id.as_str());
+            self.refuse(Rule::MetadataInvalid, at, text);
+        }
+        Tie {
+            id: association.entry_uuid.clone(),
+            deprecated: false,
+            documentation: association.documentation.clone(),
+            extra: association.extra.clone(),
+        }
+    }
+
     pub(super) fn finish(mut self) -> (Changeset, Findings) {
         let submission = self.submission;
         let id_of =
@@ -157,6 +175,7 @@ impl<'a> Draft<'a> {
                 id: id_of(&set.symbol),
                 set: set.clone(),
                 members: self.members,
+                holdings: self.holdings,
             },
             documents,
             folders: self.folders,

@@ -3,7 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::attribute::{identifier_value, system};
-use crate::types::{Availability, EntryUuid, Folder, Hash, Identifier, ObjectRef, Patient};
+use crate::ties::End;
+use crate::types::{Availability, EntryKind, EntryUuid, Folder, Hash, Identifier, ObjectRef, Patient};
 
 /// Everything registered that a submission touches. Loaded by whoever keeps the records.
 #[derive(Debug, Clone, Default)]
@@ -14,6 +15,8 @@ pub struct Known {
     pub documents: HashMap<EntryUuid, KnownDocument>,
     /// Registered documents it refers to by uniqueId: which one that is.
     pub by_unique_id: HashMap<Identifier, EntryUuid>,
+    /// Which object an entryUUID names that is not its logicalID: that of a later version.
+    pub versions: HashMap<EntryUuid, EntryUuid>,
     /// Folders it extends or refers to, and those that hold a document it replaces.
     pub folders: HashMap<EntryUuid, KnownFolder>,
     /// Which of the entryUUIDs it brings are taken.
@@ -34,16 +37,29 @@ impl Known {
     /// A registered document.
     pub fn document(&self, reference: &ObjectRef) -> Option<&KnownDocument> {
         match reference {
-            ObjectRef::Registered(id) => self.documents.get(id),
+            ObjectRef::Registered(id) => self.documents.get(self.logical(id)),
             ObjectRef::Unique(identifier) => self.documents.get(self.by_unique_id.get(identifier)?),
             ObjectRef::Symbol(_) => None,
+        }
+    }
+
+    /// The logicalID of the object with this entryUUID.
+    fn logical<'a>(&'a self, id: &'a EntryUuid) -> &'a EntryUuid {
+        self.versions.get(id).unwrap_or(id)
+    }
+
+    /// A registered folder.
+    pub fn folder(&self, reference: &ObjectRef) -> Option<&KnownFolder> {
+        match reference {
+            ObjectRef::Registered(id) => self.folders.get(self.logical(id)),
+            ObjectRef::Unique(_) | ObjectRef::Symbol(_) => None,
         }
     }
 
     /// The registered folder that an update means: by entryUUID, else by uniqueId.
     pub fn updated(&self, folder: &Folder) -> Option<&KnownFolder> {
         match (&folder.entry_uuid, &folder.unique_id) {
-            (Some(id), _) => self.folders.get(id),
+            (Some(id), _) => self.folders.get(self.logical(id)),
             (None, Some(unique_id)) => {
                 self.folders.values().find(|known| known.unique_id.as_ref() == Some(unique_id))
             }
@@ -66,25 +82,53 @@ pub enum PatientState {
 /// A registered document.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownDocument {
-    /// Its entryUUID.
+    /// Its logicalID.
     pub id: EntryUuid,
+    /// entryUUID of the version that stands, where it is not the first.
+    pub version: Option<EntryUuid>,
+    /// Whether its bytes are fixed.
+    pub kind: EntryKind,
     /// Its patient, by the id of this domain.
     pub patient: String,
     /// Whether it is current.
     pub availability: Availability,
     /// Whether it is a transformation of another one.
     pub is_transformation: bool,
-    /// Current documents that are transformations of it or appended to it.
+    /// Current documents that are transformations of it or appended to it, or to one of these.
     pub children: Vec<EntryUuid>,
-    /// Folders that hold it.
+    /// Current folders that hold it.
     pub folders: Vec<EntryUuid>,
+}
+
+impl KnownDocument {
+    /// A stable document in its first version, of which nothing follows.
+    pub fn new(id: EntryUuid, patient: impl Into<String>, availability: Availability) -> KnownDocument {
+        KnownDocument {
+            id,
+            version: None,
+            kind: EntryKind::Stable,
+            patient: patient.into(),
+            availability,
+            is_transformation: false,
+            children: Vec::new(),
+            folders: Vec::new(),
+        }
+    }
+    /// The version that stands, as an association points to it.
+    pub fn end(&self) -> End {
+        End { object: self.id.clone(), version: self.version.clone() }
+    }
 }
 
 /// A registered folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownFolder {
-    /// Its entryUUID.
+    /// Its logicalID.
     pub id: EntryUuid,
+    /// entryUUID of the version that stands, where it is not the first.
+    pub version: Option<EntryUuid>,
+    /// Whether it is current.
+    pub availability: Availability,
     /// Its uniqueId.
     pub unique_id: Option<Identifier>,
     /// Its title.
@@ -93,6 +137,13 @@ pub struct KnownFolder {
     pub patient: String,
     /// Its documents.
     pub members: Vec<EntryUuid>,
+}
+
+impl KnownFolder {
+    /// The version that stands, as an association points to it.
+    pub fn end(&self) -> End {
+        End { object: self.id.clone(), version: self.version.clone() }
+    }
 }
 
 /// The name under which a uniqueId is claimed.

@@ -3,6 +3,7 @@ use uuid::Uuid;
 use super::*;
 use crate::finding::Rule;
 use crate::rules::samples::*;
+use crate::ties::{Relation, Tied};
 use crate::types::{AssociationType, Availability, EntryUuid, Hash, ObjectRef};
 
 const OLD: u128 = 1;
@@ -14,14 +15,7 @@ fn known() -> Known {
 }
 
 fn registered(number: u128) -> KnownDocument {
-    KnownDocument {
-        id: uuid(number),
-        patient: "p1".to_owned(),
-        availability: Availability::Approved,
-        is_transformation: false,
-        children: Vec::new(),
-        folders: Vec::new(),
-    }
+    KnownDocument::new(uuid(number), "p1", Availability::Approved)
 }
 
 fn with_document(document: KnownDocument) -> Known {
@@ -33,6 +27,8 @@ fn with_document(document: KnownDocument) -> Known {
 fn known_folder() -> KnownFolder {
     KnownFolder {
         id: uuid(FOLDER),
+        version: None,
+        availability: Availability::Approved,
         unique_id: Some(oid("1.9")),
         title: Some("Folder".to_owned()),
         patient: "p1".to_owned(),
@@ -65,7 +61,7 @@ fn a_new_document_is_approved_under_a_new_id_and_a_member_of_its_set() {
     assert_eq!(changes.submission_set.id, uuid(100));
     assert_eq!(changes.documents[0].id, uuid(101));
     assert_eq!(changes.documents[0].entry.availability, Availability::Approved);
-    assert_eq!(changes.submission_set.members, vec![Member::Document(uuid(101))]);
+    assert_eq!(changes.submission_set.members, vec![Member::Document(Tied::new(uuid(101)))]);
     assert_eq!(changes.claims.len(), 2, "the uniqueIds of the set and of the document");
 }
 
@@ -105,7 +101,7 @@ fn a_replaced_document_is_deprecated_with_its_children() {
     for kind in [AssociationType::Replace, AssociationType::TransformReplace] {
         let changes = plan(&replacing(kind), &with_document(old.clone()), &mut ids()).expect("it is current");
         assert_eq!(changes.deprecated, vec![uuid(OLD), uuid(CHILD)]);
-        assert_eq!(changes.documents[0].relations, vec![(kind, uuid(OLD))]);
+        assert_eq!(changes.documents[0].relations, vec![Relation::new(kind, uuid(OLD).into())]);
     }
 }
 
@@ -159,7 +155,10 @@ fn a_replacement_takes_the_place_of_the_old_one_in_its_folders() {
     let mut known = with_document(old);
     known.folders.insert(uuid(FOLDER), known_folder());
     let changes = plan(&replacing(AssociationType::Replace), &known, &mut ids()).expect("it is current");
-    assert_eq!(changes.extended, vec![ExtendedFolder { id: uuid(FOLDER), added: vec![uuid(101)] }]);
+    assert_eq!(
+        changes.extended,
+        vec![ExtendedFolder { id: uuid(FOLDER), added: vec![Tied::new(uuid(101))] }]
+    );
 }
 
 #[test]
@@ -173,7 +172,10 @@ fn a_registered_folder_gains_what_it_does_not_hold_yet() {
     let mut known = with_document(old);
     known.folders.insert(uuid(FOLDER), known_folder());
     let changes = plan(&submission, &known, &mut ids()).expect("what it holds already is no matter");
-    assert_eq!(changes.extended, vec![ExtendedFolder { id: uuid(FOLDER), added: vec![uuid(101)] }]);
+    assert_eq!(
+        changes.extended,
+        vec![ExtendedFolder { id: uuid(FOLDER), added: vec![Tied::new(uuid(101))] }]
+    );
     assert!(changes.folders.is_empty());
 }
 
@@ -198,7 +200,10 @@ fn a_set_may_list_a_registered_document_even_of_another_patient() {
         plan(&submission, &with_document(old), &mut ids()).expect("a reference needs no equal patient");
     assert_eq!(
         changes.submission_set.members,
-        vec![Member::Document(uuid(101)), Member::Document(uuid(OLD))]
+        vec![
+            Member::Document(Tied::new(uuid(101))),
+            Member::Document(Tied { reference: true, ..Tied::new(uuid(OLD)) })
+        ]
     );
 }
 

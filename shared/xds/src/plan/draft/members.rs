@@ -3,7 +3,8 @@
 use super::Draft;
 use crate::finding::{Finding, Place, Rule};
 use crate::plan::changeset::{Member, NewFolder};
-use crate::types::{Association, AssociationType, EntryUuid, ObjectRef};
+use crate::ties::{End, Holding, Tie, Tied};
+use crate::types::{Association, AssociationType, Availability, EntryUuid, ObjectRef};
 
 impl Draft<'_> {
     /// New folders and their documents, and the documents that registered folders gain.
@@ -23,10 +24,12 @@ impl Draft<'_> {
             let members = self.documents_of(&ObjectRef::Symbol(folder.symbol.clone()), already);
             if folder.update {
                 self.unlisted(&folder.symbol, already);
-                for member in &members {
+                for member in members {
                     self.extend(&id, member);
                 }
             } else {
+                let held = members.iter().map(|member| member.id(&id));
+                self.holdings.extend(held.map(|association| Holding { association, tie: Tie::default() }));
                 self.folders.push(NewFolder { id, folder: folder.clone(), members });
             }
         }
@@ -62,28 +65,29 @@ impl Draft<'_> {
         }
     }
 
-    fn documents_of(&mut self, folder: &ObjectRef, already: &[EntryUuid]) -> Vec<EntryUuid> {
+    fn documents_of(&mut self, folder: &ObjectRef, already: &[EntryUuid]) -> Vec<Tied> {
         let submission = self.submission;
-        let mut members = Vec::new();
+        let mut members: Vec<Tied> = Vec::new();
         let of_folder = |a: &&Association| a.kind == AssociationType::HasMember && a.source == *folder;
         for association in submission.associations.iter().filter(of_folder) {
-            let id = match &association.target {
-                ObjectRef::Symbol(symbol) => self.assigned.get(symbol).cloned(),
+            let target = match &association.target {
+                ObjectRef::Symbol(symbol) => self.assigned.get(symbol).cloned().map(End::from),
                 ObjectRef::Registered(_) | ObjectRef::Unique(_) => {
                     self.registered_member(association, already)
                 }
             };
-            if let Some(id) = id
-                && !already.contains(&id)
-                && !members.contains(&id)
+            if let Some(target) = target
+                && !already.contains(&target.object)
+                && members.iter().all(|member| member.target != target)
             {
-                members.push(id);
+                let tie = self.tie(association);
+                members.push(Tied { target, reference: false, tie });
             }
         }
         members
     }
 
-    fn registered_member(&mut self, association: &Association, already: &[EntryUuid]) -> Option<EntryUuid> {
+    fn registered_member(&mut self, association: &Association, already: &[EntryUuid]) -> Option<End> {
         let at = Place::at(association.at.as_str()).of("Folder.HasMember");
         let Some(document) = self.known.document(&association.target) else {
             self.unresolved(association);
@@ -101,7 +105,50 @@ impl Draft<'_> {
             );
             return None;
         }
-        Some(document.id.clone())
+        Some(document.end())
+    }
+
+    /// Documents for registered folders that the submission names by nothing but their entryUUID, as XDS does.
+    pub(in crate::plan) fn grown_folders(&mut self) {
+        let submission = self.submission;
+        let mut sources: Vec<&ObjectRef> = Vec::new();
+        for association in &submission.associations {
+            let registered = matches!(association.source, ObjectRef::Registered(_) | ObjectRef::Unique(_));
+            if association.kind == AssociationType::HasMember
+                && registered
+                && !sources.contains(&&association.source)
+            {
+                sources.push(&association.source);
+                self.grown_folder(association);
+            }
+        }
+    }
+
+    /// The folder that an association begins at gains what every association from it names.
+    fn grown_folder(&mut self, first: &Association) {
+        let at = Place::at(first.at.as_str()).of("Association.sourceObject");
+        let Some(known) = self.known.folder(&first.source) else {
+            let text = "no folder with this entryUUID is registered; what a submission ties together begins at one of its \
+                        own objects, or at a registered folder that gains documents";
+            self.refuse(Rule::UnresolvedReference, at, text);
+            return;
+        };
+        if known.availability == Availability::Deprecated {
+            let text = format!("folder {} is superseded; nothing can be put into it", known.id.as_str());
+            self.refuse(Rule::DeprecatedDocument, at, text);
+            return;
+        }
+        if known.patient != self.patient && !self.patient.is_empty() {
+            self.refuse(
+                Rule::PatientIdDoesNotMatch,
+                at.of("Folder.patientId"),
+                "this folder is about another patient",
+            );
+            return;
+        }
+        for member in self.documents_of(&first.source, &known.members) {
+            self.extend(&known.id, member);
+        }
     }
 
     /// The members of the submission set. A registered document may be of another patient (TF-3 4.1.9.2: mother and child).
@@ -111,7 +158,7 @@ impl Draft<'_> {
         let of_set = |a: &&Association| a.kind == AssociationType::HasMember && a.source == set;
         for association in submission.associations.iter().filter(of_set) {
             if let Some(member) = self.member(association)
-                && !self.members.contains(&member)
+                && self.members.iter().all(|known| known.tied().target != member.tied().target)
             {
                 self.members.push(member);
             }
@@ -120,20 +167,27 @@ impl Draft<'_> {
 
     fn member(&mut self, association: &Association) -> Option<Member> {
         if let ObjectRef::Symbol(symbol) = &association.target {
-            let id = self.assigned.get(symbol)?.clone();
+            let target = End::from(self.assigned.get(symbol)?.clone());
+            let tie = self.tie(association);
+            let tied = Tied { target, reference: false, tie };
             let is_folder = self.submission.folders.iter().any(|f| f.symbol == *symbol);
-            return Some(if is_folder { Member::Folder(id) } else { Member::Document(id) });
+            return Some(if is_folder { Member::Folder(tied) } else { Member::Document(tied) });
         }
-        if let ObjectRef::Registered(id) = &association.target
-            && self.known.folders.contains_key(id)
-        {
-            return Some(Member::Folder(id.clone()));
+        let at = Place::at(association.at.as_str()).of("SubmissionSet.HasMember");
+        if let Some(folder) = self.known.folder(&association.target) {
+            if folder.patient != self.patient && !self.patient.is_empty() {
+                self.refuse(Rule::PatientIdDoesNotMatch, at, "this folder is about another patient");
+                return None;
+            }
+            let tie = self.tie(association);
+            return Some(Member::Folder(Tied { target: folder.end(), reference: false, tie }));
         }
         let Some(document) = self.known.document(&association.target) else {
             self.unresolved(association);
             return None;
         };
-        self.current(document, &Place::at(association.at.as_str()).of("SubmissionSet.HasMember"))?;
-        Some(Member::Document(document.id.clone()))
+        self.current(document, &at)?;
+        let tie = self.tie(association);
+        Some(Member::Document(Tied { target: document.end(), reference: true, tie }))
     }
 }

@@ -4,7 +4,8 @@ use super::Draft;
 use crate::finding::{Place, Rule};
 use crate::plan::known::KnownDocument;
 use crate::rules::append_to_a_transformation;
-use crate::types::{Association, AssociationType, Availability, EntryUuid, ObjectRef};
+use crate::ties::{End, Holding, Relation, Tie, Tied};
+use crate::types::{Association, AssociationType, Availability, EntryKind, EntryUuid, ObjectRef};
 
 impl Draft<'_> {
     /// Relations, and what a replacement does to what it replaces (TF-2 3.42.4.1.3.6, TF-3 4.2.2.2).
@@ -13,21 +14,22 @@ impl Draft<'_> {
         for association in submission.associations.iter().filter(|a| a.kind != AssociationType::HasMember) {
             let ObjectRef::Symbol(source) = &association.source else { continue };
             let target = match &association.target {
-                ObjectRef::Symbol(symbol) => self.assigned.get(symbol).cloned(),
+                ObjectRef::Symbol(symbol) => self.assigned.get(symbol).cloned().map(End::from),
                 ObjectRef::Registered(_) | ObjectRef::Unique(_) => {
                     self.registered_target(association, source)
                 }
             };
             if let Some(target) = target {
+                let tie = self.tie(association);
                 let relations = self.relations.entry(source.clone()).or_default();
-                if !relations.contains(&(association.kind, target.clone())) {
-                    relations.push((association.kind, target));
+                if !relations.iter().any(|known| known.kind == association.kind && known.target == target) {
+                    relations.push(Relation { kind: association.kind, target, tie });
                 }
             }
         }
     }
 
-    fn registered_target(&mut self, association: &Association, source: &str) -> Option<EntryUuid> {
+    fn registered_target(&mut self, association: &Association, source: &str) -> Option<End> {
         let at = Place::at(association.at.as_str()).of("Association.targetObject");
         let Some(target) = self.known.document(&association.target) else {
             self.unresolved(association);
@@ -42,10 +44,15 @@ impl Draft<'_> {
             self.findings.push(append_to_a_transformation(association));
             return None;
         }
+        if association.kind == AssociationType::IsSnapshotOf && target.kind != EntryKind::OnDemand {
+            let text = "a snapshot is that of an on-demand entry, and the target is a stable one";
+            self.refuse(Rule::MetadataInvalid, at, text);
+            return None;
+        }
         if association.kind.replaces() {
             self.replace(target, source);
         }
-        Some(target.id.clone())
+        Some(target.end())
     }
 
     /// The old one, its transformations and what was appended to it become Deprecated; its folders get the new one, too.
@@ -63,14 +70,19 @@ impl Draft<'_> {
                     "a folder of the replaced document is about another patient",
                 );
             }
-            self.extend(folder, &replacement);
+            self.extend(folder, Tied::new(replacement.clone()));
         }
     }
 
-    pub(super) fn extend(&mut self, folder: &EntryUuid, document: &EntryUuid) {
+    /// A registered folder gains a document, and the submission set holds that it does.
+    pub(super) fn extend(&mut self, folder: &EntryUuid, tied: Tied) {
+        let version =
+            self.known.folders.get(folder).map_or(folder, |known| known.version.as_ref().unwrap_or(folder));
+        let association = tied.id(version);
         let added = self.extended.entry(folder.clone()).or_default();
-        if !added.contains(document) {
-            added.push(document.clone());
+        if added.iter().all(|other| other.target != tied.target) {
+            added.push(tied);
+            self.holdings.push(Holding { association, tie: Tie::default() });
         }
     }
 

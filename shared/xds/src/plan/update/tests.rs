@@ -108,16 +108,7 @@ fn relations_are_not_metadata() {
 #[test]
 fn a_document_comes_back_only_when_what_replaced_it_is_gone() {
     let superseded = DocumentEntry { availability: Availability::Deprecated, ..entry() };
-    let by = |availability| Standing {
-        replaced_by: vec![KnownDocument {
-            id: uuid(7),
-            patient: "p1".to_owned(),
-            availability,
-            is_transformation: false,
-            children: Vec::new(),
-            folders: Vec::new(),
-        }],
-    };
+    let by = |availability| Standing { replaced_by: vec![KnownDocument::new(uuid(7), "p1", availability)] };
     assert!(update(&entry(), &superseded, &Standing::default()).is_ok(), "current to superseded");
     assert!(update(&superseded, &entry(), &Standing::default()).is_ok(), "and back");
     assert!(update(&superseded, &entry(), &by(Availability::Deprecated)).is_ok());
