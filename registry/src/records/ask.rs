@@ -76,6 +76,9 @@ fn add(attribute: Attribute, test: &Test, tests: &mut Vec<store::Test>) {
         Test::Exactly(text) => {
             tests.extend(names().map(|name| store::Test::Exact { name, exact: text.clone() }));
         }
+        Test::Like(pattern) => {
+            tests.extend(names().map(|name| store::Test::Like { name, pattern: pattern.clone() }));
+        }
         Test::Id(id) => tests.push(store::Test::Id(id.as_str().to_owned())),
         Test::Status(status) => {
             tests.push(store::Test::Term { name, space: None, value: Some(status.word().to_owned()) })

@@ -90,6 +90,13 @@ pub enum Test {
         /// The whole of it.
         exact: String,
     },
+    /// A text of this name that is like this, letter for letter: `%` stands for any text, `_` for any character.
+    Like {
+        /// What the fact is called.
+        name: &'static str,
+        /// The pattern.
+        pattern: String,
+    },
     /// Any fact of this name is there.
     Present {
         /// What the fact is called.

@@ -41,6 +41,12 @@ pub enum Attribute {
     Date,
     /// serviceStartTime to serviceStopTime.
     ServiceTime,
+    /// serviceStartTime alone.
+    ServiceStart,
+    /// serviceStopTime alone.
+    ServiceStop,
+    /// authorPerson, as the framework writes a person.
+    AuthorPerson,
     /// authorPerson's family name.
     AuthorFamily,
     /// authorPerson's given name.
@@ -77,12 +83,16 @@ pub enum Attribute {
     Location,
     /// homeCommunityId: the same for all that is registered here.
     HomeCommunity,
-    /// Whether a document is put together only when it is asked for: on-demand entries have neither hash nor size.
+    /// Whether a document is put together only when it is asked for.
     OnDemand,
+    /// Whether a document is said to be offline (documentAvailability).
+    Offline,
     /// A literal reference of `context.related`.
     Related,
     /// referenceIdList.
     ReferenceId,
+    /// referenceIdList, as the framework writes such identifiers.
+    ReferenceIdList,
     /// A relation to another document.
     RelatesTo,
     /// Submission set or folder (`List.code`).
@@ -125,6 +135,9 @@ impl Attribute {
             Attribute::CreationTime => "creation",
             Attribute::Date => "date",
             Attribute::ServiceTime => "service-time",
+            Attribute::ServiceStart => "service-start",
+            Attribute::ServiceStop => "service-stop",
+            Attribute::AuthorPerson => "author-person",
             Attribute::AuthorFamily => "author-family",
             Attribute::AuthorGiven => "author-given",
             Attribute::AuthorName => "author-name",
@@ -144,8 +157,10 @@ impl Attribute {
             Attribute::Location => "location",
             Attribute::HomeCommunity => "home-community",
             Attribute::OnDemand => "on-demand",
+            Attribute::Offline => "offline",
             Attribute::Related => "related",
             Attribute::ReferenceId => "reference-id",
+            Attribute::ReferenceIdList => "reference-id-list",
             Attribute::RelatesTo => "relates-to",
             Attribute::ListKind => "list-kind",
             Attribute::DesignationType => "designation",

@@ -47,6 +47,8 @@ pub enum Test {
     Contains(String),
     /// A name that is exactly this.
     Exactly(String),
+    /// A text like this: `%` stands for any text, `_` for any character (SQL LIKE, TF-2 3.18.4.1.2.3.5).
+    Like(String),
     /// A reference.
     Reference(String),
     /// An entryUUID.

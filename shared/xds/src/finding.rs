@@ -123,6 +123,14 @@ pub enum Rule {
     UnknownValueSet,
     /// A search without anything to narrow it.
     SearchTooBroad,
+    /// A stored query nobody knows.
+    UnknownStoredQuery,
+    /// A stored query without a parameter it requires.
+    StoredQueryMissingParameter,
+    /// A parameter of a stored query with too many values, or with one that cannot be read.
+    StoredQueryParameter,
+    /// An answer that would hold objects of several patients.
+    ResultNotSinglePatient,
     /// A community that is not served here.
     UnknownCommunity,
     /// An unknown search parameter.
@@ -235,6 +243,10 @@ impl Rule {
         Rule::CodeInvalid,
         Rule::UnknownValueSet,
         Rule::SearchTooBroad,
+        Rule::UnknownStoredQuery,
+        Rule::StoredQueryMissingParameter,
+        Rule::StoredQueryParameter,
+        Rule::ResultNotSinglePatient,
         Rule::UnknownCommunity,
         Rule::UnknownParameter,
         Rule::UnsupportedModifier,
@@ -274,7 +286,9 @@ impl Rule {
             Rule::Invariant => row("invariant", None, 400, "invariant", "FHIR R4"),
             Rule::NotSupported => row("not-supported", None, 400, "not-supported", "FHIR R4 http"),
             Rule::TooCostly => row("too-costly", None, 413, "too-costly", "limits"),
-            Rule::SearchTooCostly => row("search-too-costly", None, 400, "too-costly", "limits"),
+            Rule::SearchTooCostly => {
+                row("search-too-costly", Some("XDSRegistryOutOfResources"), 400, "too-costly", "limits")
+            }
             Rule::TooLong => row("too-long", None, 413, "too-long", "limits"),
             Rule::UnknownProfile => row("unknown-profile", None, 400, "value", "MHD 2:3.65.4.1.2.1"),
             Rule::MetadataRequired => {
@@ -362,6 +376,34 @@ impl Rule {
             }
             Rule::UnknownValueSet => row("unknown-value-set", None, 404, "not-found", "FHIR R4 ValueSet"),
             Rule::SearchTooBroad => row("search-too-broad", None, 400, "required", "MHD 2:3.67.4.1.2"),
+            Rule::UnknownStoredQuery => row(
+                "unknown-stored-query",
+                Some("XDSUnknownStoredQuery"),
+                400,
+                "not-supported",
+                "ITI TF-2 3.18.4.1.2.3.7",
+            ),
+            Rule::StoredQueryMissingParameter => row(
+                "stored-query-missing-parameter",
+                Some("XDSStoredQueryMissingParam"),
+                400,
+                "required",
+                "ITI TF-2 3.18.4.1.2.3.7",
+            ),
+            Rule::StoredQueryParameter => row(
+                "stored-query-parameter",
+                Some("XDSStoredQueryParamNumber"),
+                400,
+                "value",
+                "ITI TF-2 3.18.4.1.2.3.5",
+            ),
+            Rule::ResultNotSinglePatient => row(
+                "result-not-single-patient",
+                Some("XDSResultNotSinglePatient"),
+                400,
+                "business-rule",
+                "ITI TF-2 3.18.4.1.3",
+            ),
             Rule::UnknownCommunity => {
                 row("unknown-community", Some("XDSUnknownCommunity"), 400, "not-found", "MHD 2:3.67.4.1.2.1")
             }

@@ -1,7 +1,7 @@
 //! The domain of document sharing, true on every face.
 //!
 //! Lives here: DocumentEntry, SubmissionSet, Folder, Association; the rules of the framework and the findings that name
-//! them; the plan of a submission; the filter of a query; which facts an entry can be found by.
+//! them; the plan of a submission; the filter of a query and the stored queries; which facts an entry can be found by.
 //! Does not live here: JSON, XML, storage, time, randomness.
 //! Doors: none of our crates.
 
@@ -13,6 +13,7 @@ pub mod finding;
 pub mod hl7;
 pub mod identifier;
 pub mod plan;
+pub mod query;
 pub mod rules;
 pub mod ties;
 pub mod types;

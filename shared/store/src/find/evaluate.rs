@@ -31,6 +31,9 @@ fn holds(row: &RowView<'_>, test: &Test) -> bool {
         Test::Exact { name, exact } => {
             fact(name, &|fact| text(fact).is_some_and(|(_, found)| found == exact.as_bytes()))
         }
+        Test::Like { name, pattern } => fact(name, &|fact| {
+            text(fact).is_some_and(|(_, found)| like(&String::from_utf8_lossy(found), pattern))
+        }),
         Test::Present { name } => fact(name, &|_| true),
         Test::Edge { name, target } => row.edges().any(|edge| edge == (name.as_bytes(), target.as_bytes())),
         Test::Linked { name } => row.edges().any(|(edge, _)| edge == name.as_bytes()),
@@ -56,6 +59,36 @@ fn text<'a>(fact: &StoredFact<'a>) -> Option<(&'a [u8], &'a [u8])> {
     }
 }
 
+/// Whether a text is like a pattern. Each piece between two `%` is looked for where it comes first, and never given back: no
+/// pattern takes more steps than letters of the text times letters of its longest piece.
+fn like(text: &str, pattern: &str) -> bool {
+    let fits = |text: &[char], piece: &[char]| {
+        text.len() >= piece.len()
+            && piece.iter().zip(text).all(|(wanted, found)| *wanted == '_' || wanted == found)
+    };
+    let text: Vec<char> = text.chars().collect();
+    let pieces: Vec<Vec<char>> = pattern.split('%').map(|piece| piece.chars().collect()).collect();
+    let [first, between @ .., last] = pieces.as_slice() else {
+        let whole = &pieces[0];
+        return text.len() == whole.len() && fits(&text, whole);
+    };
+    if text.len() < first.len() + last.len()
+        || !fits(&text, first)
+        || !fits(&text[text.len() - last.len()..], last)
+    {
+        return false;
+    }
+    let mut rest = &text[first.len()..text.len() - last.len()];
+    for piece in between {
+        let Some(at) = (0..=rest.len().saturating_sub(piece.len())).find(|at| fits(&rest[*at..], piece))
+        else {
+            return false;
+        };
+        rest = &rest[at + piece.len()..];
+    }
+    true
+}
+
 /// Whether a stretch compares as asked. An empty stretch counts as the moment at its beginning.
 pub(crate) fn within(span: Span, begin: Instant, end: Instant) -> bool {
     let end = end.max(begin.saturating_add(1));
@@ -72,6 +105,34 @@ pub(crate) fn within(span: Span, begin: Instant, end: Instant) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The same by the definition, letter by letter.
+    fn like_by_definition(text: &[char], pattern: &[char]) -> bool {
+        match pattern {
+            [] => text.is_empty(),
+            ['%', rest @ ..] => (0..=text.len()).any(|at| like_by_definition(&text[at..], rest)),
+            [letter, rest @ ..] => {
+                !text.is_empty()
+                    && (*letter == '_' || *letter == text[0])
+                    && like_by_definition(&text[1..], rest)
+            }
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn a_text_is_like_a_pattern_by_the_definition(text in "[abü]{0,8}", pattern in "[abü%_]{0,6}") {
+            let letters = |text: &str| text.chars().collect::<Vec<char>>();
+            proptest::prop_assert_eq!(like(&text, &pattern), like_by_definition(&letters(&text), &letters(&pattern)));
+        }
+    }
+
+    #[test]
+    fn a_pattern_made_to_be_slow_is_not() {
+        let pattern = format!("{}%b", "%a".repeat(400));
+        let text = "a".repeat(100_000);
+        assert!(!like(&text, &pattern), "and it ends at all");
+    }
 
     #[test]
     fn stretches_compare_with_their_ends_exclusive() {

@@ -86,7 +86,7 @@ fn rank(test: &Test) -> u8 {
         Test::Exact { .. } => 3,
         Test::Prefix { .. } => 4,
         Test::Instant { .. } => 5,
-        Test::Contains { .. } => 6,
+        Test::Contains { .. } | Test::Like { .. } => 6,
         Test::Term { value: None, .. } | Test::Present { .. } => 7,
         Test::Linked { .. } | Test::Written(_) => 8,
     }
@@ -108,7 +108,7 @@ fn indexed(reader: &Reader<'_>, ask: &Ask, test: &Test) -> Result<bool, Error> {
         Test::Present { name } => {
             Ok(global(name, keys::TERM)? && global(name, keys::FOLDED)? && global(name, keys::STRETCH)?)
         }
-        Test::Linked { .. } | Test::Written(_) => Ok(false),
+        Test::Linked { .. } | Test::Written(_) | Test::Like { .. } => Ok(false),
     }
 }
 
@@ -203,7 +203,7 @@ fn gather(
             }
             Ok(ControlFlow::Continue(()))
         }
-        Test::Linked { .. } | Test::Written(_) => Ok(ControlFlow::Break(())),
+        Test::Linked { .. } | Test::Written(_) | Test::Like { .. } => Ok(ControlFlow::Break(())),
     }
 }
 

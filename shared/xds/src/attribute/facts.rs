@@ -27,9 +27,14 @@ pub fn of_document(entry: &DocumentEntry, id: &EntryUuid) -> Vec<Fact> {
     facts.time(Attribute::CreationTime, entry.creation_time.as_ref());
     facts.time(Attribute::Date, entry.date.as_ref());
     facts.service_time(entry.service_start.as_ref(), entry.service_stop.as_ref());
+    facts.time(Attribute::ServiceStart, entry.service_start.as_ref());
+    facts.time(Attribute::ServiceStop, entry.service_stop.as_ref());
     facts.authors(&entry.authors);
     for identifier in &entry.reference_ids {
         facts.term(Attribute::ReferenceId, system(&identifier.system), identifier_value(&identifier.value));
+    }
+    for identifier in &entry.reference_id_list {
+        facts.text(Attribute::ReferenceIdList, Some(identifier.trim_end_matches('^')));
     }
     for reference in &entry.related {
         facts.reference(Attribute::Related, reference);
@@ -50,8 +55,11 @@ pub fn of_document(entry: &DocumentEntry, id: &EntryUuid) -> Vec<Fact> {
         facts.term(Attribute::LanguageCode, String::new(), language.clone());
     }
     facts.term(Attribute::Location, String::new(), entry.url.clone());
-    if entry.size.is_none() && entry.hash.is_none() {
+    if !entry.kind.is_stable() {
         facts.term(Attribute::OnDemand, String::new(), "true".to_owned());
+    }
+    if entry.online == Some(false) {
+        facts.term(Attribute::Offline, String::new(), "true".to_owned());
     }
     facts.0
 }
@@ -237,6 +245,7 @@ impl Facts {
 
     fn authors(&mut self, authors: &[Author]) {
         for author in authors {
+            self.text(Attribute::AuthorPerson, author.person.as_deref());
             self.texts(Attribute::AuthorFamily, &author.family);
             self.texts(Attribute::AuthorGiven, &author.given);
             self.texts(Attribute::AuthorName, &author.names);

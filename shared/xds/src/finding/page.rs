@@ -185,6 +185,30 @@ impl Rule {
                 "`GET [registry]/ValueSet` lists those there are.",
                 "`ValueSet/$expand?url=…/formatCodes` where it is `…/formatCode`.",
             ),
+            Rule::UnknownStoredQuery => page(
+                "A stored query nobody knows here.",
+                "A mistyped UUID; a query of another profile; a query of ITI-51 sent as ITI-18.",
+                "Use one of the queries of the framework: `docshare query list` prints them with their UUIDs.",
+                "`AdhocQuery id=\"urn:uuid:00000000-0000-0000-0000-000000000000\"`.",
+            ),
+            Rule::StoredQueryMissingParameter => page(
+                "A stored query without a parameter it requires.",
+                "A misspelt name: names are compared letter for letter, dollar sign included; a status that is not one of the two the framework knows.",
+                "Add the parameter named in the text: `docshare query describe` prints what each query takes.",
+                "FindDocuments without `$XDSDocumentEntryPatientId`; `$XDSDocumentEntryStatus` with `ResponseStatusType:Approved` instead of `StatusType:Approved`.",
+            ),
+            Rule::StoredQueryParameter => page(
+                "A parameter of a stored query has more values than it takes, or one that cannot be read.",
+                "Two values for one patient; a quote that is not closed, or not doubled within a value; a code without its scheme; a name and a number of the same thing given together.",
+                "Write the value as the text says: texts in single quotes, lists in parentheses, codes as `'code^^scheme'`, times as digits.",
+                "`('DEMO-Lab^^')`: after `^^` stands the code system.",
+            ),
+            Rule::ResultNotSinglePatient => page(
+                "The answer would hold objects of several patients, which a query by ids does not give out whole.",
+                "Ids of several patients in one query.",
+                "Ask for each patient apart, or with `returnType=\"ObjectRef\"`.",
+                "GetDocuments with the entryUUIDs of documents of two patients, as LeafClass.",
+            ),
             Rule::SearchTooBroad => page(
                 "The search names neither a patient nor an object, so it would look at everything.",
                 "`patient` was forgotten, or written in a way that is no parameter.",
