@@ -32,6 +32,7 @@ mod tree;
 mod update;
 mod waiting;
 mod world;
+mod xds;
 mod xml;
 
 pub use report::{Report, Verdict};

@@ -8,7 +8,7 @@ use anyhow::{Result, bail, ensure};
 use super::world::World;
 use super::{
     Case, Report, Skip, Subject, Verdict, asbestos, catalogue, foreign, ihe, own_cases, pixm, requirements,
-    waiting,
+    waiting, xds,
 };
 use crate::process;
 
@@ -38,15 +38,22 @@ pub async fn run(subject: Subject, options: &Options) -> Result<Report> {
         ensure!(data.is_dir(), "{} is a folder", data.display());
         cases.extend(corpus_cases(data)?);
     }
-    let world = World::prepare(subject, options.data.clone()).await?;
     let mut report = Report::default();
-    for case in cases.iter().filter(|case| case.id.starts_with(&options.filter)) {
-        let begin = Instant::now();
-        let verdict = judge(&world, case).await;
-        let line = report.add(&case.id, verdict, begin.elapsed());
-        if options.progress {
-            println!("{line}");
-        }
+    let mut toolkit = options.data.as_deref().map(xds::cases).transpose()?.unwrap_or_default();
+    toolkit.retain(|case| case.id.starts_with(&options.filter));
+    // Somebody else's servers have the codes they have.
+    let coded = match &options.data {
+        Some(data) if subject.is_own() && !toolkit.is_empty() => Some(Subject::with_codes(data)?),
+        _ => None,
+    };
+    let world = World::prepare(subject, options.data.clone()).await?;
+    if coded.is_none() {
+        cases.append(&mut toolkit);
+    }
+    run_in(&world, &cases, options, &mut report).await;
+    if let Some(coded) = coded {
+        let world = World::prepare(coded, options.data.clone()).await?;
+        run_in(&world, &toolkit, options, &mut report).await;
     }
     for (id, why) in waiting::rows() {
         if id.starts_with(&options.filter) {
@@ -59,6 +66,17 @@ pub async fn run(subject: Subject, options: &Options) -> Result<Report> {
     Ok(report)
 }
 
+async fn run_in(world: &World, cases: &[Case], options: &Options, report: &mut Report) {
+    for case in cases.iter().filter(|case| case.id.starts_with(&options.filter)) {
+        let begin = Instant::now();
+        let verdict = judge(world, case).await;
+        let line = report.add(&case.id, verdict, begin.elapsed());
+        if options.progress {
+            println!("{line}");
+        }
+    }
+}
+
 fn corpus_cases(data: &Path) -> Result<Vec<Case>> {
     let mut cases = Vec::new();
     cases.extend(catalogue::cases(data)?);
@@ -66,6 +84,7 @@ fn corpus_cases(data: &Path) -> Result<Vec<Case>> {
     cases.extend(ihe::cases(data)?);
     cases.extend(foreign::cases(data)?);
     cases.extend(pixm::cases(data)?);
+    cases.extend(xds::open_cases(data)?);
     Ok(cases)
 }
 

@@ -1,10 +1,11 @@
 //! Whom the run judges.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
+use super::xds::CODES;
 use crate::process;
 use crate::region::{Actor, Plan, Region};
 
@@ -17,6 +18,8 @@ pub struct Subject {
     repository: String,
     identity: String,
     region: Option<Region>,
+    /// The codes of the cases' own documents; the actors read them again when they are told to.
+    codes: Option<tempfile::NamedTempFile>,
     /// How long a server may wait for the head of a request.
     pub header_timeout: Duration,
     /// `server.limits.max_body_bytes`.
@@ -41,6 +44,7 @@ impl Subject {
             repository: repository.trim_end_matches('/').to_owned(),
             identity: identity.trim_end_matches('/').to_owned(),
             region: None,
+            codes: None,
             header_timeout: Duration::from_secs(10),
             max_body_bytes: 8 << 20,
             max_submission_bytes: 250 << 20,
@@ -53,13 +57,37 @@ impl Subject {
 
     /// A region of our own, with a shorter header timeout so that nobody waits for it.
     pub fn own(index: &str) -> Result<Subject> {
-        let plan = Plan {
+        Subject::started(&Subject::plan(index))
+    }
+
+    /// A region whose affinity domain has agreed on the codes of the toolkit, and takes no others.
+    pub(super) fn with_codes(data: &Path) -> Result<Subject> {
+        let own = tempfile::Builder::new().suffix(".xml").tempfile().context("making a codes.xml")?;
+        std::fs::write(own.path(), CODES).context("writing a codes.xml")?;
+        let toolkit = data.join("corpus/toolkit2-codes/codes-default.xml");
+        let toolkit =
+            std::fs::canonicalize(&toolkit).with_context(|| format!("finding {}", toolkit.display()))?;
+        let mut plan = Subject::plan("redb");
+        for actor in [Actor::Registry, Actor::Repository] {
+            plan.set.push((actor, format!("domain.files=[{toolkit:?}, {:?}]", own.path())));
+            plan.set.push((actor, "domain.enforce.default=reject".to_owned()));
+        }
+        let mut subject = Subject::started(&plan)?;
+        subject.codes = Some(own);
+        Ok(subject)
+    }
+
+    fn plan(index: &str) -> Plan {
+        Plan {
             index: index.to_owned(),
             extra: "[server.limits]\nheader_timeout = \"2s\"\n".into(),
             set: Actor::ALL.map(|actor| (actor, format!("server.cors_origins=[\"{VIEWER}\"]"))).into(),
             ..Plan::default()
-        };
-        let region = Region::start(&plan)?;
+        }
+    }
+
+    fn started(plan: &Plan) -> Result<Subject> {
+        let region = Region::start(plan)?;
         let mut subject = Subject::elsewhere(
             &region.base(Actor::Registry),
             &region.base(Actor::Repository),
@@ -69,6 +97,11 @@ impl Subject {
         subject.header_timeout = Duration::from_secs(2);
         subject.cors_origin = Some(VIEWER.to_owned());
         Ok(subject)
+    }
+
+    /// Whether the actors are processes of our own.
+    pub(crate) fn is_own(&self) -> bool {
+        self.region.is_some()
     }
 
     /// FHIR base of an actor.
