@@ -7,6 +7,7 @@
 
 pub mod addressing;
 pub mod element;
+pub mod iti18;
 pub mod iti43;
 pub mod mtom;
 pub mod names;
