@@ -30,6 +30,7 @@ fn request(method: Method, query: &str, params: Params, body: Vec<u8>) -> Reques
         trace: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned(),
         base: "http://127.0.0.1:8081/fhir".to_owned(),
         params,
+        transaction: None,
         body: Body::from_bytes(body),
     }
 }

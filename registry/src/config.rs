@@ -14,6 +14,8 @@ pub struct Settings {
     pub export: Export,
     /// The sharing domain this is a part of.
     pub domain: Domain,
+    /// The SOAP endpoint.
+    pub soap: soap::Settings,
 }
 
 /// The sharing domain this is a part of.
@@ -127,6 +129,7 @@ pub(crate) const KEYS: &[(&str, &str)] = &[
     affinity::KEYS[11],
     affinity::KEYS[12],
     affinity::KEYS[13],
+    soap::KEYS[0],
 ];
 
 #[cfg(test)]

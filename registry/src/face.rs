@@ -10,6 +10,7 @@ mod reconcile;
 mod refusal;
 mod register;
 mod search;
+mod soap;
 mod terminology;
 pub(crate) mod time;
 mod update;

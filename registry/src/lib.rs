@@ -65,6 +65,8 @@ pub struct Registry {
     submissions: bindings::Submissions,
     exports: Arc<export::Exports>,
     groups: groups::Groups,
+    /// Where SOAP answers may be sent later.
+    soap: soap::Settings,
     stopping: tokio::sync::watch::Receiver<bool>,
     /// Which life of this registry this is: its id and a number that every restore raises.
     incarnation: String,
@@ -122,6 +124,7 @@ impl Actor for Registry {
             exports: Arc::new(exports),
             groups: groups::Groups { store: store.clone(), clock: clock.clone(), identity: identity.clone() },
             stopping: stopping.clone(),
+            soap: settings.soap,
             desk: face::Desk {
                 sealer: Sealer::new(secret),
                 page_ttl_seconds: settings.search.page_ttl,

@@ -25,6 +25,8 @@ pub struct Settings {
     pub domain: affinity::Settings,
     /// How submissions are made that were taken in to be made later.
     pub task: TaskSettings,
+    /// The SOAP endpoint.
+    pub soap: soap::Settings,
 }
 
 /// What is said of documents that come as one DocumentReference [ITI-105] or alone [ITI-106].
@@ -385,6 +387,7 @@ pub(crate) const KEYS: &[(&str, &str)] = &[
     affinity::KEYS[11],
     affinity::KEYS[12],
     affinity::KEYS[13],
+    soap::KEYS[0],
     ("task.concurrency", "submissions made at once of those that were taken in to be made later"),
     (
         "task.give_up",

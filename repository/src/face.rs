@@ -9,6 +9,7 @@ pub(crate) mod iti65;
 pub(crate) mod iti68;
 pub(crate) mod metadata;
 pub(crate) mod send_to_ehr;
+pub(crate) mod soap;
 pub(crate) mod task;
 pub(crate) mod validate;
 

@@ -455,6 +455,7 @@ impl Repository {
             trace: kept.trace.clone(),
             base: kept.base.clone(),
             params: Params::default(),
+            transaction: None,
             body: Body::new(Stored(Some(chunks), blob.size)),
         }))
     }

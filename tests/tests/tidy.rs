@@ -12,6 +12,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("audit", &[]),
     ("ebxml", &["xds"]),
     ("hl7v2", &[]),
+    ("soap", &["xds", "ebxml", "store", "web", "audit", "actor"]),
     ("fhir", &["xds", "audit"]),
     ("access", &["web"]),
     ("actor", &["store", "web", "access", "audit"]),
@@ -26,7 +27,7 @@ const DOORS: &[(&str, &[&str])] = &[
 ];
 
 const SERVER: &[&str] =
-    &["xds", "ebxml", "fhir", "hl7v2", "store", "web", "access", "audit", "actor", "affinity"];
+    &["xds", "ebxml", "fhir", "hl7v2", "soap", "store", "web", "access", "audit", "actor", "affinity"];
 const CLIENT: &[&str] = &["xds", "ebxml", "fhir", "hl7v2", "web", "affinity"];
 /// The launcher is compiled together with what it starts.
 const STARTER: &[&str] =

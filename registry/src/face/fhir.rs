@@ -271,7 +271,8 @@ static ROUTES: LazyLock<Vec<Route<Registry>>> = LazyLock::new(|| {
         transaction: line.transaction,
         serve: line.serve,
     };
-    LINES.iter().map(route).collect()
+    let soap = super::soap::ROUTES.iter().map(|route| Route { ..*route });
+    LINES.iter().map(route).chain(soap).collect()
 });
 
 /// The table as the runner wants it.

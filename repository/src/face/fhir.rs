@@ -12,7 +12,7 @@ use web::{Answer, AnswerBody, Request};
 use xds::{Finding, Findings, Place, Rule};
 
 use crate::Repository;
-use crate::face::{binary, iti65, iti68, iti105, iti106, metadata, send_to_ehr, task, validate};
+use crate::face::{binary, iti65, iti68, iti105, iti106, metadata, send_to_ehr, soap, task, validate};
 
 /// Method, path and what answers.
 pub(crate) const ROUTES: &[Route<Repository>] = &[
@@ -136,6 +136,8 @@ pub(crate) const ROUTES: &[Route<Repository>] = &[
         transaction: "none",
         serve: |_, request| Box::pin(async move { send_to_ehr::definition(request) }),
     },
+    Route { method: "POST", path: soap::PATH, transaction: "soap", serve: soap::serve },
+    Route { method: "GET", path: soap::PATH, transaction: "none", serve: soap::look },
 ];
 
 /// What a line of the table is in a CapabilityStatement; none if it is no interaction.

@@ -62,6 +62,28 @@ pub trait Codec<T: Transaction> {
     fn reason(&self, fault: &Fault<T::Findings>) -> String;
 }
 
+/// How a face finds out which transaction a request is, where only its body says so. Who is calling is asked before; the
+/// transaction itself then walks the corridor like any other.
+pub trait Opening {
+    /// What it is read into.
+    type Opened;
+    /// What is wrong with it, if so.
+    type Findings;
+
+    /// Number of the transaction, as far as it is known by now.
+    fn transaction(&self) -> &'static str;
+    /// Reads the request.
+    fn read(
+        &self,
+        request: &mut Request,
+        context: &Context,
+    ) -> impl Future<Output = Result<Self::Opened, Fault<Self::Findings>>>;
+    /// Writes a fault. `context.caller` may be unknown here.
+    fn refuse(&self, fault: Fault<Self::Findings>, context: &Context) -> Answer;
+    /// One word for a fault, for metrics and the audit record.
+    fn reason(&self, fault: &Fault<Self::Findings>) -> String;
+}
+
 /// What every transaction of an actor walks through.
 #[derive(Clone)]
 pub struct Corridor {
@@ -100,6 +122,34 @@ impl Corridor {
         self.refused::<T, C>(codec, fault, context).await
     }
 
+    /// Opens a request whose body says which transaction it is: the caller first, then the body. A refusal is recorded here;
+    /// what was opened is recorded by the transaction.
+    ///
+    /// # Errors
+    /// The answer that refuses it.
+    pub async fn open<O: Opening>(&self, opening: &O, request: &mut Request) -> Result<O::Opened, Answer> {
+        let mut context = Context {
+            caller: Caller { name: "unknown".to_owned(), address: request.peer },
+            request: request.id.clone(),
+            trace: request.trace.clone(),
+            base: request.base.clone(),
+        };
+        let fault = match self.policy.identify(request.peer) {
+            Err(_) => Fault::Unauthenticated,
+            Ok(caller) => {
+                context.caller = caller;
+                match opening.read(request, &context).await {
+                    Ok(opened) => return Ok(opened),
+                    Err(fault) => fault,
+                }
+            }
+        };
+        let reason = opening.reason(&fault);
+        self.record(&fault, &reason, Trail::new(context.clone(), opening.transaction(), Action::Execute))
+            .await;
+        Err(opening.refuse(fault, &context))
+    }
+
     async fn attempt<T: Transaction, C: Codec<T>>(
         &self,
         transaction: &T,
@@ -124,7 +174,14 @@ impl Corridor {
         fault: Fault<T::Findings>,
         context: Context,
     ) -> Answer {
-        let outcome = match &fault {
+        let reason = codec.reason(&fault);
+        self.record(&fault, &reason, Trail::new(context.clone(), T::NUMBER, T::ACTION)).await;
+        codec.refuse(fault, &context)
+    }
+
+    /// Writes a refusal down: the audit record, and for the operator what only he may know.
+    async fn record<F>(&self, fault: &Fault<F>, reason: &str, trail: Trail) {
+        let outcome = match fault {
             Fault::Internal(_)
             | Fault::Damaged
             | Fault::Unreadable(_)
@@ -132,19 +189,18 @@ impl Corridor {
             | Fault::Unwritable(_) => Outcome::SeriousFailure,
             _ => Outcome::MinorFailure,
         };
-        let reason = codec.reason(&fault);
-        if let Fault::Internal(cause) = &fault {
-            tracing::error!(request_id = %context.request, transaction = T::NUMBER, cause, "internal fault");
+        let (request_id, transaction) = (trail.context().request.clone(), trail.transaction());
+        if let Fault::Internal(cause) = fault {
+            tracing::error!(request_id, transaction, cause, "internal fault");
         }
         let now = self.clock.now();
-        if let Fault::Unreadable(cause) | Fault::Unwritable(cause) = &fault {
-            tracing::error!(request_id = %context.request, transaction = T::NUMBER, cause, "storage cannot be used");
+        if let Fault::Unreadable(cause) | Fault::Unwritable(cause) = fault {
+            tracing::error!(request_id, transaction, cause, "storage cannot be used");
         }
-        let event = Trail::new(context.clone(), T::NUMBER, T::ACTION).refusal(now, outcome, &reason);
+        let event = trail.refusal(now, outcome, reason);
         if let Err(error) = append(&self.store, now, &event).await {
-            tracing::error!(request_id = %context.request, %error, "the audit record of a refusal was not written");
+            tracing::error!(request_id, %error, "the audit record of a refusal was not written");
         }
-        codec.refuse(fault, &context)
     }
 }
 
@@ -221,6 +277,7 @@ mod tests {
             trace: "t".to_owned(),
             base: "http://a/fhir".to_owned(),
             params: Params::default(),
+            transaction: None,
             body: Body::from_bytes(body),
         };
         let words = Words::default();

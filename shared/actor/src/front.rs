@@ -68,7 +68,7 @@ impl<A: Actor> Front<A> {
                         },
                     )
                 });
-                (route.transaction, route.path, answer)
+                (request.transaction.unwrap_or(route.transaction), route.path, answer)
             }
             Found::OtherMethods(allowed) if request.method == Method::OPTIONS => {
                 let answer = Answer::empty(StatusCode::NO_CONTENT);

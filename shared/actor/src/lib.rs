@@ -28,7 +28,7 @@ mod trail;
 
 pub use clock::Clock;
 pub use command::main;
-pub use corridor::{Codec, Context, Corridor, Transaction};
+pub use corridor::{Codec, Context, Corridor, Opening, Transaction};
 pub use fault::{Fault, Told};
 pub use report::{Finding, Report};
 pub use run::{Actor, Check, House, Route, Running, Setup, start, start_with};

@@ -69,6 +69,11 @@ impl Trail {
         Trail { context, transaction, action, also: Vec::new() }
     }
 
+    /// Number of the transaction.
+    pub(crate) fn transaction(&self) -> &'static str {
+        self.transaction
+    }
+
     /// The transaction's context.
     pub fn context(&self) -> &Context {
         &self.context

@@ -7,8 +7,6 @@
 
 pub mod addressing;
 pub mod element;
-pub mod iti18;
-pub mod iti43;
 pub mod mtom;
 pub mod names;
 pub mod reader;

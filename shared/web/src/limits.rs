@@ -34,6 +34,22 @@ pub struct Limits {
     pub max_documents: u64,
     /// Entries of a Bundle.
     pub max_entries: u64,
+    /// Elements of an XML message that lie in each other.
+    pub max_xml_depth: u64,
+    /// Attributes of a tag.
+    pub max_xml_attributes: u64,
+    /// Declarations of namespaces of a tag.
+    pub max_xml_namespaces: u64,
+    /// Bytes of a text or attribute.
+    #[serde(with = "crate::units::size")]
+    pub max_xml_text_bytes: u64,
+    /// Elements and attributes of an XML message.
+    pub max_xml_nodes: u64,
+    /// Parts of a package.
+    pub max_parts: u64,
+    /// Bytes of the head of a part.
+    #[serde(with = "crate::units::size")]
+    pub max_part_header_bytes: u64,
     /// Connections, together.
     pub max_connections: u64,
     /// Connections of one address.
@@ -85,6 +101,13 @@ impl Default for Limits {
             max_submission_bytes: 250 << 20,
             max_documents: 100,
             max_entries: 500,
+            max_xml_depth: 64,
+            max_xml_attributes: 64,
+            max_xml_namespaces: 32,
+            max_xml_text_bytes: 1 << 20,
+            max_xml_nodes: 200_000,
+            max_parts: 102,
+            max_part_header_bytes: 8 << 10,
             max_connections: 1024,
             max_connections_per_address: 128,
             header_timeout_seconds: 10,

@@ -29,6 +29,8 @@ pub struct Request {
     pub base: String,
     /// What the router found in the path.
     pub params: Params,
+    /// Which transaction it is, where its path does not say so but its body: set by who has read it, for metrics and logs.
+    pub transaction: Option<&'static str>,
     /// The body.
     pub body: Body,
 }

@@ -131,6 +131,7 @@ impl Site {
             peer,
             base,
             params: Params::default(),
+            transaction: None,
             body,
         }
     }

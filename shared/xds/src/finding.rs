@@ -165,6 +165,14 @@ pub enum Rule {
     RemoveFailed,
     /// More objects, documents or bytes than one answer may have (ITI-18, ITI-43).
     TooManyResults,
+    /// The actor has too much to do at present (XDSRegistryBusy, XDSRepositoryBusy).
+    ActorBusy,
+    /// The actor has no room, or cannot write (XDSRegistryOutOfResources, XDSRepositoryOutOfResources).
+    OutOfResources,
+    /// The repository does not reach the registry.
+    RegistryNotAvailable,
+    /// The actor fails in a way it should not (XDSRegistryError, XDSRepositoryError).
+    ActorFailed,
     /// An attempt of a submission that the registry has promised never to commit.
     AttemptGivenUp,
     /// Metadata that an update may not change.
@@ -264,6 +272,10 @@ impl Rule {
         Rule::DocumentDamaged,
         Rule::RemoveFailed,
         Rule::TooManyResults,
+        Rule::ActorBusy,
+        Rule::OutOfResources,
+        Rule::RegistryNotAvailable,
+        Rule::ActorFailed,
         Rule::AttemptGivenUp,
         Rule::Unmodifiable,
         Rule::IdentifierChanged,
@@ -443,6 +455,17 @@ impl Rule {
                 "not-found",
                 "ITI TF-2 3.43.4.2.3",
             ),
+            Rule::ActorBusy => row("actor-busy", Some(REGISTRY_BUSY), 503, "transient", "TF-3 4.2.4.1-2"),
+            Rule::OutOfResources => {
+                row("out-of-resources", Some(REGISTRY_RESOURCES), 503, "no-store", "TF-3 4.2.4.1-2")
+            }
+            Rule::RegistryNotAvailable => {
+                let code = Some("XDSRegistryNotAvailable");
+                row("registry-not-available", code, 503, "transient", "TF-3 4.2.4.1-2")
+            }
+            Rule::ActorFailed => {
+                row("actor-failed", Some(REGISTRY_ERROR), 500, "exception", "TF-3 4.2.4.1-2")
+            }
             Rule::DocumentInDoubt => {
                 row("document-in-doubt", Some(REGISTRY_BUSY), 503, "transient", "TF-3 4.2.4.1-2")
             }
@@ -501,6 +524,7 @@ impl Rule {
             (Side::Repository, REGISTRY_METADATA) => REPOSITORY_METADATA,
             (Side::Repository, REGISTRY_DUPLICATE) => "XDSRepositoryDuplicateUniqueIdInMessage",
             (Side::Repository, REGISTRY_BUSY) => "XDSRepositoryBusy",
+            (Side::Repository, REGISTRY_RESOURCES) => "XDSRepositoryOutOfResources",
             (Side::Repository, REGISTRY_ERROR) => "XDSRepositoryError",
             (Side::Registry | Side::Repository, code) => code,
         })
@@ -524,6 +548,7 @@ const REGISTRY_METADATA: &str = "XDSRegistryMetadataError";
 const REPOSITORY_METADATA: &str = "XDSRepositoryMetadataError";
 const REGISTRY_DUPLICATE: &str = "XDSRegistryDuplicateUniqueIdInMessage";
 const REGISTRY_BUSY: &str = "XDSRegistryBusy";
+const REGISTRY_RESOURCES: &str = "XDSRegistryOutOfResources";
 const REGISTRY_ERROR: &str = "XDSRegistryError";
 
 /// One broken rule: which, where, and in a sentence what was found and what is accepted.

@@ -150,6 +150,7 @@ impl World {
             trace: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned(),
             base: BASE.to_owned(),
             params,
+            transaction: None,
             body,
         };
         let answer = (route.serve)(&self.repository, &mut request).await;

@@ -293,6 +293,30 @@ impl Rule {
                 "Send the request to the repository this OID belongs to; the text says which OID this one has.",
                 "`<RepositoryUniqueId>1.2.3</RepositoryUniqueId>` sent to the repository `1.2.4`.",
             ),
+            Rule::ActorBusy => page(
+                "The actor is busy with the same submission, or with too much at once. Nothing was stored.",
+                "The same submission is under way on another connection; more came at once than it can serve.",
+                "Send the message again after a few seconds, with the same ids.",
+                "The same SubmissionSet.uniqueId sent twice at the same time.",
+            ),
+            Rule::OutOfResources => page(
+                "The actor has no room to store this, or cannot write to its storage. Nothing was stored; reading goes on.",
+                "A volume that is full or can only be read.",
+                "Send the message again later; an operator makes room on the volume.",
+                "A submission while the volume of the repository is full.",
+            ),
+            Rule::RegistryNotAvailable => page(
+                "The repository does not reach its registry, so nothing was registered and nothing was stored.",
+                "The registry is down, or the network to it is.",
+                "Send the message again after a few seconds, with the same ids.",
+                "A submission [ITI-41] while the registry is restarted.",
+            ),
+            Rule::ActorFailed => page(
+                "The actor failed in a way it should not. The cause is in its log under the request id.",
+                "A defect of this software, or stored bytes that cannot be read.",
+                "Give the request id to the operator; a submission may be sent again with the same ids.",
+                "An answer that names `XDSRegistryError` and a request id.",
+            ),
             Rule::DocumentInDoubt => page(
                 "Whether the document was registered is not known at this moment, so it is not given out yet.",
                 "The registry did not answer its submission, or is away; right after a restore from a backup, what was lost is still being asked.",

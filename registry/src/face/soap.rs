@@ -1,0 +1,37 @@
+//! The SOAP door of the registry, `POST /xds/registry`: its table of transactions.
+
+use ::soap::{Door, Line};
+use actor::Route;
+use futures_util::future::LocalBoxFuture;
+use web::{Answer, Request};
+use xds::Side;
+
+use crate::Registry;
+
+/// Where it is.
+const PATH: &str = "/xds/registry";
+
+/// Which message is which transaction. Where two have the same element, a message without an action is for the first.
+static LINES: &[Line<Registry>] = &[];
+
+/// The lines of the table of the actor this door stands behind.
+pub(super) const ROUTES: &[Route<Registry>] = &[
+    Route { method: "POST", path: PATH, transaction: "soap", serve },
+    Route { method: "GET", path: PATH, transaction: "none", serve: look },
+];
+
+fn serve<'a>(registry: &'a Registry, request: &'a mut Request) -> LocalBoxFuture<'a, Answer> {
+    Box::pin(async move {
+        let door = Door {
+            corridor: &registry.corridor,
+            limits: &registry.limits,
+            settings: &registry.soap,
+            side: Side::Registry,
+        };
+        door.serve(LINES, registry, request).await
+    })
+}
+
+fn look<'a>(_: &'a Registry, request: &'a mut Request) -> LocalBoxFuture<'a, Answer> {
+    Box::pin(async move { ::soap::elsewhere(LINES, request) })
+}
