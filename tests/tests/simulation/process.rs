@@ -139,6 +139,7 @@ fn request(place: Place, letter: Letter) -> Request {
         trace: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned(),
         base: format!("{}/fhir", place.host()),
         params: Params::default(),
+        transaction: None,
         body: Body::from_bytes(letter.body),
     }
 }
