@@ -67,6 +67,7 @@ async fn main() {
         secret: [7; 32],
         stopping,
         carrier: None,
+        doors: actor::Doors::default(),
     };
     let registry = Registry::build(house).await.expect("the registry builds");
     load(&registry, patients).await;

@@ -1,5 +1,7 @@
 //! The registry's own sections of the configuration.
 
+use std::net::SocketAddr;
+
 use serde::{Deserialize, Serialize};
 
 /// What a registry can be told.
@@ -16,6 +18,8 @@ pub struct Settings {
     pub domain: Domain,
     /// The SOAP endpoint.
     pub soap: soap::Settings,
+    /// The feed of patients in HL7 v2.
+    pub mllp: Mllp,
 }
 
 /// The sharing domain this is a part of.
@@ -49,11 +53,62 @@ impl Domain {
 pub struct Identity {
     /// Public FHIR base of the identity source: the base of every patient reference.
     pub url: String,
+    /// Assigning authorities whose identifiers name patients here, as PID-3.4 writes them: `NAMESPACE&1.2.3&ISO`.
+    pub authorities: Vec<String>,
 }
 
 impl Default for Identity {
     fn default() -> Identity {
-        Identity { url: "http://127.0.0.1:8083/fhir".to_owned() }
+        Identity { url: "http://127.0.0.1:8083/fhir".to_owned(), authorities: Vec::new() }
+    }
+}
+
+/// The feed of patients in HL7 v2 [ITI-8].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Mllp {
+    /// Address and port; empty: nothing is listened to.
+    pub listen: String,
+    /// Bytes of a message.
+    #[serde(with = "web::units::size")]
+    pub max_frame_bytes: u64,
+    /// Segments of a message.
+    pub max_segments: u64,
+    /// Repetitions of a field.
+    pub max_repetitions: u64,
+    /// Seconds in which a message must be complete.
+    #[serde(with = "web::units::seconds")]
+    pub frame_timeout: u64,
+    /// Seconds for which a connection may stay idle.
+    #[serde(with = "web::units::seconds")]
+    pub idle_timeout: u64,
+    /// Connections at once.
+    pub max_connections: u64,
+}
+
+impl Default for Mllp {
+    fn default() -> Mllp {
+        Mllp {
+            listen: String::new(),
+            max_frame_bytes: 1 << 20,
+            max_segments: 500,
+            max_repetitions: 100,
+            frame_timeout: 30,
+            idle_timeout: 300,
+            max_connections: 64,
+        }
+    }
+}
+
+impl Mllp {
+    /// Where to listen, if anywhere.
+    pub(crate) fn address(&self) -> Result<Option<SocketAddr>, String> {
+        match self.listen.trim() {
+            "" => Ok(None),
+            text => text.parse().map(Some).map_err(|_| {
+                format!("mllp.listen: {text:?} is no address with a port, e.g. \"127.0.0.1:2575\"")
+            }),
+        }
     }
 }
 
@@ -99,6 +154,23 @@ impl Default for Export {
 /// The words on each key, for the manual page.
 pub(crate) const KEYS: &[(&str, &str)] = &[
     ("identity.url", "Public FHIR base URL of the identity source. Every patient reference begins with it."),
+    (
+        "identity.authorities",
+        "Assigning authorities whose identifiers name patients of this affinity domain, as `PID-3.4` writes them: `[\"IHERED&1.3.6.1.4.1.21367.13.20.1000&ISO\"]`; an OID alone will do. The feeds of HL7 v2 (ITI-8) and v3 (ITI-44) bring identifiers of these, and of no others. Empty: there is no such feed.",
+    ),
+    (
+        "mllp.listen",
+        "Address and port of the patient identity feed in HL7 v2 (ITI-8), e.g. `127.0.0.1:2575`; port 0 takes a free one; empty: none. Plain MLLP: TLS is not part of this version.",
+    ),
+    ("mllp.max_frame_bytes", "Bytes of a message. Beyond: AE, and the connection is closed."),
+    ("mllp.max_segments", "Segments of a message. Beyond: AE."),
+    ("mllp.max_repetitions", "Repetitions of a field. Beyond: AE."),
+    (
+        "mllp.frame_timeout",
+        "Time in which a message must be complete once it has begun. Beyond: the connection is closed.",
+    ),
+    ("mllp.idle_timeout", "Time for which a connection may say nothing. Beyond: it is closed."),
+    ("mllp.max_connections", "Connections at once. Those beyond wait until one ends."),
     (
         "search.require_patient",
         "Whether a search must name a patient, an identifier or an id. Switched off, a search may look at everything there is.",

@@ -3,7 +3,10 @@
 mod export;
 pub(crate) mod fhir;
 mod group;
+mod hl7v2;
 mod metadata;
+pub(crate) mod mllp;
+mod person;
 mod publish;
 mod read;
 mod reconcile;

@@ -10,7 +10,9 @@ use serde_json::Value;
 use store::{Batch, Store};
 use xds::{Finding, Findings, Place, Rule};
 
+use crate::authorities::Authorities;
 use crate::gate::Gates;
+use crate::identify::{absorbed, name, shown};
 use crate::patients::identifiers;
 use crate::records::{PatientRecord, patient_put, patient_row};
 
@@ -23,6 +25,12 @@ pub(crate) struct Feed {
     pub(crate) store: Store,
     pub(crate) clock: Clock,
     pub(crate) gates: Arc<Gates>,
+    /// The gates of identifiers.
+    pub(crate) names: Arc<Gates>,
+    /// Whose identifiers other feeds tell as well.
+    pub(crate) authorities: Arc<Authorities>,
+    /// Public base of the identity source.
+    pub(crate) identity: Arc<str>,
 }
 
 /// A patient as it was fed.
@@ -71,7 +79,9 @@ impl Fed {
             Some(fed) if findings.is_empty() => {
                 let active = resource.get("active").and_then(Value::as_bool).unwrap_or(true);
                 let replaced_by = replaced_by(resource);
-                let record = PatientRecord { fed, active, replaced_by, identifiers: identifiers(resource) };
+                let identifiers = identifiers(resource);
+                let record =
+                    PatientRecord { fed, active, replaced_by, identifiers, ..PatientRecord::default() };
                 Ok(Fed { id: id.to_owned(), record, resource: resource.clone() })
             }
             _ => Err(findings),
@@ -98,9 +108,22 @@ impl Transaction for Feed {
         mut trail: Trail,
         fed: Fed,
     ) -> Result<Audited<Taken>, Fault<Findings>> {
+        let told = fed.record.identifiers.iter().filter(|one| self.authorities.has(&one.system));
+        let told: Vec<String> = told.map(name).collect();
         for _ in 0..TRIES {
+            let _names = self.names.all_alone(told.iter().map(String::as_str)).await;
+            // Who another feed has made of these identifiers is this patient: it takes that one's place.
+            let stands = fed.record.active && fed.record.replaced_by.is_none();
+            let mut puts = if stands && !told.is_empty() {
+                let identifiers = &fed.record.identifiers;
+                absorbed(&self.store, &self.authorities, &self.identity, &fed.id, identifiers)?
+            } else {
+                Vec::new()
+            };
             // Nothing may be registered for a patient while it is being retired.
-            let _pass = self.gates.alone(&fed.id).await;
+            let retired = puts.iter().map(|put| put.id.clone()).collect::<Vec<_>>();
+            let ids = retired.iter().map(String::as_str).chain([fed.id.as_str()]);
+            let _pass = self.gates.all_alone(ids).await;
             let known = patient_row(&self.store, &fed.id)?;
             let now = self.clock.now();
             let subject = Subject {
@@ -117,7 +140,12 @@ impl Transaction for Feed {
                 Some((row, _)) => row.version + 1,
                 None => 1,
             };
-            let puts = vec![patient_put(&fed.id, version, &fed.record, &fed.resource)];
+            let record = match &known {
+                Some((_, known)) => fed.record.clone().over(known),
+                None => fed.record.clone(),
+            };
+            let resource = shown(fed.resource.clone(), &record, &self.identity);
+            puts.push(patient_put(&fed.id, version, &record, &resource));
             let batch = Batch { instant: now, puts, ..Batch::default() };
             let taken = Taken { created: version == 1, version: fed.record.fed };
             match trail.commit(&self.store, batch, subject, |_| taken).await {

@@ -6,6 +6,8 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use std::collections::BTreeSet;
+
 use tokio::sync::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// Patients share gates; more of them only make needless waiting rarer.
@@ -31,9 +33,24 @@ impl Gates {
     }
 
     fn gate(&self, patient: &str) -> &RwLock<()> {
+        &self.0[Gates::number(patient)]
+    }
+
+    fn number(name: &str) -> usize {
         let mut hasher = DefaultHasher::new();
-        patient.hash(&mut hasher);
-        &self.0[hasher.finish() as usize % GATES]
+        name.hash(&mut hasher);
+        hasher.finish() as usize % GATES
+    }
+
+    /// Through the gates of all of these alone, always in the same order: two who want the same gates cannot wait for each
+    /// other.
+    pub(crate) async fn all_alone(&self, names: impl IntoIterator<Item = &str>) -> Vec<Pass<'_>> {
+        let numbers: BTreeSet<usize> = names.into_iter().map(Gates::number).collect();
+        let mut passes = Vec::with_capacity(numbers.len());
+        for number in numbers {
+            passes.push(Pass::Alone(self.0[number].write().await));
+        }
+        passes
     }
 
     /// To change the structure of what belongs to a patient, or the patient.

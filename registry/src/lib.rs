@@ -10,6 +10,7 @@
 //! `xds::plan` decide and makes one commit. How a question walks: `face/search.rs` reads it into an `xds::Filter`,
 //! `query.rs` finds out whose objects are meant and asks the store, and stored renderings are put together as they are.
 
+mod authorities;
 mod bindings;
 mod config;
 mod earlier;
@@ -18,6 +19,8 @@ mod face;
 mod feed;
 mod gate;
 mod groups;
+mod identify;
+mod merged;
 mod patients;
 #[cfg(feature = "failpoints")]
 mod points;
@@ -32,13 +35,13 @@ mod validate;
 
 use std::sync::Arc;
 
-use actor::{Actor, Check, Corridor, House, Route};
+use actor::{Actor, Check, Corridor, Door, Doors, House, Route};
 use fhir::page::Sealer;
 use futures_util::future::LocalBoxFuture;
 use web::{Answer, Limits, Request};
 
 pub use affinity::{Enforced, Enforcing};
-pub use config::{Domain, Export, Identity, Search, Settings};
+pub use config::{Domain, Export, Identity, Mllp, Search, Settings};
 
 use face::fhir as table;
 
@@ -54,6 +57,11 @@ pub struct Registry {
     find_lists: query::FindLists,
     read: read::Read,
     feed: feed::Feed,
+    /// Patients as HL7 v2 and v3 tell them.
+    identities: identify::Identities,
+    feed_v2: identify::FeedV2,
+    mllp: Mllp,
+    doors: Doors,
     settle: settle::Settle,
     update: update::Update,
     /// Which codes are accepted.
@@ -81,12 +89,18 @@ impl Actor for Registry {
         if let Some(errors) = actor::errors() {
             fhir::outcome::documented_at(errors);
         }
-        let House { settings, corridor, clock, limits, public_url, secret, time_zone, stopping, .. } = house;
+        let House {
+            settings, corridor, clock, limits, public_url, secret, time_zone, stopping, doors, ..
+        } = house;
         let store = corridor.store.clone();
         let identity = settings.identity.url.trim_end_matches('/').to_owned();
         if identity.is_empty() {
             return Err("identity.url is empty; it must be the public FHIR base URL of the identity source"
                 .to_owned());
+        }
+        let authorities = Arc::new(authorities::Authorities::read(&settings.identity.authorities)?);
+        if settings.mllp.address()?.is_some() && authorities.is_empty() {
+            return Err("mllp.listen is set and identity.authorities is empty: no identifier of the feed would be taken; name the assigning authority of this domain, e.g. [\"IHERED&1.3.6.1.4.1.21367.13.20.1000&ISO\"]".to_owned());
         }
         let domain = Arc::new(affinity::Shelf::open(&settings.domain.codes())?);
         for remark in &domain.current().remarks {
@@ -98,8 +112,21 @@ impl Actor for Registry {
             tracing::warn!("{}", earlier::TOLD);
         }
         let gates = Arc::new(gate::Gates::new());
-        let query =
-            Arc::new(query::Query { store: store.clone(), clock: clock.clone(), domain: domain.clone() });
+        let identities = identify::Identities {
+            store: store.clone(),
+            clock: clock.clone(),
+            gates: gates.clone(),
+            names: Arc::new(gate::Gates::new()),
+            authorities: authorities.clone(),
+            identity: identity.as_str().into(),
+        };
+        let query = Arc::new(query::Query {
+            store: store.clone(),
+            clock: clock.clone(),
+            domain: domain.clone(),
+            authorities: authorities.clone(),
+            identity: identity.as_str().into(),
+        });
         let exports = export::Exports::new(
             store.clone(),
             clock.clone(),
@@ -146,8 +173,24 @@ impl Actor for Registry {
             register,
             find_documents: query::FindDocuments(query.clone()),
             find_lists: query::FindLists(query),
-            read: read::Read { store: store.clone(), clock: clock.clone() },
-            feed: feed::Feed { store: store.clone(), clock: clock.clone(), gates },
+            read: read::Read {
+                store: store.clone(),
+                clock: clock.clone(),
+                authorities: authorities.clone(),
+                identity: identity.as_str().into(),
+            },
+            feed: feed::Feed {
+                store: store.clone(),
+                clock: clock.clone(),
+                gates,
+                names: identities.names.clone(),
+                authorities,
+                identity: identity.as_str().into(),
+            },
+            feed_v2: identify::FeedV2(identities.clone()),
+            identities,
+            mllp: settings.mllp,
+            doors,
             bindings: bindings::Bindings { store: store.clone(), clock: clock.clone() },
             submissions: bindings::Submissions { store: store.clone(), clock: clock.clone() },
             incarnation: incarnation(&store),
@@ -178,13 +221,31 @@ impl Actor for Registry {
         config::KEYS
     }
 
+    fn doors(settings: &Settings) -> Vec<Door> {
+        // What is no address is refused with words when the actor is built.
+        let address = settings.mllp.address().ok().flatten();
+        address.map(|address| Door { key: face::mllp::LISTEN, address }).into_iter().collect()
+    }
+
     fn background(self: Arc<Registry>) -> Vec<LocalBoxFuture<'static, ()>> {
-        vec![Box::pin(Arc::clone(&self.exports).work(self.stopping.clone()))]
+        let stopping = self.stopping.clone();
+        vec![
+            Box::pin(Arc::clone(&self.exports).work(self.stopping.clone())),
+            Box::pin(face::mllp::serve(self, stopping)),
+        ]
     }
 
     fn checks(&self) -> Vec<Check> {
         // Old codes are served all the same; the operator reads it here.
         let mut checks = vec![Check { name: "domain", ok: true, text: self.domain.note() }];
+        let listening = self.doors.addresses().into_iter().find(|(key, _)| *key == face::mllp::LISTEN);
+        let text = match listening {
+            Some((_, address)) => {
+                format!("HL7 v2 at {address}, identifiers of {}", self.identities.authorities.words())
+            }
+            None => "not listened to (mllp.listen is empty)".to_owned(),
+        };
+        checks.push(Check { name: "mllp", ok: true, text });
         if self.has_earlier {
             checks.push(Check { name: "earlier", ok: true, text: earlier::TOLD.to_owned() });
         }

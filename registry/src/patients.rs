@@ -141,7 +141,7 @@ pub(crate) fn identifiers(resource: &Value) -> Vec<Identifier> {
 }
 
 fn state((row, record): (Row, PatientRecord)) -> PatientState {
-    if record.active && record.replaced_by.is_none() {
+    if record.active && record.survivor().is_none() {
         PatientState::Active(row.id)
     } else {
         PatientState::Inactive

@@ -22,6 +22,13 @@ pub(crate) const POINTS: &[Point] = &[
     Point::new("reg.fence.pre_commit", "settle.rs", "finding an attempt absent and fencing it"),
     Point::new("reg.fence.post_commit", "settle.rs", "fencing an attempt and telling"),
     Point::new(
+        "reg.feed.pre_commit",
+        "identify.rs",
+        "deciding what a patient identity feed (ITI-8, ITI-44) changes and committing it",
+    ),
+    Point::new("reg.feed.post_commit", "identify.rs", "committing it and telling"),
+    Point::new("reg.feed.pre_ack", "face/mllp.rs", "the outcome of a message and its acknowledgement"),
+    Point::new(
         "reg.export.pre_commit",
         "export/work.rs",
         "writing a file of an export and committing it with its place",

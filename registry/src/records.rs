@@ -57,6 +57,8 @@ pub(crate) const HAS_MEMBER: &str = "has-member";
 pub(crate) const ASSOCIATION: &str = "association";
 /// From a version that has been taken the place of to the object it was.
 pub(crate) const VERSION_OF: &str = "version-of";
+/// From a patient to the one it was merged into.
+pub(crate) const MERGED_INTO: &str = "merged-into";
 
 /// From a list to its members, whatever list it is.
 pub(crate) const MEMBER_EDGES: &[&str] = &[SUBMITS, HAS_MEMBER];

@@ -17,6 +17,7 @@ use xds::plan::{DocumentVersion, FolderVersion, KnownDocument, PatientState, Sta
 use xds::{AssociationType, EntryUuid, Finding, Findings, Patient, Place, Rule, Severity};
 
 use crate::gate::Gates;
+use crate::merged;
 use crate::patients;
 use crate::read::{resource_type, well_formed};
 use crate::records::{
@@ -311,7 +312,12 @@ impl Update {
             named.push(by(None, new.identifier.clone())?);
         }
         // Nobody named: the patient would be taken away.
-        let theirs = |state: &PatientState| matches!(state, PatientState::Active(id) if Some(id) == current.id.as_ref());
+        let stands = match &current.id {
+            Some(id) => merged::survivor(&self.store, id)?.or(current.id.clone()),
+            None => None,
+        };
+        let theirs =
+            |state: &PatientState| matches!(state, PatientState::Active(id) if Some(id) == stands.as_ref());
         new.id = (!named.is_empty() && named.iter().all(theirs)).then(|| current.id.clone()).flatten();
         Ok(())
     }

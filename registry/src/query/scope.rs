@@ -8,7 +8,8 @@ use xds::filter::{Clause, Filter, Of, PatientIs, Test};
 use xds::{Attribute, EntryUuid, Finding, Findings, Place, Rule};
 
 use super::{Query, is_named, kind};
-use crate::records::{self, patient_rows_by_identifier, patients_being};
+use crate::merged;
+use crate::records::{self, PATIENT, patient_rows_by_identifier, patients_being};
 
 /// Patients that may be looked at to find out who is meant.
 const MAX_PATIENTS: usize = 1000;
@@ -26,11 +27,17 @@ impl Query {
             Scope::Partitions(named) => Some(named),
             Scope::Everywhere | Scope::Indexed(_) => None,
         };
-        let patients = patients_being(&self.store, &filter.patient, named, MAX_PATIENTS);
-        patients.map(Scope::Partitions).map_err(|error| match error {
-            store::Error::TooBroad { most } => Fault::Refused(vec![too_many(&filter.patient, most)]),
-            other => other.into(),
-        })
+        let patients = patients_being(&self.store, &filter.patient, named, MAX_PATIENTS).map_err(
+            |error| match error {
+                store::Error::TooBroad { most } => Fault::Refused(vec![too_many(&filter.patient, most)]),
+                other => Fault::from(other),
+            },
+        )?;
+        let mut ids = Vec::with_capacity(patients.len());
+        for id in patients {
+            self.with_merged(id, &mut ids)?;
+        }
+        Ok(Scope::Partitions(ids))
     }
 
     /// Whose objects: the patients that every group names (AND), any one of a group (OR); where none is named, those whose
@@ -54,7 +61,7 @@ impl Query {
         let mut ids = Vec::with_capacity(group.len());
         for patient in group {
             match patient {
-                PatientIs::Id(id) => ids.push(id.clone()),
+                PatientIs::Id(id) => self.with_merged(id.clone(), &mut ids)?,
                 PatientIs::Identifier { system, value } => {
                     self.namesakes(system.as_deref(), value, &mut ids)?
                 }
@@ -74,7 +81,21 @@ impl Query {
         value: &str,
         ids: &mut Vec<String>,
     ) -> Result<(), store::Error> {
-        ids.extend(patient_rows_by_identifier(&self.store, system, value)?.into_iter().map(|row| row.id));
+        for row in patient_rows_by_identifier(&self.store, system, value)? {
+            if !merged::is_merged(&row) {
+                ids.extend(merged::chain(&self.store, &row.id)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// A patient and everybody who was merged into it. One who was merged away names nobody any more.
+    fn with_merged(&self, id: String, ids: &mut Vec<String>) -> Result<(), store::Error> {
+        match self.store.get(PATIENT, &id)? {
+            Some(row) if merged::is_merged(&row) => {}
+            Some(_) => ids.extend(merged::chain(&self.store, &id)?),
+            None => ids.push(id),
+        }
         Ok(())
     }
 

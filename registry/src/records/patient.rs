@@ -1,23 +1,23 @@
-//! Patients, as the identity source fed them.
+//! Patients, as their feeds told them.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use store::{AnyOf, Ask, Order, Put, Row, Scope, Store, Test, Version};
+use store::{AnyOf, Ask, Edge, Order, Put, Row, Scope, Store, Test, Version};
 use xds::attribute::{Attribute, Person, identifier_value, system};
 use xds::filter::Clause;
 use xds::{Identifier, attribute};
 
 use super::ask::any_of;
-use super::{PATIENT, facts, unreadable};
+use super::{MERGED_INTO, PATIENT, facts, unreadable};
 
 /// Patients that one identifier may name before we stop to look: more than one is a fault of the feed already.
 const MAX_NAMESAKES: usize = 32;
 
 /// What the registry knows of a patient.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct PatientRecord {
-    /// `meta.versionId` at the identity source.
+    /// `meta.versionId` at the identity source; 0: it has never fed this patient, ITI-8 or ITI-44 has.
     pub(crate) fed: u64,
     /// `active`; true where the source says nothing.
     pub(crate) active: bool,
@@ -25,6 +25,38 @@ pub(crate) struct PatientRecord {
     pub(crate) replaced_by: Option<String>,
     /// Its identifiers.
     pub(crate) identifiers: Vec<Identifier>,
+    /// Those of them that ITI-8 or ITI-44 told; the identity source need not know them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) told: Vec<Identifier>,
+    /// Identifiers it had until ITI-8 or ITI-44 merged them away: nobody brings them back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) subsumed: Vec<Identifier>,
+    /// The id of the patient ITI-8 or ITI-44 merged it into, or that turned out to be the same. For good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) merged_into: Option<String>,
+}
+
+impl PatientRecord {
+    /// The id of the patient that took its place, whoever said so.
+    pub(crate) fn survivor(&self) -> Option<&str> {
+        let told = self.merged_into.as_deref();
+        told.or_else(|| self.replaced_by.as_deref()?.rsplit("Patient/").next()?.split('/').next())
+    }
+
+    /// What the identity source feeds, laid over what is known: what ITI-8 and ITI-44 told stays.
+    pub(crate) fn over(mut self, known: &PatientRecord) -> PatientRecord {
+        self.identifiers.retain(|identifier| !known.subsumed.contains(identifier));
+        for told in &known.told {
+            if !self.identifiers.contains(told) {
+                self.identifiers.push(told.clone());
+            }
+        }
+        self.active &= known.merged_into.is_none();
+        self.told.clone_from(&known.told);
+        self.subsumed.clone_from(&known.subsumed);
+        self.merged_into.clone_from(&known.merged_into);
+        self
+    }
 }
 
 /// A known patient, with its row.
@@ -99,7 +131,12 @@ pub(crate) fn patient_put(id: &str, version: Version, record: &PatientRecord, re
         partition: id.to_owned(),
         order: 0,
         facts: facts(attribute::of_patient(&person(record, resource))),
-        edges: Vec::new(),
+        edges: record
+            .survivor()
+            .filter(|survivor| *survivor != id)
+            .map(|survivor| Edge { name: MERGED_INTO, target: survivor.to_owned() })
+            .into_iter()
+            .collect(),
         body: Bytes::from(serde_json::to_vec(record).expect("a patient is writable as JSON")),
         rendering: Bytes::from(resource.to_string()),
         deleted: false,

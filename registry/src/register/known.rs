@@ -10,6 +10,7 @@ use xds::ties::End;
 use xds::{AssociationType, Attribute, Availability, EntryUuid, Findings, Identifier, ObjectRef, Submission};
 
 use super::Register;
+use crate::merged;
 use crate::patients;
 use crate::records::{
     ASSOCIATION, DOCUMENT, DOCUMENT_PAST, DocumentRecord, FolderRecord, HAS_MEMBER, LIST, LIST_PAST,
@@ -148,7 +149,7 @@ impl Loader<'_> {
         if let Some((row, record)) = association::past_document(self.store, id)? {
             let known = KnownDocument {
                 kind: record.entry.kind,
-                ..KnownDocument::new(id.clone(), row.partition, Availability::Deprecated)
+                ..KnownDocument::new(id.clone(), self.patient(&row)?, Availability::Deprecated)
             };
             self.loaded.known.documents.insert(id.clone(), known);
         }
@@ -193,6 +194,11 @@ impl Loader<'_> {
         Ok(self.store.find(&ask)?.rows)
     }
 
+    /// Whose an object is: after a merge, the survivor's.
+    fn patient(&self, row: &Row) -> Result<String, store::Error> {
+        Ok(merged::survivor(self.store, &row.partition)?.unwrap_or_else(|| row.partition.clone()))
+    }
+
     /// Loads a document; for one that is replaced also what follows it.
     fn document(&mut self, id: &EntryUuid, replaced: bool) -> Result<bool, store::Error> {
         if self.loaded.documents.contains_key(id) && !replaced {
@@ -214,7 +220,7 @@ impl Loader<'_> {
             }),
             children,
             folders,
-            ..KnownDocument::new(id.clone(), row.partition.clone(), record.entry.availability)
+            ..KnownDocument::new(id.clone(), self.patient(&row)?, record.entry.availability)
         };
         self.loaded.known.documents.insert(id.clone(), known);
         self.loaded.documents.insert(id.clone(), (row, record));
@@ -299,7 +305,7 @@ impl Loader<'_> {
             availability: record.availability(),
             unique_id: record.folder.unique_id.clone(),
             title: record.folder.title.clone(),
-            patient: row.partition.clone(),
+            patient: self.patient(&row)?,
             members: record.shown_members(),
         };
         self.loaded.known.folders.insert(id.clone(), known);

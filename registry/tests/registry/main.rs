@@ -3,6 +3,7 @@
 mod codes;
 mod conditions;
 mod exporting;
+mod feeding;
 mod reading;
 mod reconciling;
 mod registration;

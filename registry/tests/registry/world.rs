@@ -18,6 +18,8 @@ pub(crate) struct World {
     /// The admin listener.
     pub(crate) admin: String,
     pub(crate) client: reqwest::Client,
+    /// Its own ports.
+    pub(crate) doors: Vec<(&'static str, std::net::SocketAddr)>,
 }
 
 /// What came back: status, headers, JSON (null if there was no body).
@@ -95,7 +97,8 @@ impl World {
     pub(crate) fn over(setup: Setup<Settings>) -> World {
         let running = actor::start_with::<Registry>(setup);
         let (host, admin) = (running.host.clone(), running.admin.clone());
-        World { running, host, admin, client: reqwest::Client::new() }
+        let doors = running.doors.clone();
+        World { running, host, admin, client: reqwest::Client::new(), doors }
     }
 
     /// Stops the registry and closes its store.
@@ -164,7 +167,8 @@ impl World {
 
 /// The settings of these tests.
 pub(crate) fn settings() -> Settings {
-    Settings { identity: Identity { url: IDENTITY.to_owned() }, ..Settings::default() }
+    let identity = Identity { url: IDENTITY.to_owned(), ..Identity::default() };
+    Settings { identity, ..Settings::default() }
 }
 
 /// A document whose bytes are elsewhere.

@@ -148,6 +148,12 @@ pub fn main<A: Actor>() -> ExitCode {
                     return ExitCode::from(CONFIG);
                 }
             };
+            let open = A::doors(&loaded.own).into_iter().map(|door| (door.key, door.address));
+            let open = crate::config::not_allowed(open);
+            if !open.is_empty() {
+                open.iter().for_each(|flaw| eprintln!("{flaw}"));
+                return ExitCode::from(CONFIG);
+            }
             match verb {
                 Verb::Config { verb: ConfigVerb::Print } => print!("{}", loaded.shown),
                 Verb::Config { .. } => println!("the configuration is sound"),

@@ -1,6 +1,7 @@
 //! Reading the configuration: defaults, files, environment, flags, each over the one before; all faults told at once.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use config::{Config, File, FileFormat};
@@ -318,18 +319,24 @@ fn standard_files(name: &str, directory: Option<&Path>, flaws: &mut Vec<Flaw>) -
     files
 }
 
+/// Addresses that the policy does not let an actor listen on.
+pub(crate) fn not_allowed(addresses: impl Iterator<Item = (&'static str, SocketAddr)>) -> Vec<Flaw> {
+    let policy = access::Policy::LocalDevelopment;
+    let flaw = |(key, address): (&str, SocketAddr)| Flaw {
+        origin: "configuration".to_owned(),
+        words: format!(
+            "{key} is {address}, but under security.policy = \"local-development\" everyone may do everything, so only loopback addresses (127.0.0.1, ::1) can be listened on"
+        ),
+    };
+    addresses.filter(|(_, address)| !policy.may_listen(*address)).map(flaw).collect()
+}
+
 /// What each key allows for itself but not beside the others.
 fn contradictions(house: &Settings) -> Vec<Flaw> {
-    let mut flaws = Vec::new();
+    let mut flaws = not_allowed(
+        [("server.listen", house.server.listen), ("admin.listen", house.admin.listen)].into_iter(),
+    );
     let mut flaw = |words: String| flaws.push(Flaw { origin: "configuration".to_owned(), words });
-    let policy = access::Policy::LocalDevelopment;
-    for (key, address) in [("server.listen", house.server.listen), ("admin.listen", house.admin.listen)] {
-        if !policy.may_listen(address) {
-            flaw(format!(
-                "{key} is {address}, but under security.policy = \"local-development\" everyone may do everything, so only loopback addresses (127.0.0.1, ::1) can be listened on"
-            ));
-        }
-    }
     if !house.storage.sync
         && house.storage.engine == Engine::Embedded
         && house.env == crate::settings::Environment::Production

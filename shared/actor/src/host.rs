@@ -17,7 +17,7 @@ use crate::admin::{Admin, Probe, Reload};
 use crate::clock::Clock;
 use crate::corridor::Corridor;
 use crate::front::Front;
-use crate::run::{Actor, House};
+use crate::run::{Actor, Doors, House};
 
 /// How long a background task that panicked rests before it is begun again.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -41,6 +41,8 @@ pub(crate) struct Plan<S> {
     pub(crate) drain: Duration,
     pub(crate) listener: TcpListener,
     pub(crate) admin: TcpListener,
+    /// The actor's own ports.
+    pub(crate) doors: Doors,
     /// The effective configuration, secrets taken out, for `/config`.
     pub(crate) shown: String,
 }
@@ -60,8 +62,10 @@ pub(crate) struct Launched {
 
 /// Builds the actor and serves; answers when it is reachable, or with words for the operator.
 pub(crate) fn launch<A: Actor>(plan: Plan<A::Settings>) -> Result<Launched, String> {
-    for listener in [&plan.listener, &plan.admin] {
-        let address = listener.local_addr().map_err(|error| error.to_string())?;
+    let local = |listener: &TcpListener| listener.local_addr().map_err(|error| error.to_string());
+    let own = plan.doors.addresses().into_iter().map(|(_, address)| Ok(address));
+    for address in [local(&plan.listener), local(&plan.admin)].into_iter().chain(own) {
+        let address = address?;
         if !plan.policy.may_listen(address) {
             return Err(format!(
                 "{address} cannot be listened on under security.policy = \"local-development\""
@@ -81,6 +85,7 @@ pub(crate) fn launch<A: Actor>(plan: Plan<A::Settings>) -> Result<Launched, Stri
         secret: plan.secret,
         stopping: stopping.clone(),
         carrier: None,
+        doors: plan.doors,
     };
     let (actor, life) = live::<A>(house, store, stopping)?;
     let probe = Probe::new(Arc::clone(&actor), plan.store, Arc::clone(&ready), plan.shown);

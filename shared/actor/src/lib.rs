@@ -31,7 +31,7 @@ pub use command::main;
 pub use corridor::{Codec, Context, Corridor, Opening, Transaction};
 pub use fault::{Fault, Told};
 pub use report::{Finding, Report};
-pub use run::{Actor, Check, House, Route, Running, Setup, start, start_with};
+pub use run::{Actor, Check, Door, Doors, House, Route, Running, Setup, start, start_with};
 pub use trail::{Audited, Subject, Trail};
 
 pub use store::failpoint;

@@ -91,6 +91,8 @@ pub const METRICS: &[(&str, Sort, &str)] = &[
         Sort::Gauge,
         "Submissions a restored registry has lost and does not take back.",
     ),
+    ("docshare_mllp_messages_total", Sort::Counter, "HL7 v2 messages answered, by acknowledgement code."),
+    ("docshare_mllp_connections", Sort::Gauge, "Open MLLP connections."),
     ("docshare_audit_events_total", Sort::Counter, "Audit records by result."),
     ("process_resident_memory_bytes", Sort::Gauge, "Resident memory."),
     ("process_cpu_seconds_total", Sort::Counter, "Processor time, user and system."),

@@ -1,6 +1,6 @@
 //! What an actor is, and how one is started inside a test.
 
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,6 +35,41 @@ pub struct House<S> {
     pub stopping: tokio::sync::watch::Receiver<bool>,
     /// What carries requests to peers where it is not the network: a simulation.
     pub carrier: Option<Arc<dyn Carrier>>,
+    /// The listeners of the ports the actor asked for beside those of HTTP.
+    pub doors: Doors,
+}
+
+/// A port an actor listens on beside those of HTTP, in a protocol of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Door {
+    /// Its key in the configuration, e.g. `mllp.listen`.
+    pub key: &'static str,
+    /// Where.
+    pub address: SocketAddr,
+}
+
+/// The listeners of an actor's own ports, by their keys. Bound before the actor is built, as its HTTP ports are; what is
+/// connected meanwhile waits.
+#[derive(Debug, Clone, Default)]
+pub struct Doors(Arc<Vec<(&'static str, TcpListener)>>);
+
+impl Doors {
+    /// Listeners that are bound already.
+    pub fn new(listeners: Vec<(&'static str, TcpListener)>) -> Doors {
+        Doors(Arc::new(listeners))
+    }
+
+    /// The listener of a port, shared with whoever asked before.
+    pub fn listener(&self, key: &str) -> Option<std::io::Result<TcpListener>> {
+        self.0.iter().find(|(known, _)| *known == key).map(|(_, listener)| listener.try_clone())
+    }
+
+    /// Where each of them listens.
+    pub fn addresses(&self) -> Vec<(&'static str, SocketAddr)> {
+        let address =
+            |(key, listener): &(&'static str, TcpListener)| Some((*key, listener.local_addr().ok()?));
+        self.0.iter().filter_map(address).collect()
+    }
 }
 
 impl<S> House<S> {
@@ -89,6 +124,10 @@ pub trait Actor: Sized + Send + Sync + 'static {
     }
     /// Documentation of the actor's own keys: (dotted key, words), one for every key of `Settings`.
     fn keys() -> &'static [(&'static str, &'static str)];
+    /// The ports it listens on beside those of HTTP, as its settings want them.
+    fn doors(_settings: &Self::Settings) -> Vec<Door> {
+        Vec::new()
+    }
     /// Tasks that run beside the requests until `stopping`.
     fn background(self: Arc<Self>) -> Vec<LocalBoxFuture<'static, ()>> {
         Vec::new()
@@ -128,6 +167,8 @@ pub struct Running {
     pub host: String,
     /// The same for the admin listener.
     pub admin: String,
+    /// Where the ports of its own are, by their keys.
+    pub doors: Vec<(&'static str, SocketAddr)>,
     /// Drop or call to stop and drain.
     pub stop: Box<dyn FnOnce() + Send>,
 }
@@ -180,7 +221,12 @@ pub fn start<A: Actor>(settings: A::Settings) -> Running {
 /// The same with a store, a clock and limits of the test's choice.
 pub fn start_with<A: Actor>(setup: Setup<A::Settings>) -> Running {
     let port = || TcpListener::bind(("127.0.0.1", 0)).expect("loopback has a free port");
+    let doors = A::doors(&setup.settings).into_iter().map(|door| {
+        (door.key, TcpListener::bind(door.address).unwrap_or_else(|error| panic!("{}: {error}", door.key)))
+    });
+    let doors = Doors::new(doors.collect());
     let plan = Plan {
+        doors: doors.clone(),
         settings: setup.settings,
         store: setup.store,
         clock: setup.clock,
@@ -202,6 +248,7 @@ pub fn start_with<A: Actor>(setup: Setup<A::Settings>) -> Running {
     Running {
         host: format!("http://{}", launched.address),
         admin: format!("http://{}", launched.admin_address),
+        doors: doors.addresses(),
         stop: Box::new(move || launched.stop()),
     }
 }

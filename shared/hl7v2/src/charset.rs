@@ -63,7 +63,9 @@ impl Charset {
             Charset::Ascii => 0x7F,
             Charset::Latin1 => 0xFF,
         };
-        text.chars().map(|c| u8::try_from(u32::from(c)).ok().filter(|b| *b <= limit).unwrap_or(b'?')).collect()
+        text.chars()
+            .map(|c| u8::try_from(u32::from(c)).ok().filter(|b| *b <= limit).unwrap_or(b'?'))
+            .collect()
     }
 }
 

@@ -43,7 +43,8 @@ pub struct Cx {
 impl Cx {
     /// Reads one repetition of a field.
     pub fn read(part: Part<'_>) -> Cx {
-        let text = |part: Part<'_>| if part.is_null() { String::new() } else { part.text().trim().to_owned() };
+        let text =
+            |part: Part<'_>| if part.is_null() { String::new() } else { part.text().trim().to_owned() };
         let authority = part.component(4);
         Cx {
             id: text(part.component(1)),

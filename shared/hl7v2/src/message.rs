@@ -61,7 +61,10 @@ impl Separators {
         let mut all = separators.all();
         all.sort_unstable();
         if all.windows(2).any(|pair| pair[0] == pair[1]) {
-            return Err(wrong(2, "MSH-1 and MSH-2 must be different marks, each of them another one, usually | and ^~\\&"));
+            return Err(wrong(
+                2,
+                "MSH-1 and MSH-2 must be different marks, each of them another one, usually | and ^~\\&",
+            ));
         }
         Ok(separators)
     }
@@ -127,9 +130,9 @@ impl Separators {
             ".br" | ".sp" => '\n',
             _ => {
                 let digits = escaped.strip_prefix('X')?;
-                let bytes = (0..digits.len()).step_by(2).map(|at| {
-                    digits.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok())
-                });
+                let bytes = (0..digits.len())
+                    .step_by(2)
+                    .map(|at| digits.get(at..at + 2).and_then(|pair| u8::from_str_radix(pair, 16).ok()));
                 let bytes: Vec<u8> = bytes.collect::<Option<_>>()?;
                 return Charset::Unsaid.decode(&bytes).ok();
             }
@@ -241,9 +244,7 @@ impl Message {
         let bytes = beginning(bytes);
         let Some(behind) = bytes.strip_prefix(b"MSH") else {
             let text = "the message does not begin with an MSH segment";
-            return Err(unread(
-                Refusal::new(Condition::SegmentSequence, text).at(Location::segment("MSH")),
-            ));
+            return Err(unread(Refusal::new(Condition::SegmentSequence, text).at(Location::segment("MSH"))));
         };
         let separators = Separators::read(behind).map_err(unread)?;
         let lines = joined(bytes, separators.field);

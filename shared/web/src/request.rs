@@ -36,6 +36,24 @@ pub struct Request {
 }
 
 impl Request {
+    /// A message that did not come over HTTP, so that it walks the same corridor: its bytes are the body, and it has an id and
+    /// a trace of its own.
+    pub fn message(peer: SocketAddr, bytes: impl Into<Bytes>) -> Request {
+        let none = HeaderMap::new();
+        Request {
+            method: Method::POST,
+            path: "/".to_owned(),
+            query: String::new(),
+            peer,
+            id: crate::trace::new_request_id(),
+            trace: crate::trace::trace(&none),
+            headers: none,
+            base: String::new(),
+            params: Params::default(),
+            body: Body::from_bytes(bytes),
+        }
+    }
+
     /// A header as text; several lines are joined as one list.
     pub fn header(&self, name: http::HeaderName) -> Option<String> {
         let mut lines = self.headers.get_all(name).iter().filter_map(|value| value.to_str().ok());

@@ -56,6 +56,7 @@ impl Running {
             secret: [7; 32],
             stopping,
             carrier: Some(Arc::new(Wire(Arc::clone(&life)))),
+            doors: actor::Doors::default(),
         };
         let actor = Arc::new(A::build(house).await.expect("the settings are sound"));
         let tasks: Vec<AbortHandle> = Arc::clone(&actor)

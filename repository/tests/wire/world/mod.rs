@@ -194,6 +194,7 @@ async fn build(store: &Store, settings: &Settings) -> Arc<Repository> {
         secret: [7; 32],
         stopping,
         carrier: None,
+        doors: actor::Doors::default(),
     };
     Arc::new(Repository::build(house).await.unwrap())
 }

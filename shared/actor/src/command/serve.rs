@@ -1,5 +1,6 @@
 //! Serving: storage, ports, signals, and the story of the end.
 
+use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
@@ -16,7 +17,7 @@ use crate::config::Loaded;
 use crate::host::{Launched, Plan, launch};
 use crate::log;
 use crate::opening::{Meanwhile, PATIENCE};
-use crate::run::{Actor, fresh_secret};
+use crate::run::{Actor, Door, Doors, fresh_secret};
 use crate::settings::{Engine, LogFormat, Policy, Settings};
 
 /// How often a running actor looks whether its store still writes.
@@ -46,7 +47,9 @@ fn run<A: Actor>(loaded: Loaded<A::Settings>, json: bool) -> Result<(), Stop> {
         // There is one configuration in a process.
         let _ = crate::DOCUMENTED.set(format!("{doc_url}/errors"));
     }
-    let Opened { store, secret, listener, admin } = open(A::NAME, &house)?;
+    let own_doors = A::doors(&own);
+    let Opened { store, secret, listener, admin, doors } = open(A::NAME, &house, &own_doors)?;
+    let addresses = doors.addresses();
     let plan = Plan {
         settings: own,
         clock: Clock::wall(store.last_instant()),
@@ -65,6 +68,7 @@ fn run<A: Actor>(loaded: Loaded<A::Settings>, json: bool) -> Result<(), Stop> {
         drain: Duration::from_secs(house.server.drain_timeout),
         listener,
         admin,
+        doors,
         shown,
     };
     let signals = Signals::listen()?;
@@ -74,10 +78,14 @@ fn run<A: Actor>(loaded: Loaded<A::Settings>, json: bool) -> Result<(), Stop> {
     if json {
         println!(
             "{}",
-            serde_json::json!({"event": "ready", "actor": A::NAME, "listen": host, "admin": admin})
+            serde_json::json!({
+                "event": "ready", "actor": A::NAME, "listen": host, "admin": admin,
+                "doors": addresses.iter().map(|(key, at)| (*key, at.to_string())).collect::<BTreeMap<_, _>>(),
+            })
         );
     } else {
-        println!("ready {} {host} {admin}", A::NAME);
+        let own: String = addresses.iter().map(|(key, at)| format!(" {key}={at}")).collect();
+        println!("ready {} {host} {admin}{own}", A::NAME);
     }
     signals.until_stopped(launched, store)
 }
@@ -88,12 +96,21 @@ struct Opened {
     secret: [u8; 32],
     listener: TcpListener,
     admin: TcpListener,
+    doors: Doors,
+}
+
+/// All ports of an actor.
+type Ports = (TcpListener, TcpListener, Doors);
+
+fn ports(house: &Settings, doors: &[Door]) -> Result<Ports, Stop> {
+    let listener = bind("server.listen", house.server.listen)?;
+    let admin = bind("admin.listen", house.admin.listen)?;
+    let own = doors.iter().map(|door| Ok((door.key, bind(door.key, door.address)?)));
+    Ok((listener, admin, Doors::new(own.collect::<Result<_, Stop>>()?)))
 }
 
 /// Storage first: whoever may not have it takes no port either. If it takes its time the ports answer meanwhile.
-fn open(name: &'static str, house: &Settings) -> Result<Opened, Stop> {
-    let ports =
-        || Ok((bind("server.listen", house.server.listen)?, bind("admin.listen", house.admin.listen)?));
+fn open(name: &'static str, house: &Settings, doors: &[Door]) -> Result<Opened, Stop> {
     let progress = Progress::default();
     let (tell, told) = sync_channel(1);
     let work = {
@@ -107,19 +124,19 @@ fn open(name: &'static str, house: &Settings) -> Result<Opened, Stop> {
         .spawn(work)
         .map_err(|error| cannot("cannot start a thread", error))?;
     let ended = |_| Stop { code: STORAGE, words: "opening the storage ended in a panic".to_owned() };
-    let ((store, secret), (listener, admin)) = match told.recv_timeout(PATIENCE) {
-        Ok(opened) => (opened?, ports()?),
+    let ((store, secret), (listener, admin, doors)) = match told.recv_timeout(PATIENCE) {
+        Ok(opened) => (opened?, ports(house, doors)?),
         Err(RecvTimeoutError::Disconnected) => return Err(ended(RecvError)),
         Err(RecvTimeoutError::Timeout) => {
-            let (listener, admin) = ports()?;
+            let (listener, admin, doors) = ports(house, doors)?;
             let meanwhile = Meanwhile::serve(name, &listener, &admin, &progress)
                 .map_err(|error| Stop { code: PORT, words: format!("cannot serve: {error}") })?;
             let opened = told.recv().map_err(ended)??;
             meanwhile.end();
-            (opened, (listener, admin))
+            (opened, (listener, admin, doors))
         }
     };
-    Ok(Opened { store, secret, listener, admin })
+    Ok(Opened { store, secret, listener, admin, doors })
 }
 
 fn storage(house: &Settings, progress: Progress) -> Result<(Store, [u8; 32]), Stop> {

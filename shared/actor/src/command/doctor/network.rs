@@ -11,7 +11,7 @@ use crate::clock::Clock;
 use crate::command::doctor::Check;
 use crate::command::{PORT, Stop};
 use crate::config::Loaded;
-use crate::run::Actor;
+use crate::run::{Actor, Door};
 use crate::settings::Settings;
 
 /// Clocks may differ by so many seconds: what tokens are judged by.
@@ -21,7 +21,7 @@ pub(super) fn checks<A: Actor>(loaded: &Loaded<A::Settings>) -> Result<Vec<Check
     let unable = |error: std::io::Error| Stop { code: PORT, words: format!("cannot ask: {error}") };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(unable)?;
     runtime.block_on(async {
-        let mut checks = ports::<A>(&loaded.house).await;
+        let mut checks = ports::<A>(&loaded.house, &A::doors(&loaded.own)).await;
         for (name, settings) in A::peers(&loaded.own) {
             checks.push(peer(name, settings).await);
         }
@@ -30,7 +30,7 @@ pub(super) fn checks<A: Actor>(loaded: &Loaded<A::Settings>) -> Result<Vec<Check
 }
 
 /// The ports are free, or the actor itself listens.
-async fn ports<A: Actor>(house: &Settings) -> Vec<Check> {
+async fn ports<A: Actor>(house: &Settings, doors: &[Door]) -> Vec<Check> {
     let taken = |address: SocketAddr| TcpListener::bind(address).err();
     let admin = house.admin.listen;
     let running = match taken(admin) {
@@ -42,6 +42,7 @@ async fn ports<A: Actor>(house: &Settings) -> Vec<Check> {
     });
     let mut checks: Vec<Check> = [("server.listen", house.server.listen), ("admin.listen", admin)]
         .into_iter()
+        .chain(doors.iter().map(|door| (door.key, door.address)))
         .map(|(key, address)| match taken(address) {
             None => Check::ok(key, format!("{address} is free: the actor does not run")),
             Some(_) if ours => Check::ok(key, format!("{address}: the running actor")),
