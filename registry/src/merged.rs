@@ -12,7 +12,7 @@ use store::{Row, Store};
 use xds::Identifier;
 
 use crate::authorities::Authorities;
-use crate::records::{MERGED_INTO, PATIENT, patient_row};
+use crate::records::{MERGED_AWAY, MERGED_INTO, PATIENT, patient_row};
 
 /// Merges in a row that are followed; a longer chain is a circle.
 const MOST: usize = 1000;
@@ -22,13 +22,16 @@ fn next(row: &Row) -> Option<String> {
     row.edges().find(|(name, _)| *name == MERGED_INTO).map(|(_, target)| target.to_owned())
 }
 
-/// Whether this row is that of a patient who was merged into another one.
-pub(crate) fn is_merged(row: &Row) -> bool {
-    next(row).is_some()
+/// Whether a patient was merged into another one.
+pub(crate) fn is_away(store: &Store, id: &str) -> Result<bool, store::Error> {
+    Ok(!store.sources(PATIENT, MERGED_AWAY, id)?.is_empty())
 }
 
 /// Who stands for a patient after all merges; none: the patient itself does.
 pub(crate) fn survivor(store: &Store, id: &str) -> Result<Option<String>, store::Error> {
+    if !is_away(store, id)? {
+        return Ok(None);
+    }
     let mut last = None;
     let mut at = id.to_owned();
     for _ in 0..MOST {

@@ -59,6 +59,8 @@ pub(crate) const ASSOCIATION: &str = "association";
 pub(crate) const VERSION_OF: &str = "version-of";
 /// From a patient to the one it was merged into.
 pub(crate) const MERGED_INTO: &str = "merged-into";
+/// From a patient that was merged away to itself: so that the others are known by a look into an index alone.
+pub(crate) const MERGED_AWAY: &str = "merged-away";
 
 /// From a list to its members, whatever list it is.
 pub(crate) const MEMBER_EDGES: &[&str] = &[SUBMITS, HAS_MEMBER];

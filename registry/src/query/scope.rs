@@ -9,7 +9,7 @@ use xds::{Attribute, EntryUuid, Finding, Findings, Place, Rule};
 
 use super::{Query, is_named, kind};
 use crate::merged;
-use crate::records::{self, PATIENT, patient_rows_by_identifier, patients_being};
+use crate::records::{self, patient_rows_by_identifier, patients_being};
 
 /// Patients that may be looked at to find out who is meant.
 const MAX_PATIENTS: usize = 1000;
@@ -35,7 +35,7 @@ impl Query {
         )?;
         let mut ids = Vec::with_capacity(patients.len());
         for id in patients {
-            self.with_merged(id, &mut ids)?;
+            self.with_merged(&id, &mut ids)?;
         }
         Ok(Scope::Partitions(ids))
     }
@@ -61,7 +61,7 @@ impl Query {
         let mut ids = Vec::with_capacity(group.len());
         for patient in group {
             match patient {
-                PatientIs::Id(id) => self.with_merged(id.clone(), &mut ids)?,
+                PatientIs::Id(id) => self.with_merged(id, &mut ids)?,
                 PatientIs::Identifier { system, value } => {
                     self.namesakes(system.as_deref(), value, &mut ids)?
                 }
@@ -82,19 +82,15 @@ impl Query {
         ids: &mut Vec<String>,
     ) -> Result<(), store::Error> {
         for row in patient_rows_by_identifier(&self.store, system, value)? {
-            if !merged::is_merged(&row) {
-                ids.extend(merged::chain(&self.store, &row.id)?);
-            }
+            self.with_merged(&row.id, ids)?;
         }
         Ok(())
     }
 
     /// A patient and everybody who was merged into it. One who was merged away names nobody any more.
-    fn with_merged(&self, id: String, ids: &mut Vec<String>) -> Result<(), store::Error> {
-        match self.store.get(PATIENT, &id)? {
-            Some(row) if merged::is_merged(&row) => {}
-            Some(_) => ids.extend(merged::chain(&self.store, &id)?),
-            None => ids.push(id),
+    fn with_merged(&self, id: &str, ids: &mut Vec<String>) -> Result<(), store::Error> {
+        if !merged::is_away(&self.store, id)? {
+            ids.extend(merged::chain(&self.store, id)?);
         }
         Ok(())
     }

@@ -9,7 +9,7 @@ use xds::filter::Clause;
 use xds::{Identifier, attribute};
 
 use super::ask::any_of;
-use super::{MERGED_INTO, PATIENT, facts, unreadable};
+use super::{MERGED_AWAY, MERGED_INTO, PATIENT, facts, unreadable};
 
 /// Patients that one identifier may name before we stop to look: more than one is a fault of the feed already.
 const MAX_NAMESAKES: usize = 32;
@@ -131,15 +131,21 @@ pub(crate) fn patient_put(id: &str, version: Version, record: &PatientRecord, re
         partition: id.to_owned(),
         order: 0,
         facts: facts(attribute::of_patient(&person(record, resource))),
-        edges: record
-            .survivor()
-            .filter(|survivor| *survivor != id)
-            .map(|survivor| Edge { name: MERGED_INTO, target: survivor.to_owned() })
-            .into_iter()
-            .collect(),
+        edges: edges(id, record),
         body: Bytes::from(serde_json::to_vec(record).expect("a patient is writable as JSON")),
         rendering: Bytes::from(resource.to_string()),
         deleted: false,
+    }
+}
+
+/// Who took its place, if anybody did.
+fn edges(id: &str, record: &PatientRecord) -> Vec<Edge> {
+    match record.survivor().filter(|survivor| *survivor != id) {
+        Some(survivor) => vec![
+            Edge { name: MERGED_INTO, target: survivor.to_owned() },
+            Edge { name: MERGED_AWAY, target: id.to_owned() },
+        ],
+        None => Vec::new(),
     }
 }
 

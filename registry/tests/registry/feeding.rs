@@ -87,7 +87,9 @@ impl Line {
 }
 
 fn adt(event: &str, rest: &str) -> String {
-    format!("MSH|^~\\&|ADT|HOSPITAL|REG|DOMAIN|20260101||ADT^{event}|{event}-1|P|2.3.1\rEVN|{event}\r{rest}\r")
+    format!(
+        "MSH|^~\\&|ADT|HOSPITAL|REG|DOMAIN|20260101||ADT^{event}|{event}-1|P|2.3.1\rEVN|{event}\r{rest}\r"
+    )
 }
 
 fn pid(id: &str) -> String {
@@ -96,7 +98,11 @@ fn pid(id: &str) -> String {
 
 /// Documents of a patient who is named by an identifier.
 async fn found(world: &World, id: &str) -> Vec<String> {
-    world.get(&format!("/fhir/DocumentReference?patient.identifier=urn:oid:{OID}%7C{id}")).await.expect(200).ids()
+    world
+        .get(&format!("/fhir/DocumentReference?patient.identifier=urn:oid:{OID}%7C{id}"))
+        .await
+        .expect(200)
+        .ids()
 }
 
 fn provide(id: &str) -> Provide {
@@ -132,14 +138,19 @@ async fn the_patient_is_told_of_as_the_feed_tells() {
     line.add("7").await;
     register(&world, "7").await;
     Line::taken(&line.ask(&adt("A08", &pid("7").replace("Muster", "Anders"))).await);
-    let query =
-        format!("/fhir/DocumentReference?patient.identifier=urn:oid:{OID}%7C7&_include=DocumentReference:patient");
+    let query = format!(
+        "/fhir/DocumentReference?patient.identifier=urn:oid:{OID}%7C7&_include=DocumentReference:patient"
+    );
     let body = world.get(&query).await.expect(200).body;
     let patients: Vec<_> = body["entry"].as_array().expect("a list").iter().collect();
-    let patient = &patients.iter().find(|entry| entry["resource"]["resourceType"] == "Patient").expect("there");
+    let patient =
+        &patients.iter().find(|entry| entry["resource"]["resourceType"] == "Patient").expect("there");
     let patient = &patient["resource"];
     assert_eq!(patient["identifier"], json!([{ "system": format!("urn:oid:{OID}"), "value": "7" }]));
-    assert_eq!((&patient["name"][0]["family"], &patient["birthDate"]), (&json!("Anders"), &json!("1960-06-18")));
+    assert_eq!(
+        (&patient["name"][0]["family"], &patient["birthDate"]),
+        (&json!("Anders"), &json!("1960-06-18"))
+    );
     let by_name = "/fhir/DocumentReference?patient.family=anders&patient.birthdate=1960-06-18";
     assert_eq!(world.get(by_name).await.expect(200).ids().len(), 1);
 }
@@ -291,7 +302,11 @@ async fn what_is_too_long_or_too_slow_is_closed() {
     let (world, mut line) = world(short).await;
     line.send(&hl7v2::mllp::frame(adt("A01", &"A".repeat(2000)).as_bytes())).await;
     let ack = line.hear().await.expect("it is told why");
-    assert!(ack.text.contains("1024 bytes (mllp.max_frame_bytes)") && ack.text.contains("A01-1"), "{}", ack.text);
+    assert!(
+        ack.text.contains("1024 bytes (mllp.max_frame_bytes)") && ack.text.contains("A01-1"),
+        "{}",
+        ack.text
+    );
     assert!(line.hear().await.is_none());
     let mut open = Line::to(world.doors[0].1).await;
     open.send(b"\x0BMSH|^~\\&|").await;
