@@ -50,6 +50,7 @@ impl Request {
             headers: none,
             base: String::new(),
             params: Params::default(),
+            transaction: None,
             body: Body::from_bytes(bytes),
         }
     }
