@@ -10,6 +10,7 @@
 //! `xds::plan` decide and makes one commit. How a question walks: `face/search.rs` reads it into an `xds::Filter`,
 //! `query.rs` finds out whose objects are meant and asks the store, and stored renderings are put together as they are.
 
+mod amend;
 mod authorities;
 mod bindings;
 mod config;
@@ -28,6 +29,7 @@ mod query;
 mod read;
 mod records;
 mod register;
+mod remove;
 mod settle;
 mod survey;
 mod update;

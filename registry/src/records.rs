@@ -55,6 +55,8 @@ pub(crate) const HAS_MEMBER: &str = "has-member";
 
 /// From an object to the associations that are kept with it.
 pub(crate) const ASSOCIATION: &str = "association";
+/// From a submission set to the associations of other objects that it submitted.
+pub(crate) const HOLDS: &str = "holds";
 /// From a version that has been taken the place of to the object it was.
 pub(crate) const VERSION_OF: &str = "version-of";
 /// From a patient to the one it was merged into.

@@ -16,6 +16,7 @@ use store::{Batch, Instant, Kind, Put, Row, Store, Version};
 use xds::plan::{DocumentVersion, FolderVersion, KnownDocument, PatientState, Standing};
 use xds::{AssociationType, EntryUuid, Finding, Findings, Patient, Place, Rule, Severity};
 
+use crate::amend::work::Work;
 use crate::gate::Gates;
 use crate::merged;
 use crate::patients;
@@ -128,13 +129,13 @@ impl Transaction for Update {
             }
             matches(wanted.if_match.as_ref(), &row)?;
             let now = self.clock.now();
-            let (put, warnings) = self.decide(&wanted, &row, now)?;
+            let (puts, warnings) = self.decide(&wanted, &row, now)?;
             let subject = Subject {
                 patient: Some(row.partition.clone()),
                 entities: vec![format!("{}/{id}", resource_type(wanted.kind))],
                 query: None,
             };
-            let Some(put) = put else {
+            let Some(put) = puts.iter().find(|put| put.kind == wanted.kind && put.id == id) else {
                 let stands = Updated {
                     kind: wanted.kind,
                     id: row.id,
@@ -155,7 +156,7 @@ impl Transaction for Update {
                 changed: true,
                 warnings,
             };
-            let batch = Batch { instant: now, puts: vec![put], ..Batch::default() };
+            let batch = Batch { instant: now, puts, ..Batch::default() };
             let committed = trail.commit(&self.store, batch, subject, |applied| Updated {
                 instant: applied.instant,
                 ..updated
@@ -206,8 +207,8 @@ impl Update {
         if row.deleted { Err(Fault::Gone(row.version)) } else { Ok(row) }
     }
 
-    /// The next version; none if it would be equal to this one.
-    fn decide(&self, wanted: &Wanted, row: &Row, now: Instant) -> Result<(Option<Put>, Findings), Failure> {
+    /// The next version, with what else changes by it; nothing if it would be equal to this one.
+    fn decide(&self, wanted: &Wanted, row: &Row, now: Instant) -> Result<(Vec<Put>, Findings), Failure> {
         let resource = resource_type(wanted.kind);
         let current: Value =
             serde_json::from_slice(&row.rendering).map_err(|e| unreadable(wanted.kind, &row.id, &e))?;
@@ -233,12 +234,23 @@ impl Update {
         }
         warnings.extend(judged);
         // What would be written now in the place of the version that stands tells whether anything changes.
-        let same = of.put(&id, row, row.version, row.instant);
-        let same: Option<Value> = serde_json::from_slice(&same.rendering).ok();
-        if same.as_ref() == Some(&current) {
-            return Ok((None, warnings));
+        let as_it_stands = |of: &Next| -> Option<Value> {
+            serde_json::from_slice(&of.put(&id, row, row.version, row.instant).rendering).ok()
+        };
+        if as_it_stands(&of).as_ref() == Some(&current) {
+            return Ok((Vec::new(), warnings));
         }
-        Ok((Some(of.put(&id, row, row.version + 1, now)), warnings))
+        // Another status is no other version of the metadata (TF-2 3.57.4.1.3.3.2).
+        if of.with_status_of(row).is_some_and(|before| as_it_stands(&before).as_ref() == Some(&current)) {
+            return Ok((vec![of.put(&id, row, row.version + 1, now)], warnings));
+        }
+        let mut work = Work::new(&self.store);
+        let new = EntryUuid::from(uuid::Uuid::new_v4());
+        match of {
+            Next::Document(record) => work.next_document(&id, *record, new, &row.partition, true)?,
+            Next::Folder(record) => work.next_folder(&id, *record, new, &row.partition, true)?,
+        }
+        Ok((work.finish(now), warnings))
     }
 
     /// What the domain says of the codes that are new: those that stand already are no fault of this change.
@@ -265,10 +277,11 @@ impl Update {
         let before = DocumentVersion { entry: &record.entry, relations: &shown };
         let after = DocumentVersion { entry: &read.entry, relations: &read.relations };
         let at = Place::at("DocumentReference");
-        let standing = self.standing(&row.id)?;
+        let standing = Standing { replaced_by: replaced_by(&self.store, &row.id)? };
         let mut entry =
             xds::plan::update_document(before, after, &standing, profile, &at).map_err(Fault::Refused)?;
         entry.carried.fhir = Some(new.to_string());
+        entry.carried.ebxml.clone_from(&record.entry.carried.ebxml);
         Ok((Next::Document(Box::new(DocumentRecord { entry, ..record })), read.warnings))
     }
 
@@ -287,6 +300,7 @@ impl Update {
         let mut folder =
             xds::plan::update_folder(before, after, &Place::at("List")).map_err(Fault::Refused)?;
         folder.carried.fhir = Some(new.to_string());
+        folder.carried.ebxml.clone_from(&record.folder.carried.ebxml);
         Ok((Next::Folder(Box::new(FolderRecord { folder, ..record })), Findings::new()))
     }
 
@@ -321,25 +335,30 @@ impl Update {
         new.id = (!named.is_empty() && named.iter().all(theirs)).then(|| current.id.clone()).flatten();
         Ok(())
     }
+}
 
-    /// The documents that replace this one.
-    fn standing(&self, id: &str) -> Result<Standing, store::Error> {
-        let mut standing = Standing::default();
-        for kind in [AssociationType::Replace, AssociationType::TransformReplace] {
-            for source in self.store.sources(DOCUMENT, kind.edge(), id)? {
-                let (Some((row, record)), Some(id)) =
-                    (document_row(&self.store, &source)?, EntryUuid::parse(&source))
-                else {
-                    continue;
-                };
-                standing.replaced_by.push(KnownDocument {
+/// The documents that replace this one.
+pub(crate) fn replaced_by(store: &Store, id: &str) -> Result<Vec<KnownDocument>, store::Error> {
+    let mut replaced_by = Vec::new();
+    for kind in [AssociationType::Replace, AssociationType::TransformReplace] {
+        for source in store.sources(DOCUMENT, kind.edge(), id)? {
+            let (Some((row, record)), Some(source)) =
+                (document_row(store, &source)?, EntryUuid::parse(&source))
+            else {
+                continue;
+            };
+            let ties = |one: &xds::ties::Relation| {
+                one.kind == kind && one.target.object.as_str() == id && !one.tie.deprecated
+            };
+            if record.relations.iter().any(ties) {
+                replaced_by.push(KnownDocument {
                     is_transformation: kind == AssociationType::TransformReplace,
-                    ..KnownDocument::new(id, row.partition, record.entry.availability)
+                    ..KnownDocument::new(source, row.partition, record.entry.availability)
                 });
             }
         }
-        Ok(standing)
     }
+    Ok(replaced_by)
 }
 
 /// What is to stand.
@@ -349,6 +368,15 @@ enum Next {
 }
 
 impl Next {
+    /// The same with the status that stands.
+    fn with_status_of(&self, row: &Row) -> Option<Next> {
+        let Next::Document(record) = self else { return None };
+        let stands: DocumentRecord = serde_json::from_slice(&row.body).ok()?;
+        let mut record = DocumentRecord::clone(record);
+        record.entry.availability = stands.entry.availability;
+        Some(Next::Document(Box::new(record)))
+    }
+
     fn put(&self, id: &EntryUuid, row: &Row, version: Version, now: Instant) -> Put {
         match self {
             Next::Document(record) => {

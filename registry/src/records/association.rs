@@ -6,7 +6,7 @@ use xds::attribute::{Attribute, identifier_value};
 use xds::{AssociationType, Availability, Code, EntryUuid, Slot};
 
 use super::{
-    ASSOCIATION, DOCUMENT, DOCUMENT_PAST, DocumentRecord, FolderRecord, HAS_MEMBER, LIST, LIST_PAST,
+    ASSOCIATION, DOCUMENT, DOCUMENT_PAST, DocumentRecord, FolderRecord, HAS_MEMBER, HOLDS, LIST, LIST_PAST,
     ListRecord, RELATION_EDGES, SUBMITS, SetRecord, document_row, list_row, unreadable,
 };
 
@@ -116,6 +116,14 @@ pub(crate) fn current(store: &Store, id: &EntryUuid) -> Result<Option<Object>, s
         }
     }
     Ok(None)
+}
+
+/// The current version of a document or folder, by logicalID.
+pub(crate) fn standing(store: &Store, logical: &EntryUuid) -> Result<Option<Object>, store::Error> {
+    if let Some((row, record)) = document_row(store, logical.as_str())? {
+        return Ok(Some(Object::Document(row, Box::new(record))));
+    }
+    Ok(list_row(store, logical.as_str())?.map(|(row, record)| Object::of_list(row, record)))
 }
 
 /// The logicalID of the object this entryUUID is a version of, and whether that version is the current one.
@@ -267,11 +275,10 @@ fn ending_at(store: &Store, object: &Object, id: &EntryUuid, found: &mut Found) 
     Ok(())
 }
 
-/// Where the id is that of a membership of a folder: what holds it.
+/// Where the id is that of an association: the submission sets that hold it.
 fn holding(store: &Store, id: &EntryUuid, found: &mut Found) -> Result<(), store::Error> {
-    let Some(Object::Folder(_, record)) = holder(store, id)? else { return Ok(()) };
-    for member in record.members.iter().filter(|member| member.document.id(record.id()) == *id) {
-        if let Some(set) = row_of(store, LIST, member.by.as_str())? {
+    for source in store.sources(LIST, HOLDS, id.as_str())? {
+        if let Some(set) = row_of(store, LIST, &source)? {
             found.extend(set.begun().into_iter().filter(|association| association.target == *id));
         }
     }

@@ -8,7 +8,7 @@ use xds::plan::Member;
 use xds::ties::{Holding, Tied, VersionOf};
 use xds::{Availability, EntryUuid, Folder, SubmissionSet};
 
-use super::{ASSOCIATION, HAS_MEMBER, LIST, LIST_PAST, SUBMITS, VERSION_OF, edges, facts, unreadable};
+use super::{ASSOCIATION, HAS_MEMBER, HOLDS, LIST, LIST_PAST, SUBMITS, VERSION_OF, edges, facts, unreadable};
 
 /// A submission set or folder as it is kept. What its source sent is in the rendering.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -138,6 +138,7 @@ pub(crate) fn set_version(
         ends.push((ASSOCIATION, tied.id(id).as_str().to_owned()));
     }
     for holding in &record.holdings {
+        ends.push((HOLDS, holding.association.as_str().to_owned()));
         ends.push((ASSOCIATION, holding.id(id).as_str().to_owned()));
     }
     put((LIST, id), patient, version, order, (facts, ends), &ListRecord::SubmissionSet(record), rendering)

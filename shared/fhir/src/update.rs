@@ -168,6 +168,28 @@ fn is_faulty(findings: &Findings) -> bool {
     findings.iter().any(|finding| finding.severity == Severity::Error)
 }
 
+/// Members of a resource that XDS has no words for: an update in XDS says nothing of them.
+const UNSAID: &[&str] =
+    &["docStatus", "date", "custodian", "encounter", "orderedBy", "language", "implicitRules"];
+
+/// A resource as an update in XDS composed it, with what the resource that stands says beyond XDS.
+pub fn keep_unsaid(composed: &str, stands: &[u8]) -> String {
+    let (Ok(Value::Object(mut new)), Ok(Value::Object(old))) =
+        (serde_json::from_str::<Value>(composed), serde_json::from_slice::<Value>(stands))
+    else {
+        return composed.to_owned();
+    };
+    for name in UNSAID {
+        // What points into the resource itself would point to nothing.
+        let local =
+            |value: &Value| text(value, "reference").is_some_and(|reference| reference.starts_with('#'));
+        if let Some(value) = old.get(*name).filter(|value| !local(value)) {
+            new.entry(*name).or_insert_with(|| value.clone());
+        }
+    }
+    Value::Object(new).to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;

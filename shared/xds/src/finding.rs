@@ -181,6 +181,18 @@ pub enum Rule {
     IdentifierChanged,
     /// An update that gives an object another patient.
     PatientChanged,
+    /// A metadata update that the framework does not provide for.
+    MetadataUpdate,
+    /// A metadata update that was made from another version than the one that stands.
+    MetadataVersion,
+    /// An update would make a stable entry an on-demand one, or the reverse.
+    ObjectTypeChanged,
+    /// A request that asks for nothing the transaction does.
+    InvalidRequest,
+    /// What is to be removed is still tied to something that stays.
+    ReferencesExist,
+    /// The removal would leave something without any association.
+    Unreferenced,
     /// A patch that cannot be applied to what stands.
     PatchNotApplicable,
     /// A patch whose test does not hold.
@@ -280,6 +292,12 @@ impl Rule {
         Rule::Unmodifiable,
         Rule::IdentifierChanged,
         Rule::PatientChanged,
+        Rule::MetadataUpdate,
+        Rule::MetadataVersion,
+        Rule::ObjectTypeChanged,
+        Rule::InvalidRequest,
+        Rule::ReferencesExist,
+        Rule::Unreferenced,
         Rule::PatchNotApplicable,
         Rule::PatchTestFailed,
         Rule::AssigningAuthorityNotFound,
@@ -499,6 +517,32 @@ impl Rule {
                 422,
                 "business-rule",
                 "ITI TF-2 3.92",
+            ),
+            Rule::MetadataUpdate => {
+                row("metadata-update", Some("XDSMetadataUpdateError"), 422, "business-rule", "ITI TF-2 3.57")
+            }
+            Rule::MetadataVersion => {
+                row("metadata-version", Some("XDSMetadataVersionError"), 412, "conflict", "ITI TF-2 3.57")
+            }
+            Rule::ObjectTypeChanged => {
+                row("object-type-changed", Some("XDSObjectTypeError"), 422, "business-rule", "ITI TF-2 3.92")
+            }
+            Rule::InvalidRequest => row(
+                "invalid-request",
+                Some("XDSInvalidRequestException"),
+                400,
+                "invalid",
+                "ITI TF-2 3.62, 3.92",
+            ),
+            Rule::ReferencesExist => {
+                row("references-exist", Some("ReferencesExistException"), 409, "conflict", "ITI TF-2 3.62")
+            }
+            Rule::Unreferenced => row(
+                "unreferenced-object",
+                Some("XDSUnreferencedObjectException"),
+                409,
+                "conflict",
+                "ITI TF-2 3.62",
             ),
             Rule::PatchNotApplicable => {
                 row("patch-not-applicable", None, 422, "processing", "FHIR R4 http patch")

@@ -26,6 +26,22 @@ pub fn check(submission: &Submission) -> Findings {
     associations::memberships(submission, &mut findings);
     associations::relations(submission, &mut findings);
     associations::replaced_once(submission, &mut findings);
+    associations::documentation(submission, &mut findings);
+    findings
+}
+
+/// Every broken rule of a metadata update, whose associations say what is to be done: those rules of [`check`] that do not ask
+/// for them.
+pub fn check_update(submission: &Submission) -> Findings {
+    let mut findings = Findings::new();
+    identifiers::unique_id_of_the_set(submission, &mut findings);
+    identifiers::source_id(submission, &mut findings);
+    identifiers::unique_ids_are_well_formed(submission, &mut findings);
+    identifiers::nothing_twice(submission, &mut findings);
+    values::a_patient_is_named(submission, &mut findings);
+    values::service_times(submission, &mut findings);
+    values::titles(submission, &mut findings);
+    associations::documentation(submission, &mut findings);
     findings
 }
 

@@ -550,6 +550,9 @@ pub struct Association {
     pub target: ObjectRef,
     /// Where it was said, as a path of the request.
     pub at: String,
+    /// Symbolic id within the submission; empty: nothing can refer to it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub symbol: String,
     /// entryUUID of the association itself, if the source chose it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub entry_uuid: Option<EntryUuid>,
@@ -569,8 +572,16 @@ impl Association {
         target: ObjectRef,
         at: impl Into<String>,
     ) -> Association {
-        let at = at.into();
-        Association { kind, source, target, at, entry_uuid: None, documentation: None, extra: Vec::new() }
+        Association {
+            kind,
+            source,
+            target,
+            at: at.into(),
+            symbol: String::new(),
+            entry_uuid: None,
+            documentation: None,
+            extra: Vec::new(),
+        }
     }
 }
 

@@ -365,6 +365,42 @@ impl Rule {
                 "Submit the document again for the right patient, and deprecate this one.",
                 "PUT with another `subject`.",
             ),
+            Rule::MetadataUpdate => page(
+                "The request is not a metadata update as the framework knows it, or what it updates is not in the state for it.",
+                "A new version of an entry that is Deprecated, an OriginalStatus that is not the present one, an entry sent without its logicalID, a second update of one entry in one request.",
+                "Query the object with `$MetadataLevel` 2 first; send `lid`, and `PreviousVersion` on the HasMember from the submission set.",
+                "UpdateAvailabilityStatus with `OriginalStatus` Approved on a Deprecated entry.",
+            ),
+            Rule::MetadataVersion => page(
+                "The update was made from another version than the one that stands, or of an object that is not registered.",
+                "Somebody else updated it in between; a logicalID of another registry.",
+                "Query the newest version, make the change on that, and say its number in `PreviousVersion`.",
+                "`PreviousVersion` 1 where version 2 stands.",
+            ),
+            Rule::ObjectTypeChanged => page(
+                "The update would make a stable entry an on-demand one, or the reverse.",
+                "A template with the other objectType.",
+                "Send the objectType the entry has.",
+                "`objectType` of an on-demand entry in an update of a stable one.",
+            ),
+            Rule::InvalidRequest => page(
+                "The request asks for nothing this transaction does.",
+                "A list of ids that is empty; a submission set without an entry to update.",
+                "Name at least one object; the text says which kinds are accepted.",
+                "A RemoveObjectsRequest without an ObjectRef.",
+            ),
+            Rule::ReferencesExist => page(
+                "Something that is to be removed is still tied to something that stays. Nothing was removed.",
+                "A document removed without its HasMember, or without the relation another document has to it.",
+                "Name the association in the text, too, or leave its object where it is.",
+                "Removing a submission set, and not its HasMember associations.",
+            ),
+            Rule::Unreferenced => page(
+                "The removal would leave an object that nothing ties to anything any more. Nothing was removed.",
+                "A HasMember removed without the document or the submission set it ties.",
+                "Remove the object in the text along, or leave one of its associations.",
+                "Removing a folder and its HasMember, and not the submission set that holds nothing else.",
+            ),
             Rule::PatchNotApplicable => page(
                 "The patch does not fit what stands.",
                 "A path that is not there; an index beyond the end of a list.",

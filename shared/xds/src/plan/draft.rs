@@ -27,6 +27,8 @@ pub(super) struct Draft<'a> {
     extended: BTreeMap<EntryUuid, Vec<Tied>>,
     members: Vec<Member>,
     holdings: Vec<Holding>,
+    /// Memberships of folders, by the symbol of the association: its entryUUID.
+    placed: HashMap<String, EntryUuid>,
     folders: Vec<NewFolder>,
     claims: Vec<UniqueIdClaim>,
 }
@@ -44,6 +46,7 @@ impl<'a> Draft<'a> {
             extended: BTreeMap::new(),
             members: Vec::new(),
             holdings: Vec::new(),
+            placed: HashMap::new(),
             folders: Vec::new(),
             claims: Vec::new(),
         }

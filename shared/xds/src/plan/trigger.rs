@@ -45,6 +45,24 @@ pub struct NewVersion {
 }
 
 impl Trigger {
+    /// What it asks for, in one word: the same request says the same.
+    pub fn word(&self) -> String {
+        let version = |kind: &str, version: &NewVersion| {
+            let logical = version.logical_id.as_ref().map_or("", EntryUuid::as_str);
+            let previous = version.previous_version.map(|number| number.to_string()).unwrap_or_default();
+            format!("{kind} {logical} {previous} {}", version.propagate)
+        };
+        match self {
+            Trigger::Document(next) => version("document", next),
+            Trigger::Folder(next) => version("folder", next),
+            Trigger::Status { target, original, new, .. } => {
+                let word = |status: &Option<Availability>| status.map_or("", Availability::word);
+                format!("status {} {} {}", target.as_str(), word(original), word(new))
+            }
+            Trigger::Submit { .. } => "submit".to_owned(),
+        }
+    }
+
     /// Place of the association that asks for it.
     pub fn at(&self) -> &str {
         match self {

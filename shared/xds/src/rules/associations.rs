@@ -51,6 +51,9 @@ pub(super) fn memberships(submission: &Submission, findings: &mut Findings) {
         let is_document = submission.documents.iter().any(|d| d.symbol == target);
         let is_folder = submission.folders.iter().any(|f| f.symbol == target);
         let of_the_set = is_symbol(&association.source, &submission.submission_set.symbol);
+        if of_the_set && is_membership_of_a_folder(submission, target) {
+            continue;
+        }
         if !is_document && !is_folder {
             findings.push(unresolved(association, target));
         } else if is_folder && !of_the_set {
@@ -113,6 +116,18 @@ pub(super) fn replaced_once(submission: &Submission, findings: &mut Findings) {
     }
 }
 
+/// Only a relation between documents says why it was made (TF-3 4.2.2.2.6).
+pub(super) fn documentation(submission: &Submission, findings: &mut Findings) {
+    let memberships = submission.associations.iter().filter(|a| a.kind == AssociationType::HasMember);
+    for association in memberships.filter(|a| a.documentation.is_some()) {
+        findings.push(Finding::error(
+            Rule::MetadataInvalid,
+            place(association).of("Association.documentation"),
+            "a HasMember says no association documentation; only a relation between two documents does",
+        ));
+    }
+}
+
 /// TF-3 4.2.2.2.2: a transformation is replaced, not appended to.
 pub(crate) fn append_to_a_transformation(association: &Association) -> Finding {
     Finding::error(
@@ -120,6 +135,15 @@ pub(crate) fn append_to_a_transformation(association: &Association) -> Finding {
         place(association).of("Association.targetObject"),
         "a document that is a transformation of another cannot be appended to; append to the original",
     )
+}
+
+/// Whether the symbol is that of an association from a folder: the submission set holds that one, too (SS-HM HasMember).
+fn is_membership_of_a_folder(submission: &Submission, symbol: &str) -> bool {
+    submission.associations.iter().any(|a| {
+        a.symbol == symbol
+            && a.kind == AssociationType::HasMember
+            && !is_symbol(&a.source, &submission.submission_set.symbol)
+    })
 }
 
 fn is_transformation(submission: &Submission, symbol: &str) -> bool {

@@ -3,6 +3,7 @@
 use super::Draft;
 use crate::finding::{Finding, Place, Rule};
 use crate::plan::changeset::{Member, NewFolder};
+use crate::plan::known::KnownFolder;
 use crate::ties::{End, Holding, Tie, Tied};
 use crate::types::{Association, AssociationType, Availability, EntryUuid, ObjectRef};
 
@@ -20,8 +21,10 @@ impl Draft<'_> {
                     self.refuse(Rule::PatientIdDoesNotMatch, at, "this folder is about another patient");
                 }
             }
+            let end = registered.map_or_else(|| End::from(id.clone()), KnownFolder::end);
+            let version = end.entry_uuid();
             let already: &[EntryUuid] = registered.map_or(&[], |known| &known.members);
-            let members = self.documents_of(&ObjectRef::Symbol(folder.symbol.clone()), already);
+            let members = self.documents_of(&ObjectRef::Symbol(folder.symbol.clone()), version, already);
             if folder.update {
                 self.unlisted(&folder.symbol, already);
                 for member in members {
@@ -65,7 +68,7 @@ impl Draft<'_> {
         }
     }
 
-    fn documents_of(&mut self, folder: &ObjectRef, already: &[EntryUuid]) -> Vec<Tied> {
+    fn documents_of(&mut self, folder: &ObjectRef, version: &EntryUuid, already: &[EntryUuid]) -> Vec<Tied> {
         let submission = self.submission;
         let mut members: Vec<Tied> = Vec::new();
         let of_folder = |a: &&Association| a.kind == AssociationType::HasMember && a.source == *folder;
@@ -81,7 +84,11 @@ impl Draft<'_> {
                 && members.iter().all(|member| member.target != target)
             {
                 let tie = self.tie(association);
-                members.push(Tied { target, reference: false, tie });
+                let tied = Tied { target, reference: false, tie };
+                if !association.symbol.is_empty() {
+                    self.placed.insert(association.symbol.clone(), tied.id(version));
+                }
+                members.push(tied);
             }
         }
         members
@@ -146,7 +153,7 @@ impl Draft<'_> {
             );
             return;
         }
-        for member in self.documents_of(&first.source, &known.members) {
+        for member in self.documents_of(&first.source, known.end().entry_uuid(), &known.members) {
             self.extend(&known.id, member);
         }
     }
@@ -167,6 +174,14 @@ impl Draft<'_> {
 
     fn member(&mut self, association: &Association) -> Option<Member> {
         if let ObjectRef::Symbol(symbol) = &association.target {
+            if let Some(held) = self.placed.get(symbol).cloned() {
+                // The source says itself that the set holds this membership of a folder.
+                let tie = self.tie(association);
+                for holding in self.holdings.iter_mut().filter(|holding| holding.association == held) {
+                    holding.tie.clone_from(&tie);
+                }
+                return None;
+            }
             let target = End::from(self.assigned.get(symbol)?.clone());
             let tie = self.tie(association);
             let tied = Tied { target, reference: false, tie };
