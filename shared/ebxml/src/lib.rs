@@ -7,9 +7,17 @@
 
 pub mod addressing;
 pub mod element;
+pub mod iti18;
+pub mod iti41;
+pub mod iti42;
+pub mod iti43;
+pub mod iti57;
+pub mod iti62;
 pub mod mtom;
 pub mod names;
 pub mod reader;
+pub mod response;
+pub mod rim;
 pub mod soap;
 pub mod writer;
 

@@ -41,7 +41,7 @@ impl Hd {
     pub fn system(&self) -> String {
         match self.universal_id.as_str() {
             "" => String::new(),
-            id if is_oid(id) => format!("urn:oid:{id}"),
+            id if is_oid(id) || self.universal_type == "ISO" => format!("urn:oid:{id}"),
             id => id.to_owned(),
         }
     }
@@ -51,7 +51,8 @@ impl Hd {
         if system.is_empty() {
             return None;
         }
-        let (id, kind) = match oid(system).or(Some(system).filter(|bare| is_oid(bare))) {
+        // An OID that is none, such as 3.4.5, is written as it came.
+        let (id, kind) = match system.strip_prefix("urn:oid:").or(Some(system).filter(|bare| is_oid(bare))) {
             Some(bare) => (bare, "ISO"),
             None => (system, "URI"),
         };
