@@ -10,9 +10,10 @@ use xds::{
 };
 
 use crate::element::{
-    self, author, concept, concepts, contained, entry_uuid_identifier, identifier, items, missing,
-    must_be_contained, require, text, well_formed,
+    self, concept, concepts, contained, entry_uuid_identifier, identifier, items, missing, must_be_contained,
+    require, text, well_formed,
 };
+use crate::people::author;
 use crate::when;
 
 /// On `content.attachment`, between our repository and our registry only: SHA-256 of the bytes, in hexadecimal digits.

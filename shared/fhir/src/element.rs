@@ -1,7 +1,7 @@
 //! Small readers and writers of FHIR elements in JSON, shared by the codecs.
 
 use serde_json::{Map, Value, json};
-use xds::{Author, Code, EntryUuid, Finding, Findings, Identifier, Linked, Patient, Place, Profile, Rule};
+use xds::{Code, EntryUuid, Finding, Findings, Identifier, Linked, Patient, Place, Profile, Rule};
 
 /// Name space of URIs used as identifiers.
 pub(crate) const URI: &str = "urn:ietf:rfc:3986";
@@ -85,50 +85,6 @@ pub(crate) fn contained<'a>(resource: &'a Value, reference: &str) -> Option<&'a 
         None => {
             let (kind, id) = reference.split_once('/')?;
             find(id).filter(|r| text(r, "resourceType") == Some(kind))
-        }
-    }
-}
-
-/// An author: the reference, followed into what is contained.
-pub(crate) fn author(resource: &Value, reference: &Value) -> Author {
-    let mut author = Author::default();
-    follow(resource, reference, &mut author, 0);
-    author
-}
-
-fn follow(resource: &Value, reference: &Value, author: &mut Author, depth: usize) {
-    if let Some(identifier) = reference.get("identifier").and_then(identifier) {
-        author.identifiers.push(identifier);
-    }
-    let Some(target) = text(reference, "reference") else { return };
-    let Some(found) = contained(resource, target) else {
-        if !target.starts_with('#') && depth == 0 {
-            author.reference = Some(target.to_owned());
-        }
-        return;
-    };
-    author.identifiers.extend(items(found, "identifier").iter().filter_map(identifier));
-    match text(found, "resourceType") {
-        Some("Organization") => author.institution.extend(text(found, "name").map(str::to_owned)),
-        // A role names its person and its organization; two steps are enough.
-        Some("PractitionerRole") if depth < 2 => {
-            for part in ["practitioner", "organization"] {
-                if let Some(part) = found.get(part) {
-                    follow(resource, part, author, depth + 1);
-                }
-            }
-        }
-        _ => {
-            for name in items(found, "name") {
-                author.family.extend(text(name, "family").map(str::to_owned));
-                author.given.extend(items(name, "given").iter().filter_map(Value::as_str).map(str::to_owned));
-                author.names.extend(text(name, "text").map(str::to_owned));
-                for part in ["prefix", "suffix"] {
-                    author
-                        .names
-                        .extend(items(name, part).iter().filter_map(Value::as_str).map(str::to_owned));
-                }
-            }
         }
     }
 }
@@ -399,17 +355,5 @@ mod tests {
         for text in ["6848d77b-8c45-4e05-90d4-be9210bb1f6d", "1", "", "1..2", "1.02", "3.1", "1.2."] {
             assert!(!is_oid(text), "{text}");
         }
-    }
-
-    #[test]
-    fn a_role_gives_person_and_organization() {
-        let resource = json!({"contained": [
-            {"resourceType": "PractitionerRole", "id": "r", "practitioner": {"reference": "#p"}, "organization": {"reference": "#o"}},
-            {"resourceType": "Practitioner", "id": "p", "name": [{"family": "Careful", "given": ["Adam"]}]},
-            {"resourceType": "Organization", "id": "o", "name": "Clinic"}]});
-        let author = author(&resource, &json!({"reference": "#r"}));
-        assert_eq!(author.family, ["Careful"]);
-        assert_eq!(author.given, ["Adam"]);
-        assert_eq!(author.institution, ["Clinic"]);
     }
 }

@@ -11,6 +11,7 @@ use crate::element::{
     self, Purpose, concept, entry_uuid_identifier, extension, identifier, items, missing, must_be_contained,
     require, text, unique_id_identifier,
 };
+use crate::people;
 use crate::when;
 
 /// System of `List.code`.
@@ -260,10 +261,10 @@ fn authors(resource: &Value, profile: Profile, at: &Place, findings: &mut Findin
     let Some(source) = resource.get("source") else { return Vec::new() };
     let at = at.member("source");
     must_be_contained(source, "SubmissionSet.author", profile, &at, findings);
-    let mut author = element::author(resource, source);
+    let mut author = people::author(resource, source);
     if let Some(organization) = extension(source, AUTHOR_ORGANIZATION).and_then(|e| e.get("valueReference")) {
         must_be_contained(organization, "SubmissionSet.author", profile, &at, findings);
-        let organization = element::author(resource, organization);
+        let organization = people::author(resource, organization);
         author.institution.extend(organization.institution);
         author.identifiers.extend(organization.identifiers);
     }
