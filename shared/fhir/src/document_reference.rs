@@ -1,5 +1,7 @@
 //! DocumentReference: how a DocumentEntry is read from one and written as one (MHD 2:3.65.4.1.2, table of spec 4.4).
 
+mod compose;
+
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use jiff::tz::TimeZone;
@@ -9,12 +11,16 @@ use xds::{
     Rule, Severity,
 };
 
+use crate::beyond::{self, OBJECT_TYPE, ON_DEMAND, REPOSITORY, drop_extensions};
 use crate::element::{
     self, concept, concepts, contained, entry_uuid_identifier, identifier, items, missing, must_be_contained,
     require, text, well_formed,
 };
+pub(crate) use compose::{code, compose, time};
+
 use crate::people::author;
 use crate::when;
+use crate::{reference_ids, source_patient};
 
 /// On `content.attachment`, between our repository and our registry only: SHA-256 of the bytes, in hexadecimal digits.
 pub(crate) const SHA256: &str = "https://docshare.example/StructureDefinition/sha256";
@@ -65,7 +71,8 @@ pub(crate) fn read_into(
 ) -> DocumentEntry {
     let names = element::names(resource, at, findings);
     let unique_id = unique_id(resource, profile, at, findings);
-    let content = content(resource, profile, at, findings);
+    let kind = object_type(resource, at, findings);
+    let content = content(resource, (profile, kind), at, findings);
     let attachment = content.and_then(|content| content.get("attachment")).unwrap_or(&Value::Null);
     let context = resource.get("context").unwrap_or(&Value::Null);
     let content_at = at.member("content").item(0);
@@ -75,13 +82,15 @@ pub(crate) fn read_into(
         require_codes(resource, context, profile, at, findings);
         require(resource, "subject", "DocumentEntry.patientId", profile, at, findings);
     }
-    let source = source_patient(resource, context, profile, at, findings);
+    let source = the_source_patient(resource, context, profile, at, findings);
     let type_codes = resource.get("type").map(concept).unwrap_or_default();
     let others = names.others.into_iter().chain(names.unique_id).filter(|name| *name != unique_id);
     let time = |value: &Value, name: &str| text(value, name).and_then(when::timestamp);
     let period = context.get("period").unwrap_or(&Value::Null);
     let related = items(context, "related").iter().chain(items(context, "encounter"));
-    DocumentEntry {
+    let authenticator = resource.get("authenticator").map(|reference| author(resource, reference));
+    let legal_authenticator = authenticator.as_ref().and_then(|author| author.person.clone());
+    let mut entry = DocumentEntry {
         symbol: symbol.to_owned(),
         entry_uuid: names.entry_uuid,
         identifiers: others.collect(),
@@ -115,20 +124,59 @@ pub(crate) fn read_into(
         reference_ids: related.clone().filter_map(|r| r.get("identifier").and_then(identifier)).collect(),
         related: related.filter_map(|r| text(r, "reference")).map(str::to_owned).collect(),
         encounters: items(context, "encounter").iter().filter_map(element::linked).collect(),
-        authenticator: resource.get("authenticator").map(|reference| author(resource, reference)),
+        authenticator,
         custodian: resource.get("custodian").map(|reference| author(resource, reference)),
-        kind: EntryKind::Stable,
-        source_patient_info: Vec::new(),
-        legal_authenticator: None,
-        reference_id_list: Vec::new(),
-        repository_unique_id: None,
-        home: None,
+        kind,
+        source_patient_info: source.map(source_patient::read).unwrap_or_default(),
+        legal_authenticator,
+        reference_id_list: reference_ids::read(context),
+        repository_unique_id: repository(attachment),
+        home: beyond::home(resource),
         uri: None,
         online: None,
-        limited_metadata: false,
+        limited_metadata: is_minimal(resource),
         extra: Vec::new(),
-        carried: Carried { fhir: Some(carried(resource)), ..Carried::default() },
+        carried: Carried { fhir: Some(beyond::carried(resource)), ..Carried::default() },
         unique_id,
+    };
+    beyond::into_document(&mut entry, resource, at, findings);
+    entry
+}
+
+/// objectType: stable, unless our extension says otherwise.
+fn object_type(resource: &Value, at: &Place, findings: &mut Findings) -> EntryKind {
+    let Some(extension) = element::extension(resource, OBJECT_TYPE) else { return EntryKind::Stable };
+    if text(extension, "valueUri") == Some(ON_DEMAND) {
+        return EntryKind::OnDemand;
+    }
+    let text = format!("xds-object-type (DocumentEntry.objectType) is valueUri {ON_DEMAND}, or is left out.");
+    findings.push(Finding::error(Rule::Value, at.member("extension").of("DocumentEntry.objectType"), text));
+    EntryKind::Stable
+}
+
+/// Whether the entry says of itself that its metadata is limited.
+fn is_minimal(resource: &Value) -> bool {
+    let claims = resource.get("meta").map(|meta| items(meta, "profile")).unwrap_or_default();
+    let is_minimal = |claim: &str| {
+        claim.split('|').next().is_some_and(|bare| bare.ends_with("/IHE.MHD.Minimal.DocumentReference"))
+    };
+    claims.iter().filter_map(Value::as_str).any(is_minimal)
+}
+
+fn repository(attachment: &Value) -> Option<String> {
+    text(element::extension(attachment, REPOSITORY)?, "valueString").map(str::to_owned)
+}
+
+/// Which repository has the bytes, as it is said in an attachment.
+pub(crate) fn repository_extension(repository_unique_id: &str) -> Value {
+    json!({ "url": REPOSITORY, "valueString": repository_unique_id })
+}
+
+/// Says in an attachment which repository has the bytes.
+pub(crate) fn set_repository(attachment: &mut Value, repository_unique_id: &str) {
+    drop_extensions(attachment, &[REPOSITORY]);
+    if let Some(members) = attachment.as_object_mut() {
+        beyond::add_extension(members, repository_extension(repository_unique_id));
     }
 }
 
@@ -151,7 +199,7 @@ fn unique_id(resource: &Value, profile: Profile, at: &Place, findings: &mut Find
 
 fn content<'a>(
     resource: &'a Value,
-    profile: Profile,
+    (profile, kind): (Profile, EntryKind),
     at: &Place,
     findings: &mut Findings,
 ) -> Option<&'a Value> {
@@ -171,7 +219,9 @@ fn content<'a>(
     require(attachment, "url", "DocumentEntry.URI", profile, &attachment_at, findings);
     if profile != Profile::Minimal {
         require(attachment, "language", "DocumentEntry.languageCode", profile, &attachment_at, findings);
-        require(attachment, "creation", "DocumentEntry.creationTime", profile, &attachment_at, findings);
+        if kind.is_stable() {
+            require(attachment, "creation", "DocumentEntry.creationTime", profile, &attachment_at, findings);
+        }
         if content.get("format").and_then(element::coding).is_none() {
             missing(at.member("format"), "DocumentEntry.formatCode", profile, findings);
         }
@@ -259,7 +309,7 @@ fn authors(resource: &Value, profile: Profile, at: &Place, findings: &mut Findin
 }
 
 /// The contained Patient that says how the source knows the patient.
-fn source_patient<'a>(
+fn the_source_patient<'a>(
     resource: &'a Value,
     context: &Value,
     profile: Profile,
@@ -276,7 +326,12 @@ fn source_patient<'a>(
         return None;
     };
     must_be_contained(reference, ATTRIBUTE, profile, &at, findings);
-    contained(resource, text(reference, "reference")?)
+    match text(reference, "reference")
+        .filter(|target| target.starts_with('#') || contained(resource, target).is_some())
+    {
+        Some(target) => contained(resource, target),
+        None => None,
+    }
 }
 
 fn size(attachment: &Value) -> Option<u64> {
@@ -319,28 +374,6 @@ fn sha256(attachment: &Value) -> Option<[u8; 32]> {
     hex(text(element::extension(attachment, SHA256)?, "valueString")?)
 }
 
-/// The resource as it is carried: as sent, without what is between our actors only.
-fn carried(resource: &Value) -> String {
-    let attachment = resource.pointer("/content/0/attachment");
-    if attachment.and_then(|attachment| element::extension(attachment, SHA256)).is_none() {
-        return resource.to_string();
-    }
-    let mut resource = resource.clone();
-    if let Some(attachment) = resource.pointer_mut("/content/0/attachment") {
-        drop_sha256(attachment);
-    }
-    resource.to_string()
-}
-
-fn drop_sha256(attachment: &mut Value) {
-    let Some(members) = attachment.as_object_mut() else { return };
-    let Some(extensions) = members.get_mut("extension").and_then(Value::as_array_mut) else { return };
-    extensions.retain(|extension| text(extension, "url") != Some(SHA256));
-    if extensions.is_empty() {
-        members.shift_remove("extension");
-    }
-}
-
 /// Says in an attachment where the bytes are and what they measure.
 pub(crate) fn set_attachment(
     attachment: &mut Value,
@@ -349,20 +382,19 @@ pub(crate) fn set_attachment(
     hash: Hash,
     sha256: Option<[u8; 32]>,
 ) {
-    drop_sha256(attachment);
+    drop_extensions(attachment, &[SHA256]);
     element::put(attachment, "url", Some(url));
     element::put(attachment, "size", Some(size));
-    element::put(attachment, "hash", Some(STANDARD.encode(hash.0)));
+    element::put(attachment, "hash", Some(hash_text(hash)));
     if let (Some(sum), Some(members)) = (sha256, attachment.as_object_mut()) {
         let digits: String = sum.iter().map(|b| format!("{b:02x}")).collect();
-        let extension = json!({ "url": SHA256, "valueString": digits });
-        match members.get_mut("extension").and_then(Value::as_array_mut) {
-            Some(extensions) => extensions.push(extension),
-            None => {
-                members.insert("extension".to_owned(), json!([extension]));
-            }
-        }
+        beyond::add_extension(members, json!({ "url": SHA256, "valueString": digits }));
     }
+}
+
+/// A SHA-1 as FHIR writes it.
+fn hash_text(hash: Hash) -> String {
+    STANDARD.encode(hash.0)
 }
 
 /// A relation of a registered entry, ready to be written as `relatesTo`.
@@ -381,7 +413,7 @@ pub fn write(entry: &DocumentEntry, stamp: Stamp, relations: &[Relation]) -> Vec
         entry.carried.fhir.as_deref().and_then(|json| serde_json::from_str::<Map<String, Value>>(json).ok());
     let mut resource = match sent {
         Some(resource) => resource,
-        None => from_domain(entry),
+        None => concealed(compose(entry)),
     };
     let status = match entry.availability {
         Availability::Approved => "current",
@@ -394,10 +426,10 @@ pub fn write(entry: &DocumentEntry, stamp: Stamp, relations: &[Relation]) -> Vec
     element::set_subject(&mut resource, &entry.patient);
     set_relations(&mut resource, relations);
     if let Some(attachment) = resource.get_mut("content").and_then(|c| c.pointer_mut("/0/attachment")) {
-        drop_sha256(attachment);
-        element::put(attachment, "url", Some(entry.url.as_str()));
+        drop_extensions(attachment, &[SHA256, REPOSITORY]);
+        element::put(attachment, "url", Some(entry.url.as_str()).filter(|url| !url.is_empty()));
         element::put(attachment, "size", entry.size);
-        element::put(attachment, "hash", entry.hash.map(|hash| STANDARD.encode(hash.0)));
+        element::put(attachment, "hash", entry.hash.map(hash_text));
     }
     let written = element::with_head(resource, "DocumentReference", entry.entry_uuid.as_ref(), stamp);
     Value::Object(written).to_string().into_bytes()
@@ -457,79 +489,12 @@ fn set_relations(resource: &mut Map<String, Value>, relations: &[Relation]) {
     }
 }
 
-/// An entry that no FHIR source sent, as far as the domain knows it.
-fn from_domain(entry: &DocumentEntry) -> Map<String, Value> {
-    let stamp = |time: &Option<xds::Timestamp>| time.as_ref().map(|time| time.text.clone());
-    let mut attachment = json!({ "contentType": entry.mime_type });
-    element::put(&mut attachment, "language", entry.language.as_deref());
-    element::put(&mut attachment, "title", entry.title.as_deref());
-    element::put(&mut attachment, "creation", stamp(&entry.creation_time));
-    let mut content = json!({ "attachment": attachment });
-    element::put(&mut content, "format", entry.format_code.as_ref().map(element::coding_value));
-    let mut context = json!({});
-    element::put(&mut context, "event", element::concept_values(&entry.event_codes));
-    let mut period = json!({});
-    element::put(&mut period, "start", stamp(&entry.service_start));
-    element::put(&mut period, "end", stamp(&entry.service_stop));
-    element::put(&mut context, "period", period.as_object().filter(|p| !p.is_empty()).cloned());
-    let one =
-        |codes: &[xds::Code]| codes.first().map(|code| json!({ "coding": [element::coding_value(code)] }));
-    element::put(&mut context, "facilityType", one(&entry.facility_codes));
-    element::put(&mut context, "practiceSetting", one(&entry.practice_setting_codes));
-    let related: Vec<Value> = entry
-        .reference_ids
-        .iter()
-        .map(|name| json!({ "identifier": element::identifier_value(name) }))
-        .collect();
-    element::put(&mut context, "related", Some(related).filter(|related| !related.is_empty()));
-    let mut resource = json!({ "resourceType": "DocumentReference" });
-    let contained = from_domain_contained(entry, &mut context, &mut resource);
-    element::put(&mut resource, "contained", Some(contained).filter(|c| !c.is_empty()));
-    element::put(&mut resource, "masterIdentifier", Some(element::identifier_value(&entry.unique_id)));
-    let others: Vec<Value> = entry.identifiers.iter().map(element::identifier_value).collect();
-    element::put(&mut resource, "identifier", Some(others).filter(|others| !others.is_empty()));
-    element::put(&mut resource, "type", one(&entry.type_codes));
-    element::put(&mut resource, "category", element::concept_values(&entry.class_codes));
-    element::put(&mut resource, "date", stamp(&entry.date));
-    element::put(&mut resource, "description", entry.comments.as_deref());
-    element::put(&mut resource, "securityLabel", element::concept_values(&entry.confidentiality_codes));
-    element::put(&mut resource, "content", Some(json!([content])));
-    element::put(&mut resource, "context", context.as_object().filter(|c| !c.is_empty()).cloned());
+/// A resource without what is between our actors only.
+fn concealed(resource: Map<String, Value>) -> Map<String, Value> {
+    let mut resource = Value::Object(resource);
+    beyond::conceal(&mut resource);
     match resource {
         Value::Object(members) => members,
         _ => Map::new(),
     }
-}
-
-/// Authors and the source's patient, as contained resources.
-fn from_domain_contained(entry: &DocumentEntry, context: &mut Value, resource: &mut Value) -> Vec<Value> {
-    let mut contained = Vec::new();
-    let mut authors = Vec::new();
-    for (index, author) in entry.authors.iter().enumerate() {
-        let id = format!("author{index}");
-        let named = !author.family.is_empty() || !author.given.is_empty();
-        let mut who =
-            json!({ "resourceType": if named { "Practitioner" } else { "Organization" }, "id": id });
-        let names: Vec<Value> = author.identifiers.iter().map(element::identifier_value).collect();
-        element::put(&mut who, "identifier", Some(names).filter(|names| !names.is_empty()));
-        if named {
-            let mut name = json!({});
-            element::put(&mut name, "family", author.family.first().cloned());
-            element::put(&mut name, "given", Some(author.given.clone()).filter(|given| !given.is_empty()));
-            element::put(&mut who, "name", Some(json!([name])));
-        } else {
-            element::put(&mut who, "name", author.institution.first().cloned());
-        }
-        contained.push(who);
-        authors.push(json!({ "reference": format!("#{id}") }));
-    }
-    element::put(resource, "author", Some(authors).filter(|authors| !authors.is_empty()));
-    if entry.has_source_patient_info || !entry.source_patient_ids.is_empty() {
-        let names: Vec<Value> = entry.source_patient_ids.iter().map(element::identifier_value).collect();
-        let mut patient = json!({ "resourceType": "Patient", "id": "sourcePatient" });
-        element::put(&mut patient, "identifier", Some(names).filter(|names| !names.is_empty()));
-        contained.push(patient);
-        element::put(context, "sourcePatientInfo", Some(json!({ "reference": "#sourcePatient" })));
-    }
-    contained
 }

@@ -276,12 +276,6 @@ pub(crate) fn coding_value(code: &Code) -> Value {
     value
 }
 
-/// CodeableConcepts of one coding each.
-pub(crate) fn concept_values(codes: &[Code]) -> Option<Value> {
-    let concepts: Vec<Value> = codes.iter().map(|code| json!({ "coding": [coding_value(code)] })).collect();
-    (!concepts.is_empty()).then_some(Value::Array(concepts))
-}
-
 /// Sets the reference and identifier of a subject, keeping what else it says.
 pub(crate) fn set_subject(resource: &mut Map<String, Value>, patient: &Patient) {
     if patient.reference.is_none() && patient.identifier.is_none() {

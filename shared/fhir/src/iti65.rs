@@ -1,6 +1,7 @@
 //! Provide Document Bundle [ITI-65], and the same without bytes: registration in FHIR [ITI-42].
 
 mod answer;
+mod compose;
 mod digest;
 mod documents;
 mod members;

@@ -6,6 +6,7 @@
 //! Doors: `xds`, `audit`.
 
 mod attributes;
+mod beyond;
 pub mod bundle;
 pub mod capability;
 pub mod coded;

@@ -1,18 +1,25 @@
 //! List: how submission sets and folders are read from one and written as one (spec 4.5, 4.6).
 
+mod compose;
+
 use serde_json::{Map, Value, json};
 use xds::{
     Availability, Carried, Code, EntryUuid, Finding, Findings, Folder, Identifier, Place, Profile, Rule,
     Severity, SubmissionSet, Timestamp,
 };
 
+use crate::beyond::{self, FURTHER_AUTHOR};
 use crate::document_reference::{Stamp, set_entry_uuid, set_name};
 use crate::element::{
     self, Purpose, concept, entry_uuid_identifier, extension, identifier, items, missing, must_be_contained,
     require, text, unique_id_identifier,
 };
 use crate::people;
+use crate::recipients;
 use crate::when;
+
+use compose::{MINIMAL_FOLDER, MINIMAL_SET};
+pub(crate) use compose::{compose_folder, compose_set};
 
 /// System of `List.code`.
 pub(crate) const LIST_TYPES: &str = "https://profiles.ihe.net/ITI/MHD/CodeSystem/MHDlistTypes";
@@ -104,7 +111,7 @@ pub(crate) fn submission_set_into(
     }
     let date = require(resource, "date", "SubmissionSet.submissionTime", profile, at, findings);
     let submission_time = date.and_then(Value::as_str).and_then(when::timestamp);
-    SubmissionSet {
+    let mut set = SubmissionSet {
         symbol: symbol.to_owned(),
         entry_uuid: names.entry_uuid,
         unique_id: names.unique_id,
@@ -116,12 +123,31 @@ pub(crate) fn submission_set_into(
         title: text(resource, "title").map(str::to_owned),
         comments: comments(resource),
         encounter: resource.get("encounter").and_then(element::linked),
-        intended_recipients: Vec::new(),
-        home: None,
-        limited_metadata: false,
+        intended_recipients: intended_recipients(resource),
+        home: beyond::home(resource),
+        limited_metadata: claims(resource, MINIMAL_SET),
         extra: Vec::new(),
-        carried: Carried { fhir: Some(resource.to_string()), ..Carried::default() },
-    }
+        carried: Carried { fhir: Some(beyond::carried(resource)), ..Carried::default() },
+    };
+    beyond::into_set(&mut set, resource, at, findings);
+    set
+}
+
+fn intended_recipients(resource: &Value) -> Vec<String> {
+    let extensions = items(resource, "extension").iter();
+    let named = extensions.filter(|extension| text(extension, "url") == Some(INTENDED_RECIPIENT));
+    named
+        .filter_map(|extension| extension.get("valueReference"))
+        .filter_map(|reference| recipients::read(resource, reference))
+        .collect()
+}
+
+/// Whether a List says of itself that it follows a profile, in whatever version.
+fn claims(resource: &Value, profile: &str) -> bool {
+    let bare = profile.trim_start_matches("https:");
+    let claims = resource.get("meta").map(|meta| items(meta, "profile")).unwrap_or_default();
+    let mut claims = claims.iter().filter_map(Value::as_str).filter_map(|claim| claim.split('|').next());
+    claims.any(|claim| claim.ends_with(bare))
 }
 
 /// Reads a folder and says what is wrong with it.
@@ -147,7 +173,7 @@ pub(crate) fn folder_into(
         require(resource, "title", "Folder.title", profile, at, findings);
         require(resource, "subject", "Folder.patientId", profile, at, findings);
     }
-    Folder {
+    let mut folder = Folder {
         symbol: symbol.to_owned(),
         entry_uuid: names.entry_uuid,
         unique_id: names.unique_id,
@@ -157,11 +183,13 @@ pub(crate) fn folder_into(
         comments: comments(resource),
         encounter: resource.get("encounter").and_then(element::linked),
         update,
-        home: None,
-        limited_metadata: false,
+        home: beyond::home(resource),
+        limited_metadata: claims(resource, MINIMAL_FOLDER),
         extra: Vec::new(),
-        carried: Carried { fhir: Some(resource.to_string()), ..Carried::default() },
-    }
+        carried: Carried { fhir: Some(beyond::carried(resource)), ..Carried::default() },
+    };
+    beyond::into_folder(&mut folder, resource, at, findings);
+    folder
 }
 
 /// Who is meant to read the documents is kept, and told by nobody here (MHD 2:3.65.4.1.3).
@@ -258,7 +286,20 @@ fn source_id(resource: &Value, profile: Profile, at: &Place, findings: &mut Find
 
 /// List.source is the person; the organization hangs on it as an extension.
 fn authors(resource: &Value, profile: Profile, at: &Place, findings: &mut Findings) -> Vec<xds::Author> {
-    let Some(source) = resource.get("source") else { return Vec::new() };
+    let further = items(resource, "extension").iter().filter(|one| text(one, "url") == Some(FURTHER_AUTHOR));
+    let further = further.filter_map(|one| one.get("valueReference"));
+    let further = further.map(|reference| people::author(resource, reference));
+    let first = resource.get("source").map(|source| the_source(resource, source, profile, at, findings));
+    first.into_iter().chain(further).collect()
+}
+
+fn the_source(
+    resource: &Value,
+    source: &Value,
+    profile: Profile,
+    at: &Place,
+    findings: &mut Findings,
+) -> xds::Author {
     let at = at.member("source");
     must_be_contained(source, "SubmissionSet.author", profile, &at, findings);
     let mut author = people::author(resource, source);
@@ -266,9 +307,11 @@ fn authors(resource: &Value, profile: Profile, at: &Place, findings: &mut Findin
         must_be_contained(organization, "SubmissionSet.author", profile, &at, findings);
         let organization = people::author(resource, organization);
         author.institution.extend(organization.institution);
+        author.institutions.extend(organization.institutions);
+        author.telecommunications.extend(organization.telecommunications);
         author.identifiers.extend(organization.identifiers);
     }
-    vec![author]
+    author
 }
 
 fn comments(resource: &Value) -> Option<String> {
@@ -278,17 +321,7 @@ fn comments(resource: &Value) -> Option<String> {
 
 /// Writes a registered submission set with its members (relative references, e.g. `DocumentReference/…`, `List/…`).
 pub fn write_submission_set(set: &SubmissionSet, stamp: Stamp, members: &[String]) -> Vec<u8> {
-    let mut resource = sent(set.carried.fhir.as_deref()).unwrap_or_else(|| {
-        let mut resource =
-            bare("submissionset", &set.content_type_codes, set.title.as_deref(), set.comments.as_deref());
-        let source =
-            json!({ "url": SOURCE_ID, "valueIdentifier": element::identifier_value(&set.source_id) });
-        if let Some(extensions) = resource.get_mut("extension").and_then(Value::as_array_mut) {
-            extensions.push(source);
-        }
-        resource.insert("date".to_owned(), set.submission_time.text.as_str().into());
-        resource
-    });
+    let mut resource = sent(set.carried.fhir.as_deref()).unwrap_or_else(|| concealed(compose_set(set, &[])));
     element::set_subject(&mut resource, &set.patient);
     written(resource, set.entry_uuid.as_ref(), set.unique_id.as_ref(), stamp, members)
 }
@@ -301,9 +334,8 @@ pub fn write_folder(
     members: &[String],
     updated: i64,
 ) -> Vec<u8> {
-    let mut resource = sent(folder.carried.fhir.as_deref()).unwrap_or_else(|| {
-        bare("folder", &folder.codes, folder.title.as_deref(), folder.comments.as_deref())
-    });
+    let mut resource =
+        sent(folder.carried.fhir.as_deref()).unwrap_or_else(|| concealed(compose_folder(folder)));
     element::set_subject(&mut resource, &folder.patient);
     let status = match availability {
         Availability::Approved => "current",
@@ -318,22 +350,10 @@ fn sent(carried: Option<&str>) -> Option<Map<String, Value>> {
     serde_json::from_str(carried?).ok()
 }
 
-/// A list that no FHIR source sent, as far as the domain knows it.
-fn bare(code: &str, codes: &[Code], title: Option<&str>, comments: Option<&str>) -> Map<String, Value> {
-    let concept = |code: &Code| json!({ "coding": [element::coding_value(code)] });
-    let extensions: Vec<Value> = codes
-        .iter()
-        .map(|code| json!({ "url": DESIGNATION_TYPE, "valueCodeableConcept": concept(code) }))
-        .collect();
-    let mut list = json!({
-        "resourceType": "List",
-        "extension": extensions,
-        "status": "current",
-        "mode": "working",
-        "code": { "coding": [{ "system": LIST_TYPES, "code": code }] },
-    });
-    element::put(&mut list, "title", title);
-    element::put(&mut list, "note", comments.map(|text| json!([{ "text": text }])));
+/// A list without what is between our actors only.
+fn concealed(list: Map<String, Value>) -> Map<String, Value> {
+    let mut list = Value::Object(list);
+    beyond::conceal(&mut list);
     match list {
         Value::Object(members) => members,
         _ => Map::new(),

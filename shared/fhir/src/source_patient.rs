@@ -33,6 +33,10 @@ pub(crate) fn read(patient: &Value) -> Vec<String> {
         lines.push(format!("PID-11|{}", xad(address)));
     }
     lines.retain(|line| !line.ends_with('|'));
+    // The one name the source has for the patient is sourcePatientId, and says nothing more here.
+    if matches!(lines.as_slice(), [only] if only.starts_with("PID-3|")) {
+        lines.clear();
+    }
     lines
 }
 

@@ -158,7 +158,7 @@ fn compare(
     verify(document, measured, at, findings);
 }
 
-fn verify(document: &mut DocumentEntry, measured: &Measured, at: &Place, findings: &mut Findings) {
+pub(super) fn verify(document: &mut DocumentEntry, measured: &Measured, at: &Place, findings: &mut Findings) {
     if document.hash.is_some_and(|hash| hash.0 != measured.sha1) {
         let place = at.member("hash").of("DocumentEntry.hash");
         let text = "hash (DocumentEntry.hash) is not the SHA-1 of the bytes that came.";

@@ -4,6 +4,7 @@ use serde_json::Value;
 use xds::{Association, AssociationType, EntryUuid, Finding, Findings, ObjectRef, Place, Rule, Submission};
 
 use super::request::{Entry, Kind};
+use crate::beyond;
 use crate::element::{identifier, items, text};
 
 /// The entries of a Bundle, to which its references lead.
@@ -22,6 +23,9 @@ impl Links<'_> {
                 Kind::Document => self.relations(entry, &mut associations, findings),
                 Kind::Binary | Kind::FhirDocument | Kind::Patch | Kind::Patient => {}
             }
+        }
+        if let Some(list) = self.entries.iter().find(|entry| entry.kind == Kind::SubmissionSet) {
+            beyond::into_associations(&mut associations, list.resource, &list.place(), findings);
         }
         self.complete(&set, &mut associations, findings);
         submission.associations = associations;

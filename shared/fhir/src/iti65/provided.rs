@@ -8,13 +8,11 @@ use serde_json::{Value, json};
 use xds::affinity::{Coded, Given};
 use xds::{Finding, Hash, Identifier, Patient, Submission};
 
+use crate::beyond::{self, HOME_COMMUNITY};
 use crate::coded;
-use crate::document_reference::{set_attachment, set_name, zoned};
-use crate::element::{Purpose, extension, put, set_subject, unique_id_identifier};
+use crate::document_reference::{set_attachment, set_name, set_repository, zoned};
+use crate::element::{Purpose, put, set_subject, unique_id_identifier};
 use crate::when;
-
-/// Of whatever a registry gives back: the community that holds it (MHD, Target Communities).
-const HOME_COMMUNITY: &str = "https://profiles.ihe.net/ITI/MHD/StructureDefinition/ihe-HomeCommunityId";
 
 /// A document of a submission as it was measured while it came in.
 #[derive(Debug, Clone)]
@@ -53,13 +51,23 @@ pub enum Origin {
     DocumentReference,
     /// A document, of which everything was taken [ITI-106].
     Document,
+    /// A request of XDS.b [ITI-41, ITI-42, ITI-61].
+    Ebxml,
 }
 
 impl Origin {
+    /// Whether the source said what the SubmissionSet is, or that was made here.
+    fn has_set(self) -> bool {
+        match self {
+            Origin::Bundle | Origin::Ebxml => true,
+            Origin::DocumentReference | Origin::Document => false,
+        }
+    }
+
     /// A path in the Bundle, as one in what the source sent.
     pub fn path(self, path: &str) -> String {
         match self {
-            Origin::Bundle => path.to_owned(),
+            Origin::Bundle | Origin::Ebxml => path.to_owned(),
             Origin::DocumentReference => crate::iti105::of_document_reference(path),
             Origin::Document => "Parameters.parameter.where(name='document').resource".to_owned(),
         }
@@ -83,24 +91,39 @@ pub struct Provided {
     pub(super) entries: Vec<Value>,
     /// The profile the Bundle claimed.
     pub(super) claimed: String,
+    /// Of what came in another language: where each part of the Bundle was said, by path; the longest one counts.
+    pub(super) said_at: Vec<(String, String)>,
 }
 
 impl Provided {
     /// The rules of the framework, judged for what the source sent: paths are those of its request.
     pub fn check(&self) -> Vec<Finding> {
         let mut findings = xds::rules::check(&self.submission);
-        if self.origin != Origin::Bundle {
+        if !self.origin.has_set() {
             // A set that was made is named once it is known whose the document is.
             findings.retain(|finding| finding.at.attribute != Some("SubmissionSet.uniqueId"));
         }
-        findings.iter_mut().for_each(|finding| finding.at.path = self.origin.path(&finding.at.path));
+        findings.iter_mut().for_each(|finding| finding.at.path = self.path(&finding.at.path));
         findings
+    }
+
+    /// A path in the Bundle, or at an object of the submission, as one in what the source sent.
+    pub fn path(&self, path: &str) -> String {
+        if self.origin != Origin::Ebxml {
+            return self.origin.path(path);
+        }
+        let below = |place: &str| {
+            path.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[', '/']))
+        };
+        let said_at = self.said_at.iter().filter(|(part, said)| below(part) || below(said));
+        let closest = said_at.max_by_key(|(part, said)| if below(part) { part.len() } else { said.len() });
+        closest.map_or_else(String::new, |(_, said)| said.clone())
     }
 
     /// The coded values of the submission, each with its place in the Bundle; of a set that was made here, none.
     pub fn coded(&self) -> Vec<Given> {
         let mut given = coded::of_entries(&self.entries);
-        given.retain(|value| self.origin == Origin::Bundle || value.attribute != Coded::ContentTypeCode);
+        given.retain(|value| self.origin.has_set() || value.attribute != Coded::ContentTypeCode);
         given
     }
 
@@ -139,20 +162,20 @@ impl Provided {
     /// Says which community holds the objects, in whatever is given back of them; one that says so itself is left as it is.
     pub fn set_home_community(&mut self, oid: &str) {
         let submission = &mut self.submission;
-        let all = std::iter::once(&mut submission.submission_set.carried)
-            .chain(submission.documents.iter_mut().map(|document| &mut document.carried))
-            .chain(submission.folders.iter_mut().map(|folder| &mut folder.carried));
-        for carried in all.filter_map(|carried| carried.fhir.as_mut()) {
-            let Ok(mut resource) = serde_json::from_str::<Value>(carried) else { continue };
-            if extension(&resource, HOME_COMMUNITY).is_some() {
+        let set = &mut submission.submission_set;
+        let documents = submission.documents.iter_mut().map(|d| (&mut d.home, &mut d.carried));
+        let folders = submission.folders.iter_mut().map(|f| (&mut f.home, &mut f.carried));
+        for (home, carried) in
+            std::iter::once((&mut set.home, &mut set.carried)).chain(documents).chain(folders)
+        {
+            if home.is_some() {
                 continue;
             }
-            let told = json!({ "url": HOME_COMMUNITY, "valueOid": oid });
-            match resource.get_mut("extension").and_then(Value::as_array_mut) {
-                Some(extensions) => extensions.push(told),
-                None => put(&mut resource, "extension", Some(json!([told]))),
-            }
-            *carried = resource.to_string();
+            *home = Some(oid.to_owned());
+            let Some(carried) = carried.fhir.as_mut() else { continue };
+            let Ok(mut resource) = serde_json::from_str(carried) else { continue };
+            beyond::add_extension(&mut resource, json!({ "url": HOME_COMMUNITY, "valueOid": oid }));
+            *carried = Value::Object(resource).to_string();
         }
     }
 
@@ -180,6 +203,11 @@ impl Provided {
     pub fn set_repository(&mut self, repository_unique_id: &str) {
         for document in &mut self.submission.documents {
             document.repository_unique_id = Some(repository_unique_id.to_owned());
+        }
+        for entry in &mut self.entries {
+            if let Some(attachment) = entry.pointer_mut("/resource/content/0/attachment") {
+                set_repository(attachment, repository_unique_id);
+            }
         }
     }
 
@@ -216,12 +244,12 @@ impl Provided {
                 self.roles.iter().enumerate().filter(|(_, role)| is_registered(role)).nth(index)?;
             Some(format!("Bundle.entry[{original}]{rest}"))
         });
-        self.origin.path(&moved.unwrap_or_else(|| path.to_owned()))
+        self.path(&moved.unwrap_or_else(|| path.to_owned()))
     }
 
     /// Says when a submission was made whose source said no time: it sent a document, and the rest was made here.
     pub fn set_submission_time(&mut self, now: i64) {
-        if self.origin == Origin::Bundle {
+        if self.origin.has_set() {
             return;
         }
         let time = when::instant(now);

@@ -10,6 +10,7 @@ use super::members::{self, Links};
 use super::patch;
 use super::provided::{Measured, Origin, Provided, Role};
 use crate::attributes::Objects;
+use crate::beyond;
 use crate::document_reference;
 use crate::element::{self, items, text};
 use crate::list::{self, ListKind};
@@ -26,7 +27,7 @@ pub enum Door {
 }
 
 /// The three Bundle profiles, without scheme: sources write http: and https:.
-const PROFILES: &[(&str, Profile)] = &[
+pub(super) const PROFILES: &[(&str, Profile)] = &[
     ("profiles.ihe.net/ITI/MHD/StructureDefinition/IHE.MHD.Minimal.ProvideBundle", Profile::Minimal),
     (
         "profiles.ihe.net/ITI/MHD/StructureDefinition/IHE.MHD.Comprehensive.ProvideBundle",
@@ -151,6 +152,10 @@ fn read(
         Some(Value::Array(sent)) => sent,
         _ => Vec::new(),
     };
+    if door == Door::Repository {
+        // What our actors tell each other, no source tells us.
+        sent.iter_mut().filter_map(|entry| entry.get_mut("resource")).for_each(beyond::conceal);
+    }
     let symbols: Vec<String> =
         sent.iter().enumerate().map(|(index, entry)| symbol_of(index, entry)).collect();
     name_looked_up_patients(&mut sent, &symbols);
@@ -172,7 +177,8 @@ fn read(
     let patient = entries.iter().find(|entry| entry.kind == Kind::Patient && entry.resource.is_object());
     let patient = patient.map(|entry| (entry.symbol.to_owned(), entry.resource.clone()));
     let origin = Origin::Bundle;
-    Some(Provided { submission, roles, patient, warnings: Vec::new(), origin, entries: sent, claimed })
+    let (warnings, said_at) = (Vec::new(), Vec::new());
+    Some(Provided { submission, roles, patient, warnings, origin, entries: sent, claimed, said_at })
 }
 
 /// Adds the rules of the framework that are broken besides, so that a source mends all at once; what follows from a finding
