@@ -262,9 +262,15 @@ pub(crate) fn put(object: &mut Value, name: &str, value: Option<impl Into<Value>
 /// An Identifier as JSON.
 pub(crate) fn identifier_value(name: &Identifier) -> Value {
     let mut value = json!({});
-    put(&mut value, "system", Some(name.system.as_str()).filter(|s| !s.is_empty()));
+    put(&mut value, "system", uri(&name.system));
     put(&mut value, "value", Some(name.value.as_str()));
     value
+}
+
+/// A name space as FHIR can write it: a URI has no white space. None for an empty one.
+pub(crate) fn uri(written: &str) -> Option<String> {
+    let uri = written.split_whitespace().collect::<Vec<_>>().join("%20");
+    (!uri.is_empty()).then_some(uri)
 }
 
 /// A Coding as JSON.

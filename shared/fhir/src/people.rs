@@ -224,11 +224,11 @@ fn coded_string(concept: &Value) -> Option<String> {
 /// The concept of a coded string; none where it says nothing.
 fn concept_of(written: &str) -> Option<Value> {
     let code = hl7::coded(written);
-    if code.code.is_empty() {
+    if said(&code.code).is_none() {
         let words = said(code.display.as_deref().unwrap_or_default())?;
         return Some(json!({ "text": words }));
     }
-    Some(json!({ "coding": [element::coding_value(&code)] }))
+    Some(json!({ "coding": [crate::document_reference::code(&code)] }))
 }
 
 /// A text that FHIR can say: not only white space.

@@ -71,7 +71,9 @@ fn comparable(mut submission: Submission) -> Submission {
         // sourcePatientId is the first; what sourcePatientInfo names besides are further ones in FHIR.
         document.source_patient_ids.truncate(1);
         document.reference_ids.sort();
+        document.reference_ids.dedup();
         document.encounters.sort_by_key(|encounter| encounter.identifier.clone());
+        document.encounters.dedup();
         document.authenticator = None;
         document.authors.iter_mut().for_each(|author| author.identifiers.sort());
         document.type_codes.clear();

@@ -162,7 +162,7 @@ pub(crate) fn code(code: &Code) -> Value {
         oid if xds::identifier::is_oid(oid) => {
             attribute::url_of_oid(oid).map_or_else(|| format!("urn:oid:{oid}"), str::to_owned)
         }
-        other => other.split_whitespace().collect::<Vec<_>>().join("%20"),
+        other => element::uri(other).unwrap_or_default(),
     };
     let word = code.code.split_whitespace().collect::<Vec<_>>().join(" ");
     element::coding_value(&Code {
