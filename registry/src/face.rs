@@ -4,6 +4,7 @@ mod export;
 pub(crate) mod fhir;
 mod group;
 mod hl7v2;
+mod hl7v3;
 mod metadata;
 pub(crate) mod mllp;
 mod person;

@@ -62,6 +62,7 @@ pub struct Registry {
     /// Patients as HL7 v2 and v3 tell them.
     identities: identify::Identities,
     feed_v2: identify::FeedV2,
+    feed_v3: identify::FeedV3,
     mllp: Mllp,
     doors: Doors,
     settle: settle::Settle,
@@ -190,6 +191,7 @@ impl Actor for Registry {
                 identity: identity.as_str().into(),
             },
             feed_v2: identify::FeedV2(identities.clone()),
+            feed_v3: identify::FeedV3(identities.clone()),
             identities,
             mllp: settings.mllp,
             doors,

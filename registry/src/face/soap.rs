@@ -6,13 +6,25 @@ use futures_util::future::LocalBoxFuture;
 use web::{Answer, Request};
 use xds::Side;
 
+use super::hl7v3;
 use crate::Registry;
 
 /// Where it is.
 const PATH: &str = "/xds/registry";
 
 /// Which message is which transaction. Where two have the same element, a message without an action is for the first.
-static LINES: &[Line<Registry>] = &[];
+static LINES: &[Line<Registry>] = &[
+    hl7v3::line("urn:hl7-org:v3:PRPA_IN201301UV02", "PRPA_IN201301UV02"),
+    hl7v3::line("urn:hl7-org:v3:PRPA_IN201302UV02", "PRPA_IN201302UV02"),
+    hl7v3::line("urn:hl7-org:v3:PRPA_IN201304UV02", "PRPA_IN201304UV02"),
+    // What sources make of the operations in the WSDL of the registry, and in that of the PIX manager.
+    hl7v3::line("urn:ihe:iti:xds-b:2007:DocumentRegistry_PRPA_IN201301UV02", "PRPA_IN201301UV02"),
+    hl7v3::line("urn:ihe:iti:xds-b:2007:DocumentRegistry_PRPA_IN201302UV02", "PRPA_IN201302UV02"),
+    hl7v3::line("urn:ihe:iti:xds-b:2007:DocumentRegistry_PRPA_IN201304UV02", "PRPA_IN201304UV02"),
+    hl7v3::line("urn:ihe:iti:pixv3:2007:PIXManager_PRPA_IN201301UV02", "PRPA_IN201301UV02"),
+    hl7v3::line("urn:ihe:iti:pixv3:2007:PIXManager_PRPA_IN201302UV02", "PRPA_IN201302UV02"),
+    hl7v3::line("urn:ihe:iti:pixv3:2007:PIXManager_PRPA_IN201304UV02", "PRPA_IN201304UV02"),
+];
 
 /// The lines of the table of the actor this door stands behind.
 pub(super) const ROUTES: &[Route<Registry>] = &[

@@ -326,13 +326,64 @@ async fn a_feed_that_would_take_nothing_is_not_begun() {
 }
 
 #[tokio::test]
-async fn what_was_acknowledged_is_there_after_a_restart() {
-    let setup = Setup::new(settings());
-    let (store, clock) = (setup.store.clone(), setup.clock.clone());
-    let world = World::over(setup);
-    let mut line = Line::to(world.doors[0].1).await;
-    line.add("7").await;
+async fn an_operator_reads_where_the_feed_is() {
+    let (world, _line) = world(settings()).await;
     let ready = world.client.get(format!("{}/readyz?verbose", world.admin)).send().await.expect("it answers");
-    assert!(ready.text().await.expect("it has words").contains("HL7 v2 at 127.0.0.1:"));
-    assert!(store.health().sequence > 0 && clock.now() > 0);
+    let words = ready.text().await.expect("it has words");
+    assert!(words.contains("HL7 v2 at 127.0.0.1:") && words.contains(&format!("RED&{OID}&ISO")), "{words}");
+}
+
+/// A message of ITI-44 with the ids of a patient, and of the record it replaces.
+fn v3(name: &str, ids: &str, replaced: &str) -> String {
+    format!(
+        "<s:Envelope xmlns:s=\"http://www.w3.org/2003/05/soap-envelope\" xmlns:a=\"http://www.w3.org/2005/08/addressing\">\
+         <s:Header><a:Action s:mustUnderstand=\"1\">urn:hl7-org:v3:{name}</a:Action><a:MessageID>urn:uuid:1</a:MessageID></s:Header>\
+         <s:Body><{name} xmlns=\"urn:hl7-org:v3\" ITSVersion=\"XML_1.0\"><id root=\"1.2\" extension=\"m-1\"/>\
+         <controlActProcess><subject><registrationEvent><subject1><patient>{ids}\
+         <patientPerson><name><family>Muster</family><given>Maja</given></name><birthTime value=\"19600618\"/></patientPerson>\
+         </patient></subject1>{replaced}</registrationEvent></subject></controlActProcess></{name}></s:Body></s:Envelope>"
+    )
+}
+
+async fn tell(world: &World, body: String) -> String {
+    let request = world
+        .request(reqwest::Method::POST, "/xds/registry")
+        .header("Content-Type", "application/soap+xml; charset=UTF-8")
+        .body(body);
+    request.send().await.expect("it answers").text().await.expect("it is text")
+}
+
+#[tokio::test]
+async fn a_patient_is_told_of_and_merged_in_hl7_v3_as_well() {
+    let (world, _line) = world(settings()).await;
+    let id =
+        |value: &str| format!("<id root=\"{OID}\" extension=\"{value}\"/><id root=\"9.9\" extension=\"x\"/>");
+    let replaced = |value: &str| {
+        format!(
+            "<replacementOf><priorRegistration><subject1><priorRegisteredRole><id root=\"{OID}\" extension=\"{value}\"/>\
+             </priorRegisteredRole></subject1></priorRegistration></replacementOf>"
+        )
+    };
+    for value in ["A", "B"] {
+        let answer = tell(&world, v3("PRPA_IN201301UV02", &id(value), "")).await;
+        assert!(
+            answer.contains("<typeCode code=\"CA\"/>") && answer.contains("extension=\"m-1\""),
+            "{answer}"
+        );
+    }
+    let of_a = register(&world, "A").await;
+    let answer = tell(&world, v3("PRPA_IN201302UV02", &id("A"), "")).await;
+    assert!(answer.contains("code=\"CA\""), "{answer}");
+    let answer = tell(&world, v3("PRPA_IN201304UV02", &id("B"), &replaced("A"))).await;
+    assert!(answer.contains("code=\"CA\""), "{answer}");
+    assert_eq!((found(&world, "B").await, found(&world, "A").await), (vec![of_a], Vec::new()));
+    for (body, code) in [
+        (v3("PRPA_IN201304UV02", &id("B"), &replaced("X")), "KEY204"),
+        (v3("PRPA_IN201304UV02", &id("B"), ""), "SYN105"),
+        (v3("PRPA_IN201301UV02", "<id root=\"9.9\" extension=\"x\"/>", ""), "KEY204"),
+        (v3("PRPA_IN201301UV02", "", ""), "SYN101"),
+    ] {
+        let answer = tell(&world, body).await;
+        assert!(answer.contains("<typeCode code=\"CE\"/>") && answer.contains(code), "{code}: {answer}");
+    }
 }

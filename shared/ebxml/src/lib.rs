@@ -11,6 +11,7 @@ pub mod iti18;
 pub mod iti41;
 pub mod iti42;
 pub mod iti43;
+pub mod iti44;
 pub mod iti57;
 pub mod iti62;
 pub mod mtom;

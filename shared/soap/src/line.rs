@@ -57,8 +57,13 @@ pub(crate) fn find<A>(lines: &'static [Line<A>], envelope: &Envelope) -> Result<
 }
 
 fn accepted<A>(lines: &[Line<A>]) -> String {
-    let actions: Vec<String> =
-        lines.iter().map(|line| format!("{} ({})", line.action, line.transaction)).collect();
+    // Other spellings of an action are taken, and not recommended.
+    let is_first = |at: usize| {
+        let same = |one: &Line<A>| (one.transaction, one.body) == (lines[at].transaction, lines[at].body);
+        !lines[..at].iter().any(same)
+    };
+    let first = (0..lines.len()).filter(|at| is_first(*at)).map(|at| &lines[at]);
+    let actions: Vec<String> = first.map(|line| format!("{} ({})", line.action, line.transaction)).collect();
     if actions.is_empty() {
         return "No transaction is offered here.".to_owned();
     }
