@@ -1,0 +1,69 @@
+//! Answers that go to another address than the one they were asked from.
+
+use std::io::{Read, Write};
+use std::net::TcpListener;
+use std::time::Duration;
+
+use super::world::{ADDRESSING, addressed, envelope};
+use super::{SIMPLE, actor};
+
+fn replying_to(address: &str) -> String {
+    let header = addressed("urn:test:ask").replace(&format!("{ADDRESSING}/anonymous"), address);
+    envelope(&header, "<Ask xmlns='urn:test'/>")
+}
+
+#[tokio::test]
+async fn an_address_nobody_configured_gets_nothing() {
+    let canary = TcpListener::bind("127.0.0.1:0").unwrap();
+    canary.set_nonblocking(true).unwrap();
+    let address = format!("http://{}/", canary.local_addr().unwrap());
+    let reply = actor().ask(SIMPLE, replying_to(&address)).await;
+    let (name, text) = reply.fault();
+    assert_eq!((reply.status, name.as_str()), (400, "OnlyAnonymousAddressSupported"));
+    assert!(text.contains("soap.reply_to"), "{text}");
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(canary.accept().is_err(), "nobody came");
+}
+
+#[tokio::test]
+async fn a_configured_address_gets_the_answer_and_the_caller_a_202() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}/answers", listener.local_addr().unwrap());
+    let told = std::thread::spawn(move || {
+        // The first try is turned away, the second one taken.
+        let mut messages = Vec::new();
+        for status in ["503 No", "202 Accepted"] {
+            let (mut connection, _) = listener.accept().unwrap();
+            let mut message = Vec::new();
+            while !String::from_utf8_lossy(&message).contains("</soap:Envelope>") {
+                let mut piece = [0; 4096];
+                let read = connection.read(&mut piece).unwrap();
+                assert!(read > 0, "the message came whole");
+                message.extend_from_slice(&piece[..read]);
+            }
+            let answer = format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+            connection.write_all(answer.as_bytes()).unwrap();
+            messages.push(String::from_utf8(message).unwrap());
+        }
+        messages
+    });
+    let mut actor = actor();
+    actor.settings.reply_to = vec![address.clone()];
+    let local = tokio::task::LocalSet::new();
+    let messages = local
+        .run_until(async {
+            let reply = actor.ask(SIMPLE, replying_to(&address)).await;
+            assert_eq!((reply.status, reply.bytes.len()), (202, 0));
+            tokio::task::spawn_blocking(|| told.join().unwrap()).await.unwrap()
+        })
+        .await;
+    let [first, second] = &messages[..] else { panic!("{messages:?}") };
+    assert!(first.starts_with("POST /answers "), "{first}");
+    for part in [
+        "urn:test:asked",
+        "<wsa:RelatesTo>urn:uuid:m1</wsa:RelatesTo>",
+        &format!("<wsa:To>{address}</wsa:To>"),
+    ] {
+        assert!(second.contains(part), "{second}");
+    }
+}
