@@ -12,6 +12,8 @@ pub struct Settings {
     pub identity: Identity,
     /// How questions are answered.
     pub search: Search,
+    /// How stored queries are answered.
+    pub stored_query: StoredQuery,
     /// How much is exported in bulk.
     pub export: Export,
     /// The sharing domain this is a part of.
@@ -129,6 +131,45 @@ impl Default for Search {
     }
 }
 
+/// How stored queries are answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StoredQuery {
+    /// Objects of an answer that holds them whole.
+    pub max_objects: usize,
+    /// Objects of an answer that refers to them.
+    pub max_references: usize,
+    /// Values of all parameters.
+    pub max_values: usize,
+    /// What a question about a patient nobody knows is answered with.
+    pub unknown_patient: UnknownPatient,
+    /// Whether a question may be about all patients.
+    pub without_patient: bool,
+}
+
+impl Default for StoredQuery {
+    fn default() -> StoredQuery {
+        StoredQuery {
+            max_objects: 2000,
+            max_references: 20_000,
+            max_values: 1000,
+            unknown_patient: UnknownPatient::Empty,
+            without_patient: true,
+        }
+    }
+}
+
+/// What a question about a patient nobody knows is answered with.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UnknownPatient {
+    /// An answer without objects.
+    #[default]
+    Empty,
+    /// XDSUnknownPatientId.
+    Refuse,
+}
+
 /// How much is exported in bulk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -176,6 +217,23 @@ pub(crate) const KEYS: &[(&str, &str)] = &[
         "Whether a search must name a patient, an identifier or an id. Switched off, a search may look at everything there is.",
     ),
     ("search.page_ttl", "For how long the link to a further page of an answer stays valid."),
+    (
+        "stored_query.max_objects",
+        "Objects that the answer to a stored query (ITI-18, ITI-51) may hold whole (LeafClass). Beyond: XDSTooManyResults.",
+    ),
+    ("stored_query.max_references", "Objects that it may refer to (ObjectRef). Beyond: XDSTooManyResults."),
+    (
+        "stored_query.max_values",
+        "Values of all parameters of a stored query. Beyond: XDSRegistryOutOfResources.",
+    ),
+    (
+        "stored_query.unknown_patient",
+        "What a stored query about a patient nobody knows is answered with: empty (Success without objects) or refuse (XDSUnknownPatientId).",
+    ),
+    (
+        "stored_query.without_patient",
+        "Whether a query of ITI-51 may name no patient: it then looks at the objects of all of them, and its cost is that of the registry's size.",
+    ),
     ("export.file_bytes", "About how long a file of an export becomes before the next one begins."),
     ("export.keep", "For how long the files of an export can be fetched, from its end on."),
     ("export.max_jobs", "Exports that may be under way at once. Beyond: 429."),

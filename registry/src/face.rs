@@ -15,6 +15,7 @@ mod refusal;
 mod register;
 mod search;
 mod soap;
+mod stored_query;
 mod terminology;
 pub(crate) mod time;
 mod update;

@@ -31,6 +31,7 @@ mod records;
 mod register;
 mod remove;
 mod settle;
+mod stored_query;
 mod survey;
 mod update;
 mod validate;
@@ -43,7 +44,7 @@ use futures_util::future::LocalBoxFuture;
 use web::{Answer, Limits, Request};
 
 pub use affinity::{Enforced, Enforcing};
-pub use config::{Domain, Export, Identity, Mllp, Search, Settings};
+pub use config::{Domain, Export, Identity, Mllp, Search, Settings, StoredQuery, UnknownPatient};
 
 use face::fhir as table;
 
@@ -57,6 +58,8 @@ pub struct Registry {
     validate: validate::Validate,
     find_documents: query::FindDocuments,
     find_lists: query::FindLists,
+    stored_query: stored_query::RegistryQuery,
+    multi_patient_query: stored_query::MultiPatientQuery,
     read: read::Read,
     feed: feed::Feed,
     /// Patients as HL7 v2 and v3 tell them.
@@ -130,6 +133,14 @@ impl Actor for Registry {
             authorities: authorities.clone(),
             identity: identity.as_str().into(),
         });
+        let stored_queries = Arc::new(stored_query::StoredQueries {
+            query: query.clone(),
+            store: store.clone(),
+            clock: clock.clone(),
+            settings: settings.stored_query,
+            home_community: Some(settings.domain.home_community_id.clone()).filter(|id| !id.is_empty()),
+            leaves: stored_query::Leaves::default(),
+        });
         let exports = export::Exports::new(
             store.clone(),
             clock.clone(),
@@ -176,6 +187,8 @@ impl Actor for Registry {
             register,
             find_documents: query::FindDocuments(query.clone()),
             find_lists: query::FindLists(query),
+            stored_query: stored_query::RegistryQuery(stored_queries.clone()),
+            multi_patient_query: stored_query::MultiPatientQuery(stored_queries),
             read: read::Read {
                 store: store.clone(),
                 clock: clock.clone(),

@@ -151,7 +151,7 @@ fn nothing(as_of: Sequence, now: i64, warnings: Vec<Finding>) -> Found {
 
 impl Query {
     async fn answer(&self, trail: Trail, mut question: Question) -> Result<Audited<Found>, Fault<Findings>> {
-        self.domain.current().domain.systems().widen(&mut question.filter);
+        self.widen(&mut question.filter);
         let as_of = question.from.as_ref().map(|from| from.as_of);
         let scope = self.scope(&question.filter, as_of)?;
         let patient = match &scope {
@@ -163,8 +163,13 @@ impl Query {
         Ok(trail.note(&self.store, found.now, subject, found).await?)
     }
 
+    /// Lets a question ask for every spelling of the systems it names.
+    pub(crate) fn widen(&self, filter: &mut Filter) {
+        self.domain.current().domain.systems().widen(filter);
+    }
+
     /// The question to the store.
-    fn asking(
+    pub(crate) fn asking(
         &self,
         filter: &mut Filter,
         scope: Scope,

@@ -7,6 +7,7 @@ use web::{Answer, Request};
 use xds::Side;
 
 use super::hl7v3;
+use super::stored_query;
 use crate::Registry;
 
 /// Where it is.
@@ -14,6 +15,8 @@ const PATH: &str = "/xds/registry";
 
 /// Which message is which transaction. Where two have the same element, a message without an action is for the first.
 static LINES: &[Line<Registry>] = &[
+    stored_query::REGISTRY,
+    stored_query::MULTI_PATIENT,
     hl7v3::line("urn:hl7-org:v3:PRPA_IN201301UV02", "PRPA_IN201301UV02"),
     hl7v3::line("urn:hl7-org:v3:PRPA_IN201302UV02", "PRPA_IN201302UV02"),
     hl7v3::line("urn:hl7-org:v3:PRPA_IN201304UV02", "PRPA_IN201304UV02"),

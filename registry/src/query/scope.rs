@@ -19,7 +19,7 @@ const MAX_NAMESAKES: usize = 1000;
 
 impl Query {
     /// Whose objects: those of the patients who are named and of whom all holds that is said.
-    pub(super) fn scope(&self, filter: &Filter, as_of: Option<Sequence>) -> Result<Scope, Fault<Findings>> {
+    pub(crate) fn scope(&self, filter: &Filter, as_of: Option<Sequence>) -> Result<Scope, Fault<Findings>> {
         if filter.patient.is_empty() {
             return Ok(self.places(filter, as_of)?);
         }

@@ -197,18 +197,30 @@ pub(crate) fn holder(store: &Store, id: &EntryUuid) -> Result<Option<Object>, st
     Ok(None)
 }
 
-fn row_of(store: &Store, kind: Kind, id: &str) -> Result<Option<Object>, store::Error> {
-    Ok(match kind {
-        DOCUMENT => document_row(store, id)?.map(|(row, record)| Object::Document(row, Box::new(record))),
-        LIST => list_row(store, id)?.map(|(row, record)| Object::of_list(row, record)),
-        LIST_PAST => past_list(store, id)?.map(|(row, record)| Object::of_list(row, record)),
-        _ => match EntryUuid::parse(id) {
-            Some(id) => {
-                past_document(store, &id)?.map(|(row, record)| Object::Document(row, Box::new(record)))
-            }
-            None => None,
-        },
-    })
+/// The object of a row; none if it was removed.
+pub(crate) fn row_of(store: &Store, kind: Kind, id: &str) -> Result<Option<Object>, store::Error> {
+    match store.get(kind, id)? {
+        Some(row) => read(kind, row),
+        None => Ok(None),
+    }
+}
+
+/// The same of a row at hand.
+pub(crate) fn read(kind: Kind, row: Row) -> Result<Option<Object>, store::Error> {
+    if row.deleted {
+        return Ok(None);
+    }
+    let damaged = |error: serde_json::Error| unreadable(kind, &row.id, &error);
+    Ok(Some(match kind {
+        DOCUMENT | DOCUMENT_PAST => {
+            let record = serde_json::from_slice(&row.body).map_err(damaged)?;
+            Object::Document(row, Box::new(record))
+        }
+        _ => {
+            let record = serde_json::from_slice(&row.body).map_err(damaged)?;
+            Object::of_list(row, record)
+        }
+    }))
 }
 
 /// Every association that begins or ends at one of these: versions of objects, or associations.
@@ -244,19 +256,10 @@ impl Found {
 
 /// The objects at which something may begin that ends at any version of this one.
 pub(crate) fn pointing(store: &Store, object: &Object) -> Result<Vec<Object>, store::Error> {
-    let (logical, edges): (&EntryUuid, Vec<(Kind, &'static str)>) = match object {
-        Object::Document(_, record) => {
-            let relations =
-                RELATION_EDGES.iter().flat_map(|edge| [(DOCUMENT, *edge), (DOCUMENT_PAST, *edge)]);
-            let members = [(LIST, SUBMITS), (LIST, HAS_MEMBER), (LIST_PAST, HAS_MEMBER)];
-            (record.logical(), members.into_iter().chain(relations).collect())
-        }
-        Object::Folder(_, record) => (record.logical(), vec![(LIST, SUBMITS)]),
-        Object::Set(..) => return Ok(Vec::new()),
-    };
+    let Some(logical) = logical_of(object) else { return Ok(Vec::new()) };
     let mut objects = Vec::new();
     let mut seen = std::collections::HashSet::new();
-    for (kind, edge) in edges {
+    for (kind, edge) in edges_to(object) {
         for source in store.sources(kind, edge, logical.as_str())? {
             if seen.insert((kind, source.clone()))
                 && let Some(object) = row_of(store, kind, &source)?
@@ -266,6 +269,29 @@ pub(crate) fn pointing(store: &Store, object: &Object) -> Result<Vec<Object>, st
         }
     }
     Ok(objects)
+}
+
+/// logicalID of what an association can end at; a submission set is no such thing.
+pub(crate) fn logical_of(object: &Object) -> Option<&EntryUuid> {
+    match object {
+        Object::Document(_, record) => Some(record.logical()),
+        Object::Folder(_, record) => Some(record.logical()),
+        Object::Set(..) => None,
+    }
+}
+
+/// The edges by which records point to an object of this sort.
+pub(crate) fn edges_to(object: &Object) -> Vec<(Kind, &'static str)> {
+    match object {
+        Object::Document(..) => {
+            let relations =
+                RELATION_EDGES.iter().flat_map(|edge| [(DOCUMENT, *edge), (DOCUMENT_PAST, *edge)]);
+            let members = [(LIST, SUBMITS), (LIST, HAS_MEMBER), (LIST_PAST, HAS_MEMBER)];
+            members.into_iter().chain(relations).collect()
+        }
+        Object::Folder(..) => vec![(LIST, SUBMITS)],
+        Object::Set(..) => Vec::new(),
+    }
 }
 
 fn ending_at(store: &Store, object: &Object, id: &EntryUuid, found: &mut Found) -> Result<(), store::Error> {

@@ -9,5 +9,6 @@ mod reconciling;
 mod registration;
 mod searching;
 mod settling;
+mod stored_queries;
 mod updating;
 mod world;

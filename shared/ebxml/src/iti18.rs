@@ -2,6 +2,7 @@
 //!
 //! What a query takes and what it asks is said in `xds::query`; here is how names and values are written in ebRIM.
 
+mod answer;
 mod syntax;
 
 use xds::query::{self, Given, StoredQuery};
@@ -10,6 +11,7 @@ use xds::{Finding, Findings, Place, Rule};
 use crate::names::namespace;
 use crate::{Element, Writer};
 
+pub use answer::{Response, read_response, write_refusal, write_response};
 pub use syntax::Wrong;
 
 /// What the caller wants of the objects that are found.

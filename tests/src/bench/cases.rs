@@ -79,6 +79,22 @@ struct Bench<'a> {
     documents: usize,
 }
 
+/// The first request of a traffic, and the body of its answer.
+struct One<'a> {
+    traffic: &'a mut dyn Traffic,
+    asked: bool,
+    body: Vec<u8>,
+}
+
+impl Traffic for One<'_> {
+    fn next(&mut self, request: &mut Vec<u8>) -> bool {
+        !std::mem::replace(&mut self.asked, true) && self.traffic.next(request)
+    }
+    fn answered(&mut self, _head: &[u8], body: &[u8]) {
+        self.body = body.to_vec();
+    }
+}
+
 impl Bench<'_> {
     /// Measures traffic at an actor, and the processor time all actors spent on it.
     fn measure(&self, name: &str, actor: Actor, traffic: &mut dyn Traffic) -> Result<(Row, Measured)> {
@@ -101,21 +117,16 @@ impl Bench<'_> {
 
     /// One answer of an actor, and its body.
     fn fetch(&self, actor: Actor, path: &str) -> Result<Vec<u8>> {
-        struct One<'a>(&'a [u8], bool, Vec<u8>);
-        impl Traffic for One<'_> {
-            fn next(&mut self, request: &mut Vec<u8>) -> bool {
-                request.extend_from_slice(self.0);
-                !std::mem::replace(&mut self.1, true)
-            }
-            fn answered(&mut self, _head: &[u8], body: &[u8]) {
-                self.2 = body.to_vec();
-            }
-        }
         let authority = region::authority(self.region, actor)?;
-        let request = format!("GET {path} HTTP/1.1\r\nHost: {authority}\r\n\r\n");
-        let mut one = One(request.as_bytes(), false, Vec::new());
-        load::drive(&authority, 1, &mut one, None).with_context(|| path.to_owned())?;
-        Ok(one.2)
+        let mut round = Round::get(&authority, [path.to_owned()]);
+        self.first(actor, &mut round).with_context(|| path.to_owned())
+    }
+
+    /// The body of the first answer to a traffic.
+    fn first(&self, actor: Actor, traffic: &mut dyn Traffic) -> Result<Vec<u8>> {
+        let mut one = One { traffic, asked: false, body: Vec::new() };
+        load::drive(&region::authority(self.region, actor)?, 1, &mut one, None)?;
+        Ok(one.body)
     }
 
     /// What nginx does with these bodies as files; none if it is not installed.
@@ -172,6 +183,7 @@ fn searches(bench: &Bench<'_>, table: &mut Table) -> Result<()> {
         bench.measure("ITI-67 patient.identifier=, 20 entries", Actor::Registry, &mut round)?;
     table.add(row.beside("nginx", nginx, Goal::AtLeast(0.15)));
     let chained_rate = measured.rate();
+    stored_query(bench, &authority, chained_rate, table)?;
     let subject = |body: &[u8]| -> Result<String> {
         let bundle: serde_json::Value = serde_json::from_slice(body).context("a searchset")?;
         let reference =
@@ -190,6 +202,22 @@ fn searches(bench: &Bench<'_>, table: &mut Table) -> Result<()> {
     let mut cost = Row::of("chained beside patient=", bench.documents, &measured, None);
     cost.rate = chained_rate;
     table.add(cost.beside("patient=", Some(direct_rate), Goal::AtMost(1.15)));
+    Ok(())
+}
+
+/// The same question in the other language: FindDocuments [ITI-18], objects whole.
+fn stored_query(bench: &Bench<'_>, authority: &str, search: f64, table: &mut Table) -> Result<()> {
+    let mut one = Round::new(vec![region::find_documents(authority, 0)]);
+    let answer = bench.first(Actor::Registry, &mut one)?;
+    let answer = String::from_utf8_lossy(&answer);
+    let entries = answer.matches("<rim:ExtrinsicObject").count();
+    ensure!(entries == 20, "FindDocuments for a probe finds 20 documents, found {entries}: {answer}");
+    table.notes.push(format!("An ITI-18 answer with {entries} entries has {} bytes.", answer.len()));
+    let questions = (0..PROBES).map(|number| region::find_documents(authority, number));
+    let mut round = Round::new(questions.collect());
+    let name = "ITI-18 FindDocuments LeafClass, 20 entries";
+    let (row, _) = bench.measure(name, Actor::Registry, &mut round)?;
+    table.add(row.beside("ITI-67", Some(search), Goal::AtLeast(0.5)));
     Ok(())
 }
 

@@ -90,6 +90,29 @@ impl Traffic for Feed<'_> {
     }
 }
 
+/// FindDocuments [ITI-18] for the current documents of a patient, whole.
+pub(super) fn find_documents(authority: &str, number: usize) -> Vec<u8> {
+    let domain = DOMAIN.trim_start_matches("urn:oid:");
+    let slot = |name: &str, value: &str| {
+        format!(
+            "<rim:Slot name=\"{name}\"><rim:ValueList><rim:Value>{value}</rim:Value></rim:ValueList></rim:Slot>"
+        )
+    };
+    let slots = [
+        slot("$XDSDocumentEntryPatientId", &format!("'bench-{number}^^^&amp;{domain}&amp;ISO'")),
+        slot("$XDSDocumentEntryStatus", "('urn:oasis:names:tc:ebxml-regrep:StatusType:Approved')"),
+    ];
+    let body = format!(
+        "<s:Envelope xmlns:s=\"http://www.w3.org/2003/05/soap-envelope\" xmlns:a=\"http://www.w3.org/2005/08/addressing\"><s:Header><a:Action s:mustUnderstand=\"1\">urn:ihe:iti:2007:RegistryStoredQuery</a:Action><a:MessageID>urn:uuid:7f4a8c1e-0000-4000-8000-{number:012}</a:MessageID><a:ReplyTo><a:Address>http://www.w3.org/2005/08/addressing/anonymous</a:Address></a:ReplyTo><a:To>http://{authority}/xds/registry</a:To></s:Header><s:Body><q:AdhocQueryRequest xmlns:q=\"urn:oasis:names:tc:ebxml-regrep:xsd:query:3.0\" xmlns:rim=\"urn:oasis:names:tc:ebxml-regrep:xsd:rim:3.0\"><q:ResponseOption returnComposedObjects=\"true\" returnType=\"LeafClass\"/><rim:AdhocQuery id=\"urn:uuid:14d4debf-8f97-4251-9a74-a90016b0af0d\">{}</rim:AdhocQuery></q:AdhocQueryRequest></s:Body></s:Envelope>",
+        slots.concat()
+    );
+    format!(
+        "POST /xds/registry HTTP/1.1\r\nHost: {authority}\r\nContent-Type: application/soap+xml; charset=UTF-8\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
+}
+
 /// Feeds patients until there are this many.
 pub(super) fn feed(region: &Region, loaded: &mut Loaded, patients: usize) -> Result<()> {
     let authority = authority(region, Actor::Identity)?;
