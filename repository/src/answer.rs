@@ -238,6 +238,11 @@ fn absolute(receipt: &EntryReceipt, registry: &str, index: usize) -> EntryReceip
 }
 
 fn absolute_url(location: &str, registry: &str) -> String {
+    if registry.is_empty() {
+        // Behind a registry that has no FHIR base nothing has a URL: the object itself is named.
+        let bare = location.split_once("/_history/").map_or(location, |(bare, _)| bare);
+        return format!("urn:uuid:{}", bare.rsplit(['/', ':']).next().unwrap_or_default());
+    }
     let is_absolute = location.starts_with("http://") || location.starts_with("https://");
     if is_absolute { location.to_owned() } else { format!("{registry}/{}", location.trim_start_matches('/')) }
 }
@@ -245,7 +250,7 @@ fn absolute_url(location: &str, registry: &str) -> String {
 /// The id in `[base/]Type/id[/_history/n]`.
 fn resource_id(location: &str) -> Option<String> {
     let bare = location.split_once("/_history/").map_or(location, |(bare, _)| bare);
-    bare.rsplit('/').next().filter(|id| !id.is_empty()).map(str::to_owned)
+    bare.rsplit(['/', ':']).next().filter(|id| !id.is_empty()).map(str::to_owned)
 }
 
 /// Id and version in `[base/]Type/id/_history/n`.
@@ -295,6 +300,7 @@ mod tests {
                 object("document"),
             ],
             warnings: None,
+            expected: None,
         }
     }
 

@@ -46,10 +46,24 @@ pub struct PublishSettings {
     pub practice_setting: String,
 }
 
+/// How the registry is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub enum RegistryProtocol {
+    /// A registry of this product: registration by FHIR, with attempts and fences.
+    #[default]
+    #[serde(rename = "fhir")]
+    Fhir,
+    /// A registry of any make: ITI-42 and ITI-18.
+    #[serde(rename = "xds.b")]
+    XdsB,
+}
+
 /// How the registry is reached.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RegistrySettings {
+    /// How it is spoken to.
+    pub protocol: RegistryProtocol,
     /// Its FHIR base, as this process reaches it.
     pub url: String,
     /// Its FHIR base, as sources and consumers reach it; empty: the same.
@@ -62,11 +76,23 @@ pub struct RegistrySettings {
     pub timeout_ms: u64,
     /// Tries of one registration whose outcome is unknown.
     pub tries: u32,
+    /// With `xds.b`: OID of the authority that the registry's patient ids are assigned by.
+    pub patient_authority: String,
+    /// With `xds.b`: seconds until it is believed that the registry does not know an attempt; the key takes a unit.
+    #[serde(with = "web::units::seconds")]
+    pub absent_after: u64,
+    /// With `xds.b`: seconds for which the bytes of such an attempt are kept; the key takes a unit.
+    #[serde(with = "web::units::seconds")]
+    pub keep_absent: u64,
 }
 
 impl Default for RegistrySettings {
     fn default() -> RegistrySettings {
         RegistrySettings {
+            protocol: RegistryProtocol::Fhir,
+            patient_authority: String::new(),
+            absent_after: 15 * 60,
+            keep_absent: 30 * 24 * 3600,
             url: "http://127.0.0.1:8081/fhir".to_owned(),
             public_url: String::new(),
             connect_timeout_ms: 1_500,
@@ -229,9 +255,13 @@ impl RegistrySettings {
         }
     }
 
-    /// The base others reach it under, without trailing slash.
+    /// The FHIR base others reach it under, without trailing slash; empty: it has none.
     pub(crate) fn public(&self) -> String {
-        bare(if self.public_url.is_empty() { &self.url } else { &self.public_url }).to_owned()
+        match (self.public_url.is_empty(), self.protocol) {
+            (false, _) => bare(&self.public_url).to_owned(),
+            (true, RegistryProtocol::Fhir) => bare(&self.url).to_owned(),
+            (true, RegistryProtocol::XdsB) => String::new(),
+        }
     }
 }
 
@@ -313,14 +343,33 @@ fn bare(url: &str) -> &str {
 
 /// Every key of these sections, in words.
 pub(crate) const KEYS: &[(&str, &str)] = &[
-    ("registry.url", "FHIR base of the registry, as this process reaches it"),
+    (
+        "registry.protocol",
+        "how the registry is spoken to: \"fhir\" is a registry of this product; \"xds.b\" is one of any make, by ITI-42 and ITI-18",
+    ),
+    (
+        "registry.url",
+        "FHIR base of the registry, as this process reaches it; with \"xds.b\" the address of its SOAP endpoint",
+    ),
     (
         "registry.public_url",
-        "FHIR base of the registry, as sources and consumers reach it; empty: registry.url",
+        "FHIR base of the registry, as sources and consumers reach it; empty: registry.url; with \"xds.b\" empty: it has none, and sources are told urn:uuid: of what was registered",
     ),
     ("registry.connect_timeout", "time to connect to the registry"),
     ("registry.timeout", "time until an answer of the registry must be complete"),
     ("registry.tries", "tries of one registration whose outcome is unknown"),
+    (
+        "registry.patient_authority",
+        "with \"xds.b\": OID of the authority that assigns the patient ids this registry knows; needed then",
+    ),
+    (
+        "registry.absent_after",
+        "with \"xds.b\": how long it is not believed that the registry does not know a submission in doubt; a repetition may still be on its way",
+    ),
+    (
+        "registry.keep_absent",
+        "with \"xds.b\": how long the bytes of a submission are kept that the registry did not know; until then they are found again if it comes to know it",
+    ),
     ("identity.url", "FHIR base of the identity source, as this process reaches it"),
     (
         "identity.public_url",

@@ -108,7 +108,7 @@ impl Retrieve {
             return Err(Fault::NotFound);
         }
         let mut document = self.records.document(id)?.ok_or_else(|| self.unknown())?;
-        if document.state == State::Staged {
+        if matches!(document.state, State::Staged | State::Withheld) {
             document = tokio::time::timeout(self.settle_wait, self.settled(id, &document.key))
                 .await
                 .unwrap_or(Err(Fault::Busy(RETRY)))?;
@@ -116,7 +116,7 @@ impl Retrieve {
         match document.state {
             State::Bound => Ok(document),
             State::Staged => Err(Fault::Busy(RETRY)),
-            State::Rejected => Err(self.unknown()),
+            State::Withheld | State::Rejected => Err(self.unknown()),
             State::Lost => {
                 alarm();
                 Err(Fault::Damaged)
@@ -143,10 +143,12 @@ impl Retrieve {
     async fn settled(&self, id: &str, key: &str) -> Result<Document, Fault<Findings>> {
         let _held = self.settler.keys.hold(key, self.settle_wait).await.ok_or(Fault::Busy(RETRY))?;
         let document = self.records.document(id)?.ok_or(Fault::NotFound)?;
-        if document.state != State::Staged {
-            return Ok(document);
-        }
-        self.settler.settle(key).await.map_err(|error| {
+        let settled = match document.state {
+            State::Staged => self.settler.settle(key).await,
+            State::Withheld => self.settler.ask_again(key).await,
+            State::Bound | State::Rejected | State::Removed | State::Lost => return Ok(document),
+        };
+        settled.map_err(|error| {
             tracing::warn!(%error, "a document that was asked for stays in doubt");
             Fault::Busy(RETRY)
         })?;

@@ -6,7 +6,7 @@ use audit::Action;
 use xds::Findings;
 
 use crate::provide::{Provide, Received};
-use crate::publish::{Published, published};
+use crate::publish::{Published, entry_of_document, published};
 
 /// The use case.
 #[derive(Clone)]
@@ -25,9 +25,9 @@ impl Transaction for Generate {
         trail: Trail,
         received: Received,
     ) -> Result<Audited<Published>, Fault<Findings>> {
-        let origin = received.provided.origin;
+        let about = (received.provided.origin, entry_of_document(&received.provided));
         let (accepted, subject) = self.0.counted(&grant.caller().name, trail.context(), received).await?;
-        let published = published(&self.0, accepted, origin, false).await?;
+        let published = published(&self.0, accepted, about, false).await?;
         self.0.note(trail, published, subject).await
     }
 }

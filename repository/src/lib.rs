@@ -20,6 +20,7 @@ mod patients;
 #[cfg(feature = "failpoints")]
 mod points;
 mod provide;
+mod provide_set;
 mod publish;
 mod reconcile;
 mod records;
@@ -40,8 +41,8 @@ use futures_util::future::LocalBoxFuture;
 use web::{Answer, PeerSettings, Request};
 
 pub use config::{
-    DocumentSettings, IdentitySettings, PatientEntries, RegistrySettings, Settings, SubmissionSettings,
-    TaskSettings,
+    DocumentSettings, IdentitySettings, PatientEntries, RegistryProtocol, RegistrySettings, Settings,
+    SubmissionSettings, TaskSettings,
 };
 
 pub use affinity::{Enforced, Enforcing, Settings as Domain};
@@ -50,6 +51,7 @@ use documents::Retrieve;
 use generate::Generate;
 use own::Own;
 use provide::Provide;
+use provide_set::ProvideSet;
 use publish::Publish;
 use reconcile::{Mode, Reconcile};
 use remove::Remove;
@@ -62,6 +64,7 @@ use validate::Validate;
 pub struct Repository {
     house: House<Settings>,
     provide: Provide,
+    provide_set: ProvideSet,
     publish: Publish,
     generate: Generate,
     /// What documents do not say of themselves.
@@ -122,6 +125,7 @@ impl Actor for Repository {
                 documents: retrieve_documents,
                 bytes: retrieve_bytes,
             },
+            provide_set: ProvideSet(provide.clone()),
             publish: Publish(provide.clone()),
             generate: Generate(provide.clone()),
             maps,

@@ -213,6 +213,24 @@ impl Patients {
         }
     }
 
+    /// The identifiers of a patient of this domain.
+    pub(crate) async fn identifiers_of(&self, id: &str, trace: &str) -> Result<Vec<Identifier>, Nobody> {
+        let answer = self.ask(Method::GET, &format!("/Patient/{id}"), Bytes::new(), trace).await?;
+        match answer.status {
+            200 => serde_json::from_slice(&answer.body).map(|patient: Value| identifiers(&patient)).map_err(
+                |_| {
+                    tracing::error!("a read at the identity source was answered with something else");
+                    Nobody::Unavailable
+                },
+            ),
+            404 | 410 => Ok(Vec::new()),
+            status => {
+                tracing::error!(status, "the identity source did not answer a read");
+                Err(Nobody::Unavailable)
+            }
+        }
+    }
+
     /// Asks again the next time who has this identifier.
     pub(crate) fn forget(&self, identifier: Option<&Identifier>) {
         if let Some(identifier) = identifier {
@@ -286,7 +304,7 @@ fn unknown(at: &Place, text: &str) -> Nobody {
 fn subject_of(provided: &Provided) -> Place {
     let submission = &provided.submission;
     let place = Place::at(submission.place(&submission.submission_set.symbol).to_owned()).member("subject");
-    Place::at(provided.origin.path(&place.path)).of("SubmissionSet.patientId")
+    Place::at(provided.path(&place.path)).of("SubmissionSet.patientId")
 }
 
 /// A logical id, without the version that may follow it.

@@ -15,8 +15,8 @@ use audit::Action;
 use bytes::Bytes;
 use fhir::iti65::{Measured, Provided, Role, write_registration};
 use store::blob::Staged;
-use xds::identifier::unique_id_text;
-use xds::{Finding, Findings, Place, Rule, Severity, Side};
+use xds::identifier::{oid, unique_id_text};
+use xds::{Finding, Findings, Identifier, Place, Rule, Severity, Side};
 
 use crate::answer;
 use crate::config::{Settings, SubmissionSettings};
@@ -27,7 +27,7 @@ use crate::own::Own;
 use crate::patients::{Nobody, Patients, Resolved};
 use crate::records::{Attempt, Document, Intent, Named, NamedBefore, NewName, Records, State, kept};
 use crate::redrive::Redrive;
-use crate::registrar::{Commit, Order, Registrar, Registration, Settled};
+use crate::registrar::{Commit, Foreign, Order, Registrar, Registration, Settled};
 use crate::settle::Settler;
 
 /// When a source should come again whose submission found a peer away.
@@ -249,14 +249,30 @@ impl Provide {
             instant: self.records.now(),
             slots: answer::slots(&submission.provided, &blobs, &submission.patient.reference),
             warnings: kept(&submission.provided.warnings),
+            expected: None,
+        };
+        let body = match &self.registrar.foreign {
+            None => write_registration(&submission.provided).into(),
+            Some(foreign) => {
+                let identifier = self.identifier(foreign, &submission, &context.trace).await?;
+                let names = (submission.key.as_str(), submission.digest.as_str());
+                let composed = foreign.compose(&submission.provided, names, &identifier);
+                let composed = composed.map_err(|mut findings| {
+                    answer::map_back(&mut findings, &submission.provided);
+                    Fault::Refused(findings)
+                })?;
+                attempt.expected = Some(composed.expected);
+                composed.body
+            }
         };
         let mut order = Order {
             key: submission.key,
             attempt: number,
             digest: submission.digest,
-            body: write_registration(&submission.provided).into(),
+            body,
             receipts: answer::receipts_due(&attempt.slots),
             assigned: Vec::new(),
+            expected: attempt.expected.clone().unwrap_or_default(),
             trace: context.trace.clone(),
             request: context.request.clone(),
         };
@@ -289,6 +305,35 @@ impl Provide {
         }
     }
 
+    /// The id that a registry of another make knows the patient by: the one the source gave, or the one the identity source has.
+    async fn identifier(
+        &self,
+        foreign: &Foreign,
+        submission: &Submission,
+        trace: &str,
+    ) -> Result<Identifier, Fault<Findings>> {
+        let is_theirs = |identifier: &&Identifier| oid(&identifier.system) == Some(&*foreign.authority);
+        if let Some(given) = submission.patient.identifier.as_ref().filter(is_theirs) {
+            return Ok(given.clone());
+        }
+        let identifiers =
+            self.patients.identifiers_of(&submission.patient.id, trace).await.map_err(nobody)?;
+        identifiers.iter().find(is_theirs).cloned().ok_or_else(|| {
+            let text = format!(
+                "the patient has no identifier of the authority {} (registry.patient_authority), and the registry behind this \
+                 repository knows patients by that alone",
+                foreign.authority
+            );
+            let at = submission.provided.submission.place(&submission.provided.submission.submission_set.symbol);
+            let mut refused = vec![
+                Finding::error(Rule::UnknownPatient, Place::at(at.to_owned()).of("SubmissionSet.patientId"), text)
+                    .by(Side::Repository),
+            ];
+            answer::map_back(&mut refused, &submission.provided);
+            Fault::Refused(refused)
+        })
+    }
+
     /// Refuses codes the domain does not accept, before anything is written down. Only what was never tried here: of anything
     /// else the registry may know an answer, which stands whatever is accepted by now.
     fn judge(&self, submission: &mut Submission) -> Result<(), Fault<Findings>> {
@@ -303,7 +348,7 @@ impl Provide {
             provided.warnings.extend(judged);
             return Ok(());
         }
-        judged.iter_mut().for_each(|finding| finding.at.path = provided.origin.path(&finding.at.path));
+        judged.iter_mut().for_each(|finding| finding.at.path = provided.path(&finding.at.path));
         xds::finding::sort(&mut judged);
         Err(Fault::Refused(judged))
     }
@@ -320,7 +365,7 @@ impl Provide {
             if !matches!(registration, Registration::GivenUp) {
                 return Ok((registration, doubt));
             }
-            let fence = match self.registrar.settle(&order.key, order.attempt).await {
+            let fence = match self.registrar.settle(&order.key, order.attempt, &[]).await {
                 Ok(Settled::Absent { fence }) => fence,
                 Ok(Settled::Committed(commit)) => return Ok((Registration::Committed(commit), true)),
                 Err(_) => return Ok((Registration::Unknown, true)),
@@ -409,8 +454,14 @@ impl Provide {
         // A refusal leaves no trace at the registry: a copy of what was refused, repeated on its way and late, would be
         // committed once the reason is gone. It stands only when the attempt has been given up there too.
         if doubt || was_sent {
-            match self.registrar.settle(&key, number).await {
+            let open = match self.registrar.foreign {
+                None => Vec::new(),
+                Some(_) => self.records.intent(&key)?.map(|(_, intent)| intent.open).unwrap_or_default(),
+            };
+            match self.registrar.settle(&key, number, &open).await {
                 Ok(Settled::Absent { .. }) => {}
+                // A registry of another make promises nothing. What it has refused, and was sent once, is refused.
+                Err(_) if self.registrar.foreign.is_some() && !doubt => {}
                 Ok(Settled::Committed(commit)) if commit.has_content(&attempt.digest) => {
                     return self.committed_before(&key, &attempt, &commit).await;
                 }

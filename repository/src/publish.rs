@@ -4,7 +4,7 @@ use access::Grant;
 use actor::{Audited, Fault, Trail, Transaction};
 use audit::Action;
 use bytes::Bytes;
-use fhir::iti65::{EntryReceipt, Origin, read_response};
+use fhir::iti65::{Origin, Provided, Role, read_response};
 use xds::Findings;
 
 use crate::answer;
@@ -53,17 +53,24 @@ impl Transaction for Publish {
     ) -> Result<Audited<Published>, Fault<Findings>> {
         let Publication { received, wants_resource } = publication;
         let origin = received.provided.origin;
+        let entry = entry_of_document(&received.provided);
         let (accepted, subject) = self.0.counted(&grant.caller().name, trail.context(), received).await?;
-        let published = published(&self.0, accepted, origin, wants_resource).await?;
+        let published = published(&self.0, accepted, (origin, entry), wants_resource).await?;
         self.0.note(trail, published, subject).await
     }
 }
 
-/// What an answer to a submission of one document says of it.
+/// Which entry of the answer is about the document.
+pub(crate) fn entry_of_document(provided: &Provided) -> Option<usize> {
+    let symbol = &provided.submission.documents.first()?.symbol;
+    provided.roles.iter().position(|role| matches!(role, Role::Object(of) if of == symbol))
+}
+
+/// What an answer to a submission of one document says of it; `entry` is that of the document.
 pub(crate) async fn published(
     provide: &Provide,
     accepted: Accepted,
-    origin: Origin,
+    (origin, entry): (Origin, Option<usize>),
     wants_resource: bool,
 ) -> Result<Published, Fault<Findings>> {
     let receipts = read_response(&accepted.bundle)
@@ -73,8 +80,7 @@ pub(crate) async fn published(
         warning.at.path = origin.path(&warning.at.path);
         warnings.push(warning);
     }
-    let about = |receipt: &&EntryReceipt| receipt.location.contains("/DocumentReference/");
-    let Some(receipt) = receipts.iter().find(about) else {
+    let Some(receipt) = entry.and_then(|entry| receipts.get(entry)) else {
         return Err(Fault::Internal("an answer of ours names no DocumentReference".to_owned()));
     };
     let resource = if wants_resource {

@@ -78,7 +78,7 @@ impl Reconcile {
         let known = if is_blob_id(id) { self.records.document(id)? } else { None };
         let blob = match known.as_ref().map(|known| (known.state, known)) {
             // In doubt, and told as such; or taken away on purpose, which the registry need not know.
-            Some((State::Staged | State::Removed, _)) => return Ok(None),
+            Some((State::Staged | State::Withheld | State::Removed, _)) => return Ok(None),
             Some((State::Bound, known)) => self.records.store.blob(known.blob(id))?,
             Some((State::Rejected | State::Lost, _)) | None => None,
         };

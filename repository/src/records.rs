@@ -32,6 +32,8 @@ const DOCUMENT: Kind = Kind("document-bytes");
 const IN_DOUBT: &str = "in-doubt";
 /// Partition of all other intents.
 const SETTLED: &str = "settled";
+/// Partition of intents with an attempt that is not given up, though a registry of another make does not know it.
+const WITHHELD: &str = "withheld";
 /// Partition of intents that a registry, restored from a backup, has lost and does not take back.
 const REFUSED: &str = "refused";
 /// Intents looked at in one go.
@@ -123,6 +125,13 @@ impl Records {
             after = page.next;
         }
         Ok(Doubt { keys, total, since })
+    }
+
+    /// The keys whose attempts are withheld for longest, at most so many, with the instant of the oldest attempt of each.
+    pub(crate) fn withheld(&self, limit: usize) -> Result<Vec<(String, i64)>, Error> {
+        let (known, _) = intents(self.page(WITHHELD, None, limit, false)?)?;
+        let since = |intent: &Intent| intent.withheld.iter().map(|withheld| withheld.instant).min();
+        Ok(known.into_iter().map(|(key, intent)| (key, since(&intent).unwrap_or_default())).collect())
     }
 
     /// Submissions that are not in doubt, in the order in which the registry committed them, page by page.
@@ -296,6 +305,9 @@ fn intent_row(key: &str, version: Version, intent: &Intent, registration: Bytes)
 fn place(intent: &Intent) -> (&'static str, i64) {
     if let Some(since) = intent.open.iter().map(|open| open.instant).min() {
         return (IN_DOUBT, since.saturating_neg());
+    }
+    if let Some(since) = intent.withheld.iter().map(|withheld| withheld.instant).min() {
+        return (WITHHELD, since.saturating_neg());
     }
     let Some(closed) = &intent.closed else { return (SETTLED, 0) };
     let partition = if closed.refused.is_some() { REFUSED } else { SETTLED };

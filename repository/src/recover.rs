@@ -56,7 +56,12 @@ impl Recover {
             tracing::warn!(
                 "this repository was restored from a backup; what it has lost is asked of the registry"
             );
-            self.walk(registrar).await?;
+            match &registrar.foreign {
+                None => self.walk(registrar).await?,
+                Some(_) => tracing::error!(
+                    "the registry speaks XDS.b and cannot be asked; documents that came after the backup are unknown here"
+                ),
+            }
             let lost = self.lost.load(Ordering::Relaxed);
             if lost > 0 {
                 tracing::error!(lost, "registered documents are lost: their bytes came after the backup");
@@ -96,7 +101,7 @@ impl Recover {
         let Some(id) = binding.url.rsplit('/').next().filter(|id| is_blob_id(id)) else { return Ok(false) };
         match self.records.document(id)?.map(|known| known.state) {
             Some(State::Lost) => return Ok(true),
-            Some(State::Staged | State::Bound | State::Removed) => return Ok(false),
+            Some(State::Staged | State::Withheld | State::Bound | State::Removed) => return Ok(false),
             Some(State::Rejected) | None => {}
         }
         self.records.lost(id, lost_document(binding)).await?;

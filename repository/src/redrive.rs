@@ -278,7 +278,7 @@ impl Redrive {
             if !matches!(registration, Registration::GivenUp) {
                 return Ok(registration);
             }
-            match self.registrar.settle(&order.key, order.attempt).await? {
+            match self.registrar.settle(&order.key, order.attempt, &[]).await? {
                 Settled::Absent { fence } => order.attempt = fence + 1,
                 Settled::Committed(commit) => return Ok(Registration::Committed(commit)),
             }
@@ -294,6 +294,7 @@ fn order(key: &str, attempt: &Attempt, body: Bytes, assigned: Vec<String>) -> Or
         body,
         receipts: answer::receipts_due(&attempt.slots),
         assigned,
+        expected: attempt.expected.clone().unwrap_or_default(),
         trace: String::new(),
         request: String::new(),
     }

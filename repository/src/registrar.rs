@@ -2,6 +2,7 @@
 
 mod answers;
 mod commit;
+pub(crate) mod foreign;
 mod life;
 
 use std::time::Duration;
@@ -11,10 +12,13 @@ use bytes::Bytes;
 use http::Method;
 use serde_json::json;
 use web::{Error, Peer, PeerAnswer};
-use xds::Findings;
+use xds::{Finding, Findings, Place, Rule, Severity};
+
+use crate::records::Attempt;
 
 pub(crate) use answers::{Binding, BindingPage, KnownSubmission};
 pub(crate) use commit::Commit;
+pub(crate) use foreign::{Expected, Foreign};
 pub(crate) use life::Life;
 
 const KEY: &str = "docshare-submission-key";
@@ -65,9 +69,28 @@ pub(crate) struct Order {
     pub(crate) receipts: usize,
     /// Ids its objects had in an earlier life of the registry; empty: they are new.
     pub(crate) assigned: Vec<String>,
+    /// What a registry of another make holds once it has committed it.
+    pub(crate) expected: Expected,
     /// `traceparent` and request id of the transaction that caused it; empty: none did.
     pub(crate) trace: String,
     pub(crate) request: String,
+}
+
+impl Order {
+    /// No registration: a question about a key.
+    fn question(key: &str) -> Order {
+        Order {
+            key: key.to_owned(),
+            attempt: 0,
+            digest: String::new(),
+            body: Bytes::new(),
+            receipts: 0,
+            assigned: Vec::new(),
+            expected: Expected::default(),
+            trace: String::new(),
+            request: String::new(),
+        }
+    }
 }
 
 /// A registration the registry is asked about, and that is not made.
@@ -85,6 +108,8 @@ pub(crate) struct Question {
 pub(crate) struct Registrar {
     peer: Peer,
     tries: u32,
+    /// How it is spoken to if it is of another make.
+    pub(crate) foreign: Option<Foreign>,
     /// Which life of the registry this repository has reconciled itself with.
     pub(crate) life: Life,
 }
@@ -92,9 +117,9 @@ pub(crate) struct Registrar {
 type Headers = Vec<(&'static str, String)>;
 
 impl Registrar {
-    /// The registry as this peer.
-    pub(crate) fn new(peer: Peer) -> Registrar {
-        Registrar { tries: peer.settings().tries.max(1), peer, life: Life::default() }
+    /// The registry as this peer; `foreign` if it is of another make.
+    pub(crate) fn new(peer: Peer, foreign: Option<Foreign>) -> Registrar {
+        Registrar { tries: peer.settings().tries.max(1), peer, foreign, life: Life::default() }
     }
 
     /// The same registry, spoken to as the life it says it is now. For reconciling, before that life is trusted.
@@ -141,13 +166,20 @@ impl Registrar {
     }
 
     async fn replayed(&self, order: &Order) -> Registration {
-        match self.settle(&order.key, order.attempt).await {
+        match self.settle(&order.key, order.attempt, &[]).await {
             Ok(Settled::Committed(commit)) => Registration::Committed(commit),
             Ok(Settled::Absent { .. }) | Err(_) => Registration::Unknown,
         }
     }
 
     async fn register_once(&self, order: &Order) -> Registration {
+        if let Some(foreign) = &self.foreign {
+            failpoint!(peer "repo.reg.pre_send", _failed => return Registration::NotReached);
+            let asking = foreign.register(&self.peer, order);
+            let told = failpoint!(during "repo.reg.sent", asking, _failed => return Registration::Unknown);
+            failpoint!(peer "repo.reg.received", _failed => return Registration::Unknown);
+            return told;
+        }
         let mut headers = vec![
             ("content-type", "application/fhir+json".to_owned()),
             ("accept", "application/fhir+json".to_owned()),
@@ -179,8 +211,12 @@ impl Registrar {
         }
     }
 
-    /// Asks what became of the attempts of a key up to this one; after `Absent` none of them can be committed any more.
-    pub(crate) async fn settle(&self, key: &str, attempt: u64) -> Result<Settled, Error> {
+    /// Asks what became of the attempts of a key up to this one; after `Absent` none of them can be committed any more. `open`
+    /// are those in doubt: a registry of another make says what it has, and not whose it is.
+    pub(crate) async fn settle(&self, key: &str, attempt: u64, open: &[Attempt]) -> Result<Settled, Error> {
+        if let Some(foreign) = &self.foreign {
+            return foreign.settle(&self.peer, key, attempt, open).await;
+        }
         let body = json!({ "key": key, "attempt": attempt });
         let asking = self.ask(Method::POST, "/settle", Bytes::from(body.to_string()));
         let answer =
@@ -191,6 +227,7 @@ impl Registrar {
 
     /// Which of these submissions the registry has committed. Raises no fence.
     pub(crate) async fn known(&self, keys: &[&str]) -> Result<Vec<KnownSubmission>, Error> {
+        self.ours()?;
         let body = json!({ "keys": keys });
         let answer = self.ask(Method::POST, "/submissions", Bytes::from(body.to_string())).await?;
         answers::known(&answer.body).map_err(unknown)
@@ -198,6 +235,7 @@ impl Registrar {
 
     /// Documents registered under a URL that begins so, behind this commit of the registry.
     pub(crate) async fn bindings(&self, under: &str, since: u64) -> Result<BindingPage, Error> {
+        self.ours()?;
         let under = percent_encoding::utf8_percent_encode(under, percent_encoding::NON_ALPHANUMERIC);
         let path = format!("/bindings?under={under}&since={since}");
         let answer = self.ask(Method::GET, &path, Bytes::new()).await?;
@@ -206,6 +244,12 @@ impl Registrar {
 
     /// What a registration would come to: every finding, reservations too.
     pub(crate) async fn validate(&self, question: &Question) -> Result<Findings, Error> {
+        if self.foreign.is_some() {
+            let text = "The registry behind this repository speaks XDS.b, which has no validation: what it will say of codes, \
+                        references and uniqueIds is not known before it registers.";
+            let told = Finding::warning(Rule::NotSupported, Place::whole(), text);
+            return Ok(vec![Finding { severity: Severity::Information, ..told }]);
+        }
         let headers = vec![
             ("content-type", "application/fhir+json".to_owned()),
             (KEY, question.key.clone()),
@@ -224,6 +268,7 @@ impl Registrar {
 
     /// A registered document entry as it reads in this version.
     pub(crate) async fn document(&self, id: &str, version: &str) -> Result<Bytes, Error> {
+        self.ours()?;
         let headers = vec![("accept", "application/fhir+json".to_owned())];
         let path = format!("/DocumentReference/{id}/_history/{version}");
         let answer = self.peer.send(Method::GET, &path, &headers, Bytes::new()).await?;
@@ -235,8 +280,21 @@ impl Registrar {
 
     /// Which life of the registry answers now; none if it is a registry that does not say.
     pub(crate) async fn lives(&self) -> Result<Option<String>, Error> {
+        if self.foreign.is_some() {
+            return Ok(None);
+        }
         let answer = self.peer.send_beside(Method::GET, "/incarnation", &[], Bytes::new()).await?;
         Ok(life_of(&answer))
+    }
+
+    /// Refuses what only a registry of our own make can be asked.
+    fn ours(&self) -> Result<(), Error> {
+        match &self.foreign {
+            None => Ok(()),
+            Some(_) => {
+                Err(unknown("it speaks XDS.b (registry.protocol), which has no question for this".to_owned()))
+            }
+        }
     }
 
     async fn ask(&self, method: Method, path: &str, body: Bytes) -> Result<PeerAnswer, Error> {

@@ -118,7 +118,7 @@ impl Remove {
                     continue;
                 }
                 State::Rejected => continue,
-                State::Staged => match self.retrieve.registered(&id).await {
+                State::Staged | State::Withheld => match self.retrieve.registered(&id).await {
                     Ok(document) => document,
                     Err(Fault::NotFound) => continue,
                     Err(_) => return Err(busy()),

@@ -130,8 +130,9 @@ impl RetrieveSet {
         candidates.sort_by_key(|(_, document)| match document.state {
             State::Bound => 0,
             State::Staged => 1,
-            State::Lost => 2,
-            State::Removed | State::Rejected => 3,
+            State::Withheld => 2,
+            State::Lost => 3,
+            State::Removed | State::Rejected => 4,
         });
         let mut first = None;
         for (id, _) in candidates {
@@ -232,7 +233,7 @@ pub(crate) fn misdirected(own: &Own, wanted: &Wanted) -> Option<Finding> {
 
 /// Where a finding about one document is: the location is its uniqueId (ITI TF-2 3.43.4.2.3).
 pub(crate) fn place(wanted: &Wanted) -> Place {
-    Place::at(wanted.unique_id.clone()).of("DocumentEntry.uniqueId")
+    Place::at(wanted.unique_id.clone())
 }
 
 /// A uniqueId in the one spelling it is kept in: `urn:oid:1.2.3` is that of `1.2.3`.

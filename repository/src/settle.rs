@@ -13,12 +13,12 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::config::Settings;
+use crate::config::{RegistryProtocol, Settings};
 use crate::keys::Keys;
 use crate::records::{Records, Whose};
 use crate::recover::Recover;
 use crate::redrive::Redrive;
-use crate::registrar::{Registrar, Settled};
+use crate::registrar::{Foreign, Registrar, Settled};
 
 /// Keys looked at in one round.
 const ROUND: usize = 500;
@@ -66,7 +66,11 @@ impl Settler {
     pub(crate) fn new(house: &House<Settings>) -> Result<Settler, String> {
         let registry = &house.settings.registry;
         let records = Records::new(house.corridor.store.clone(), house.clock.clone(), registry.public());
-        let registrar = Registrar::new(house.peer("registry", registry.peer()));
+        let foreign = match registry.protocol {
+            RegistryProtocol::Fhir => None,
+            RegistryProtocol::XdsB => Some(Foreign::new(registry, house.clock.clone())?),
+        };
+        let registrar = Registrar::new(house.peer("registry", registry.peer()), foreign);
         let in_words =
             |error: store::Error| format!("what is kept about the registry cannot be read: {error}");
         if let Some(life) = records.life(Whose::Registry).map_err(in_words)? {
@@ -100,6 +104,7 @@ impl Settler {
         let recovered = self.recover.run(&self.registrar).await;
         let retaken = self.retake().await;
         self.round().await?;
+        self.sweep().await?;
         self.records.forget_names().await?;
         recovered.and(retaken)
     }
@@ -162,7 +167,10 @@ impl Settler {
     pub(crate) async fn settle(&self, key: &str) -> Result<(), Undecided> {
         let Some((_, intent)) = self.records.intent(key)? else { return Ok(()) };
         let Some(newest) = intent.open.iter().map(|open| open.attempt).max() else { return Ok(()) };
-        match self.registrar.settle(key, newest).await? {
+        match self.registrar.settle(key, newest, &intent.open).await? {
+            Settled::Absent { .. } if self.registrar.foreign.is_some() => {
+                self.records.withhold(key, |open| open <= newest).await?;
+            }
             Settled::Absent { .. } => self.records.reject(key, |open| open <= newest).await?,
             Settled::Committed(commit) => {
                 if self.records.close(key, &commit, None).await?.is_none() {
@@ -170,6 +178,34 @@ impl Settler {
                     self.records.reject(key, |open| open <= newest).await?;
                 }
             }
+        }
+        Ok(())
+    }
+
+    /// Asks once more about attempts of a key that a registry of another make did not know: it may know them by now.
+    pub(crate) async fn ask_again(&self, key: &str) -> Result<(), Undecided> {
+        let Some((_, intent)) = self.records.intent(key)? else { return Ok(()) };
+        let Some(newest) = intent.withheld.iter().map(|open| open.attempt).max() else { return Ok(()) };
+        if let Settled::Committed(commit) = self.registrar.settle(key, newest, &intent.withheld).await? {
+            tracing::warn!("the registry has come to know a submission it had not known for long");
+            if self.records.close(key, &commit, None).await?.is_none() {
+                self.records.drop_withheld(key).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets the bytes go of what a registry of another make has not known for long enough; asked about once more before.
+    async fn sweep(&self) -> Result<(), Undecided> {
+        let Some(foreign) = &self.registrar.foreign else { return Ok(()) };
+        let keep = i64::try_from(foreign.keep_absent.as_micros()).unwrap_or(i64::MAX);
+        for (key, since) in self.records.withheld(ROUND)? {
+            if self.records.now().saturating_sub(since) < keep {
+                return Ok(());
+            }
+            let Some(_held) = self.keys.hold_now(&key) else { continue };
+            self.ask_again(&key).await?;
+            self.records.drop_withheld(&key).await?;
         }
         Ok(())
     }

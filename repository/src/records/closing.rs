@@ -33,6 +33,7 @@ impl Records {
     ) -> Result<Option<Bytes>, Error> {
         if let Some((_, intent)) = self.intent(key)?
             && intent.open.is_empty()
+            && intent.withheld.is_empty()
         {
             // Somebody else has closed it already.
             let known = intent.closed.filter(|closed| won.has_content(&closed.digest));
@@ -51,6 +52,9 @@ impl Records {
         won: &Commit,
         answer: Option<&Bytes>,
     ) -> Result<Option<Bytes>, Error> {
+        // What was withheld is in doubt again, now that the registry knows something of this key.
+        let withheld = std::mem::take(&mut intent.withheld);
+        intent.open.splice(0..0, withheld);
         let winner = intent.open.iter().position(|open| won.is(open));
         let same = intent.open.iter().rposition(|open| won.has_content(&open.digest));
         if let Some(meant) = winner.or(same) {
@@ -127,7 +131,7 @@ impl Records {
         for id in won.blobs() {
             let Some(row) = self.store.get(DOCUMENT, id)? else { continue };
             let mut document: Document = read(&row)?;
-            if document.state == State::Staged {
+            if matches!(document.state, State::Staged | State::Withheld) {
                 document.state = State::Bound;
                 document.entry = entries.get(id).cloned();
                 batch.puts.push(document_row(id, row.version + 1, &document));
@@ -153,13 +157,46 @@ impl Records {
         for id in attempt.blobs() {
             let Some(row) = self.store.get(DOCUMENT, id)? else { continue };
             let mut document: Document = read(&row)?;
-            if document.state == State::Staged {
+            if matches!(document.state, State::Staged | State::Withheld) {
                 document.state = State::Rejected;
                 batch.puts.push(Put { deleted: true, ..document_row(id, row.version + 1, &document) });
                 batch.trash.push(id.to_owned());
             }
         }
         Ok(())
+    }
+
+    /// Takes these attempts of a key for absent without giving them up: a registry of another make does not know them, and has
+    /// promised nothing. Their bytes stay, and are not given out.
+    pub(crate) async fn withhold(&self, key: &str, which: impl Fn(u64) -> bool) -> Result<(), Error> {
+        let withheld = self.change(key, |intent, batch| {
+            let (gone, open): (Vec<_>, Vec<_>) = intent.open.drain(..).partition(|open| which(open.attempt));
+            intent.open = open;
+            for id in gone.iter().flat_map(Attempt::blobs) {
+                let Some(row) = self.store.get(DOCUMENT, id)? else { continue };
+                let mut document: Document = read(&row)?;
+                if document.state == State::Staged {
+                    document.state = State::Withheld;
+                    batch.puts.push(document_row(id, row.version + 1, &document));
+                }
+            }
+            let any = !gone.is_empty();
+            intent.withheld.extend(gone);
+            Ok(any.then_some(()))
+        });
+        withheld.await.map(|_| ())
+    }
+
+    /// Gives up what was withheld of a key: it was long enough.
+    pub(crate) async fn drop_withheld(&self, key: &str) -> Result<(), Error> {
+        let gone = self.change(key, |intent, batch| {
+            let withheld = std::mem::take(&mut intent.withheld);
+            for attempt in &withheld {
+                self.discard(attempt, batch)?;
+            }
+            Ok((!withheld.is_empty()).then_some(()))
+        });
+        gone.await.map(|_| ())
     }
 
     /// Takes these documents away: their bytes go to the trash, and what is known of them says so from then on. One whose state

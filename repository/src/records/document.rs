@@ -13,6 +13,8 @@ pub(crate) enum State {
     Bound,
     /// Part of an attempt that came to nothing.
     Rejected,
+    /// Part of an attempt that a registry of another make does not know, and may still come to know.
+    Withheld,
     /// Registered once, and taken away.
     Removed,
     /// Registered, and its bytes are not here any more: this repository was restored from a backup that did not have them.

@@ -5,6 +5,7 @@ use serde_json::value::RawValue;
 use xds::Findings;
 
 use crate::answer::Slot;
+use crate::registrar::Expected;
 
 /// Everything known about a submission key.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -14,6 +15,10 @@ pub(crate) struct Intent {
     /// Attempts whose outcome is not known.
     #[serde(default)]
     pub(crate) open: Vec<Attempt>,
+    /// Attempts that a registry of another make did not know for so long that it is believed. Their bytes are kept for a while
+    /// all the same: it has promised nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) withheld: Vec<Attempt>,
     /// What the registry committed.
     #[serde(default)]
     pub(crate) closed: Option<Closed>,
@@ -32,6 +37,9 @@ pub(crate) struct Attempt {
     pub(crate) instant: i64,
     /// What stands in each place of the answer.
     pub(crate) slots: Vec<Slot>,
+    /// What a registry of another make holds once it has committed it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) expected: Option<Expected>,
     /// Our own reservations about the source's Bundle, as an OperationOutcome: an answer put together later has them too.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) warnings: Option<Box<RawValue>>,

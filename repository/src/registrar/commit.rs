@@ -61,6 +61,7 @@ mod tests {
             instant: 0,
             slots: blobs.iter().map(bytes).collect(),
             warnings: None,
+            expected: None,
         }
     }
 

@@ -1,10 +1,14 @@
 //! The repository between the real registry and the real identity source, spoken to over HTTP.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod foreign;
 mod generate;
 mod letter;
 mod publish;
 mod restored;
+#[expect(dead_code, reason = "the sets of the other tests have more than is needed here")]
+#[path = "../wire/world/xds.rs"]
+mod sets;
 
 use actor::{Running, Setup, start, start_with};
 use bytes::Bytes;
@@ -33,8 +37,16 @@ struct Region {
     directory: tempfile::TempDir,
 }
 
+/// repositoryUniqueId of the repository.
+const REPOSITORY: &str = "1.2.40.0.34.99.1";
+
 impl Region {
     fn start() -> Region {
+        Region::speaking(|settings, registry| settings.registry.url = format!("{registry}/fhir"))
+    }
+
+    /// A region whose repository speaks to the registry at this host as it is set.
+    fn speaking(speak: impl FnOnce(&mut repository::Settings, &str)) -> Region {
         let mut settings = registry::Settings::default();
         settings.identity.url = IDENTITY.to_owned();
         let registry = start::<Registry>(settings);
@@ -42,9 +54,10 @@ impl Region {
         settings.registry.url = format!("{}/fhir", registry.host);
         let identity = start::<IdentitySource>(settings);
         let mut settings = repository::Settings::default();
-        settings.registry.url = format!("{}/fhir", registry.host);
+        speak(&mut settings, &registry.host);
         settings.identity.url = format!("{}/fhir", identity.host);
         settings.identity.public_url = IDENTITY.to_owned();
+        settings.documents.repository_unique_id = REPOSITORY.to_owned();
         let directory = tempfile::tempdir().unwrap();
         let store = Store::open(&Options::new(directory.path())).unwrap();
         let repository = repository_on(&store, &settings);
@@ -73,6 +86,22 @@ impl Region {
 
     async fn provide(&self, bundle: &Value) -> PeerAnswer {
         send(&self.repository.host, Method::POST, "/fhir", &bundle.to_string()).await
+    }
+
+    async fn provide_set(&self, source: &sets::Source) -> String {
+        self.soap(source.package()).await
+    }
+
+    async fn retrieve_set(&self, unique_ids: &[&str]) -> String {
+        self.soap(sets::retrieve(REPOSITORY, unique_ids)).await
+    }
+
+    async fn soap(&self, (content_type, body): (String, Vec<u8>)) -> String {
+        let settings = PeerSettings { url: self.repository.host.clone(), ..PeerSettings::default() };
+        let headers = vec![("content-type", content_type)];
+        let peer = Peer::new("test", settings);
+        let answer = peer.send(Method::POST, "/xds/repository", &headers, body.into()).await.unwrap();
+        String::from_utf8_lossy(&answer.body).into_owned()
     }
 
     async fn search(&self, query: &str) -> Vec<Value> {

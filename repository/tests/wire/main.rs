@@ -2,10 +2,12 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod codes;
+mod foreign;
 mod later;
 mod protocol;
 mod publish;
 mod restored;
 mod retrieval;
+mod sets;
 mod submission;
 mod world;

@@ -55,9 +55,9 @@ pub fn read_request(body: &Element) -> (Request<'_>, Findings) {
     (Request { submission, documents }, findings)
 }
 
-impl Request<'_> {
+impl<'a> Request<'a> {
     /// The element that holds the document of an entry.
-    pub fn document(&self, symbol: &str) -> Option<&Element> {
+    pub fn document(&self, symbol: &str) -> Option<&'a Element> {
         self.documents.iter().find(|(id, _)| same_id(symbol, id)).map(|(_, element)| *element)
     }
 }

@@ -37,6 +37,12 @@ impl FakeIdentity {
 }
 
 fn react(patients: &mut Vec<Value>, asked: &Asked) -> Reaction {
+    if let Some(id) = asked.target.strip_prefix("/fhir/Patient/") {
+        let found = patients.iter().find(|patient| patient["id"] == id);
+        let status = if found.is_some() { 200 } else { 404 };
+        let body = found.map(Value::to_string).unwrap_or_default();
+        return Reaction::Answer { status, headers: Vec::new(), body };
+    }
     let (path, query) = asked.target.split_once('?').expect("patients are asked for by identifier");
     assert_eq!(path, "/fhir/Patient");
     let wanted = query.split('&').find_map(|parameter| parameter.strip_prefix("identifier=")).unwrap();

@@ -1,8 +1,10 @@
 //! A repository inside the test, between a fake registry and a fake identity source.
 
+mod foreign;
 mod http;
 mod identity;
 mod registry;
+pub(crate) mod xds;
 
 use std::sync::Arc;
 
@@ -13,8 +15,9 @@ use futures_util::future::LocalBoxFuture;
 use repository::{Repository, Settings};
 use serde_json::Value;
 use store::Store;
-use web::{AnswerBody, Body, BodySource, Params, Request};
+use web::{Answer, AnswerBody, Body, BodySource, Params, Request};
 
+pub(crate) use foreign::{Fate, ForeignRegistry};
 pub(crate) use identity::FakeIdentity;
 pub(crate) use registry::{FakeRegistry, Step, outcome};
 
@@ -130,6 +133,26 @@ impl World {
         headers: &[(&str, &str)],
         body: Body,
     ) -> Reply {
+        let answer = self.answered(method, path, headers, body).await;
+        Reply {
+            status: answer.status.as_u16(),
+            headers: answer
+                .headers
+                .iter()
+                .map(|(name, value)| (name.as_str().to_owned(), value.to_str().unwrap().to_owned()))
+                .collect(),
+            body: collect(answer.body).await,
+        }
+    }
+
+    /// The answer as it goes out, its body not read.
+    pub(crate) async fn answered(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: Body,
+    ) -> Answer {
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
         let looked_up = if method == "HEAD" { "GET" } else { method };
         let (route, params) = Repository::routes()
@@ -153,16 +176,7 @@ impl World {
             transaction: None,
             body,
         };
-        let answer = (route.serve)(&self.repository, &mut request).await;
-        Reply {
-            status: answer.status.as_u16(),
-            headers: answer
-                .headers
-                .iter()
-                .map(|(name, value)| (name.as_str().to_owned(), value.to_str().unwrap().to_owned()))
-                .collect(),
-            body: collect(answer.body).await,
-        }
+        (route.serve)(&self.repository, &mut request).await
     }
 
     /// One round of settling, as the background task does it.
@@ -173,6 +187,19 @@ impl World {
     /// How many documents are kept.
     pub(crate) fn documents(&self) -> u64 {
         self.store.health().documents
+    }
+}
+
+/// The limits of requests; `DOCSHARE_TEST_MIB` raises those of a document.
+fn limits() -> web::Limits {
+    let limits = web::Limits::default();
+    let mebibytes = std::env::var("DOCSHARE_TEST_MIB").ok().and_then(|text| text.parse::<u64>().ok());
+    match mebibytes {
+        Some(mebibytes) => {
+            let most = (mebibytes + 1) << 20;
+            web::Limits { max_document_bytes: most, max_submission_bytes: most, ..limits }
+        }
+        None => limits,
     }
 }
 
@@ -188,7 +215,7 @@ async fn build(store: &Store, settings: &Settings) -> Arc<Repository> {
             clock: clock.clone(),
         },
         clock,
-        limits: web::Limits::default(),
+        limits: limits(),
         public_url: None,
         time_zone: jiff::tz::TimeZone::UTC,
         secret: [7; 32],
