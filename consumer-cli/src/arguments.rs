@@ -10,7 +10,9 @@ use crate::export::Export;
 use crate::folder::FolderVerb;
 use crate::output::Format;
 use crate::patient::PatientVerb;
+use crate::query::QueryVerb;
 use crate::raw::RawVerb;
+use crate::soap::Via;
 use crate::submission::SubmissionVerb;
 use crate::task::TaskVerb;
 
@@ -20,7 +22,7 @@ Exit codes: 0 done, 1 other failure, 2 usage, 3 nothing found (for get, and with
 
 Results go to standard output, everything else to standard error.";
 
-/// Submit, find and retrieve documents of a document sharing domain (IHE MHD).
+/// Submit, find and retrieve documents of a document sharing domain (IHE MHD and XDS.b).
 #[derive(Debug, Parser)]
 #[command(name = "docshare", version, after_help = AFTER, max_term_width = 120, propagate_version = false)]
 pub(crate) struct Arguments {
@@ -52,6 +54,15 @@ pub(crate) struct Global {
     /// FHIR base of the patient identity source [default: http://127.0.0.1:8083/fhir]
     #[arg(long, global = true, env = "DOCSHARE_IDENTITY", value_name = "URL")]
     pub(crate) identity: Option<String>,
+    /// Which language the actors are spoken to in: submissions, lists and documents may also go over SOAP
+    #[arg(long, global = true, env = "DOCSHARE_VIA", value_name = "FACE", default_value = "fhir")]
+    pub(crate) via: Via,
+    /// Where the registry takes XDS.b [default: /xds/registry beside its FHIR base]
+    #[arg(long, global = true, env = "DOCSHARE_XDS_REGISTRY", value_name = "URL")]
+    pub(crate) xds_registry: Option<String>,
+    /// Where the repository takes XDS.b [default: /xds/repository beside its FHIR base]
+    #[arg(long, global = true, env = "DOCSHARE_XDS_REPOSITORY", value_name = "URL")]
+    pub(crate) xds_repository: Option<String>,
     /// Certificate authority (PEM) to trust besides those of the system
     #[arg(long, global = true, env = "DOCSHARE_CA", value_name = "FILE")]
     pub(crate) ca: Option<std::path::PathBuf>,
@@ -121,6 +132,9 @@ pub(crate) enum Noun {
     Export(Export),
     /// Whether the actors are there and ready
     Status,
+    /// Stored queries of XDS.b: list, describe, run
+    #[command(subcommand)]
+    Query(QueryVerb),
     /// Requests as they are: answer bytes go to standard output
     #[command(subcommand)]
     Raw(RawVerb),

@@ -111,7 +111,9 @@ pub(crate) struct Client {
 impl Client {
     pub(crate) fn new(settings: &Settings, global: &Global) -> Client {
         let actors = settings.actors();
-        let trusted = actors.iter().filter_map(|actor| Some(Url::parse(&actor.base).ok()?.origin()));
+        let doors = [settings.xds_registry.known(), settings.xds_repository.known()];
+        let bases = actors.iter().map(|actor| actor.base.as_str()).chain(doors.into_iter().flatten());
+        let trusted = bases.filter_map(|base| Some(Url::parse(base).ok()?.origin()));
         Client {
             near: OnceCell::new(),
             far: OnceCell::new(),

@@ -48,6 +48,8 @@ struct Profile {
     registry: Option<String>,
     repository: Option<String>,
     identity: Option<String>,
+    xds_registry: Option<String>,
+    xds_repository: Option<String>,
     #[serde(default)]
     admin: Admin,
     ca: Option<PathBuf>,
@@ -86,12 +88,62 @@ pub(crate) struct Actor {
     source: &'static str,
 }
 
+/// A door of XDS.b, or why none is known.
+#[derive(Debug, Clone)]
+pub(crate) struct Door {
+    name: &'static str,
+    url: Option<String>,
+}
+
+impl Door {
+    /// Flag or environment, then the profile, then beside the FHIR base.
+    fn find(
+        name: &'static str,
+        flag: &Option<String>,
+        own: &Option<String>,
+        actor: &Actor,
+    ) -> Result<Door, Failure> {
+        let beside = || actor.base.strip_suffix("/fhir").map(|host| format!("{host}/xds/{name}"));
+        let url = flag.clone().or_else(|| own.clone()).or_else(beside);
+        let sound = |url: &String| {
+            url::Url::parse(url)
+                .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.host().is_some())
+        };
+        match url {
+            Some(url) if !sound(&url) => {
+                Err(Failure::usage(format!("the address of XDS.b at the {name} is no http(s) URL: {url}")))
+            }
+            url => Ok(Door { name, url }),
+        }
+    }
+
+    /// Its address.
+    pub(crate) fn url(&self) -> Result<&str, Failure> {
+        self.url.as_deref().ok_or_else(|| {
+            Failure::usage(format!(
+                "where the {} takes XDS.b is not known: its FHIR base does not end in /fhir",
+                self.name
+            ))
+            .next(format!("say --xds-{} URL, or xds_{} in the profile", self.name, self.name))
+        })
+    }
+
+    /// Its address, if it is known.
+    pub(crate) fn known(&self) -> Option<&str> {
+        self.url.as_deref()
+    }
+}
+
 /// Everything resolved.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
     pub(crate) registry: Actor,
     pub(crate) repository: Actor,
     pub(crate) identity: Actor,
+    /// Where the registry takes XDS.b.
+    pub(crate) xds_registry: Door,
+    /// Where the repository takes XDS.b.
+    pub(crate) xds_repository: Door,
     pub(crate) ca: Option<PathBuf>,
     pub(crate) token: Option<Token>,
     pub(crate) defaults: Metadata,
@@ -108,21 +160,25 @@ impl Settings {
             |name, flag: &Option<String>, own: &Option<String>, admin: &Option<String>, fallback: &str| {
                 actor(name, flag, global, own, &profile, admin, fallback)
             };
+        let registry =
+            actor("registry", &global.registry, &profile.registry, &profile.admin.registry, REGISTRY)?;
+        let repository = actor(
+            "repository",
+            &global.repository,
+            &profile.repository,
+            &profile.admin.repository,
+            REPOSITORY,
+        )?;
         Ok(Settings {
-            registry: actor(
-                "registry",
-                &global.registry,
-                &profile.registry,
-                &profile.admin.registry,
-                REGISTRY,
-            )?,
-            repository: actor(
+            xds_registry: Door::find("registry", &global.xds_registry, &profile.xds_registry, &registry)?,
+            xds_repository: Door::find(
                 "repository",
-                &global.repository,
-                &profile.repository,
-                &profile.admin.repository,
-                REPOSITORY,
+                &global.xds_repository,
+                &profile.xds_repository,
+                &repository,
             )?,
+            registry,
+            repository,
             identity: actor(
                 "identity",
                 &global.identity,
@@ -261,6 +317,9 @@ fn show(settings: &Settings) -> Result<Exit, Failure> {
         let admin = actor.admin.as_deref().unwrap_or("(unknown)");
         text.push_str(&format!("{:<11} {}  [{}], admin {admin}\n", actor.name, actor.base, actor.source));
     }
+    for (name, door) in [("registry", &settings.xds_registry), ("repository", &settings.xds_repository)] {
+        text.push_str(&format!("XDS.b       {name}: {}\n", door.known().unwrap_or("(unknown)")));
+    }
     text.push_str(&format!("token       {}\n", if settings.token.is_some() { "(set)" } else { "(none)" }));
     output::text(&text)
 }
@@ -272,6 +331,8 @@ default_profile = "local"
 registry = "http://127.0.0.1:8081/fhir"
 repository = "http://127.0.0.1:8082/fhir"
 identity = "http://127.0.0.1:8083/fhir"
+# xds_registry = "http://127.0.0.1:8081/xds/registry"        # where --via soap goes, if not beside the FHIR base
+# xds_repository = "http://127.0.0.1:8082/xds/repository"
 # ca = "/path/to/authority.pem"         # trusted besides those of the system
 # token_file = "/path/to/token"         # or DOCSHARE_TOKEN in the environment
 

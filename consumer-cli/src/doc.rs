@@ -7,6 +7,8 @@ pub(crate) mod metadata;
 pub(crate) mod pending;
 mod retrieve;
 mod sniff;
+mod soap_get;
+mod soap_list;
 mod submit;
 mod update;
 pub(crate) mod upload;
@@ -45,6 +47,13 @@ pub(crate) enum DocVerb {
     Deprecate(update::Deprecate),
     /// Retrieve documents and only check size and hash
     Verify(get::Verify),
+}
+
+impl DocVerb {
+    /// Whether it can also be said over SOAP.
+    pub(crate) fn is_soap(&self) -> bool {
+        matches!(self, DocVerb::Submit(_) | DocVerb::List(_) | DocVerb::Get(_) | DocVerb::Verify(_))
+    }
 }
 
 pub(crate) async fn run(verb: DocVerb, context: &Context) -> Result<Exit, Failure> {

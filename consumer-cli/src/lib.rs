@@ -3,7 +3,8 @@
 //! Lives here: one file per noun, the HTTP client, output formats, exit codes, and what makes hostile answers harmless
 //! (terminal escapes, file names, endless pages, other bytes than promised).
 //! Does not live here: rules of document sharing; the actors judge, this shows their judgement.
-//! Doors: `xds`, `fhir` and `affinity` for the codes of a domain and the pages about errors; all else is said over the wire.
+//! Doors: `xds`, `fhir` and `affinity` for the codes of a domain and the pages about errors, `ebxml` for what is said over SOAP; all
+//! else is said over the wire.
 
 mod affinity;
 mod arguments;
@@ -20,9 +21,11 @@ mod outcome;
 mod output;
 mod patient;
 mod progress;
+mod query;
 mod raw;
 mod sanitize;
 mod search;
+mod soap;
 mod status;
 mod submission;
 mod task;
@@ -36,8 +39,9 @@ use crate::arguments::{Arguments, Global, Noun};
 use crate::client::Client;
 use crate::config::Settings;
 use crate::exit::{Exit, Failure};
-use crate::output::Output;
+use crate::output::{Format, Output};
 use crate::progress::Progress;
+use crate::soap::Via;
 
 /// What every verb works with.
 struct Context {
@@ -45,6 +49,7 @@ struct Context {
     client: Client,
     output: Output,
     progress: Progress,
+    via: Via,
 }
 
 /// Reads the arguments, carries out the verb, and answers the exit code (`rest-conventions` §5 in words: see [`Exit`]).
@@ -78,6 +83,7 @@ pub fn main() -> ExitCode {
 
 async fn run(arguments: Arguments) -> Result<Exit, Failure> {
     let Arguments { global, noun } = arguments;
+    spoken(&global, &noun)?;
     match noun {
         Noun::Completions { shell } => output::text(&arguments::completions(shell)),
         Noun::Version => output::text(&format!("docshare {}\n", env!("CARGO_PKG_VERSION"))),
@@ -91,13 +97,38 @@ async fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Noun::Task(verb) => task::run(verb, &context(&global)?).await,
         Noun::Export(export) => export::run(export, &context(&global)?).await,
         Noun::Status => status::run(&context(&global)?).await,
+        Noun::Query(verb) => query::run(verb, &global).await,
         Noun::Raw(verb) => raw::run(verb, &context(&global)?).await,
+    }
+}
+
+/// What can be said over which face.
+fn spoken(global: &Global, noun: &Noun) -> Result<(), Failure> {
+    let soap = global.via == Via::Soap;
+    let local = matches!(noun, Noun::Completions { .. } | Noun::Version | Noun::Config(_) | Noun::Explain(_));
+    let both = matches!(noun, Noun::Doc(verb) if verb.is_soap());
+    let query = matches!(noun, Noun::Query(_));
+    if soap && !(local || both || query) {
+        return Err(Failure::usage("this cannot be said over SOAP")
+            .next("with --via soap there are doc submit, doc list, doc get, doc verify and query; leave it out for the rest"));
+    }
+    match global.output {
+        Some(Format::Xml) if !query && !(soap && both) => {
+            Err(Failure::usage("-o xml shows a SOAP message, and none is sent here")
+                .next("say --via soap, or -o fhir"))
+        }
+        Some(Format::Fhir) if query || soap => {
+            Err(Failure::usage("over SOAP no FHIR resources come")
+                .next("say -o xml for the message as it came"))
+        }
+        _ => Ok(()),
     }
 }
 
 fn context(global: &Global) -> Result<Context, Failure> {
     let settings = Settings::resolve(global)?;
     Ok(Context {
+        via: global.via,
         client: Client::new(&settings, global),
         output: Output::new(global),
         progress: Progress::new(global),

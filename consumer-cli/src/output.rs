@@ -20,6 +20,8 @@ pub(crate) enum Format {
     Ndjson,
     /// The FHIR resources as the server sent them
     Fhir,
+    /// The SOAP message as the server sent it (`--via soap`, `query`)
+    Xml,
     /// Comma separated values
     Csv,
     /// Only the ids, one per line
@@ -127,7 +129,7 @@ pub(crate) struct Listing<'a> {
 impl Listing<'_> {
     /// Whether rows are wanted at all, or the server's bytes instead.
     pub(crate) fn wants_bytes(&self) -> bool {
-        self.output.format == Format::Fhir
+        matches!(self.output.format, Format::Fhir | Format::Xml)
     }
 
     /// The server's bytes of a page or resource.
@@ -159,7 +161,7 @@ impl Listing<'_> {
                 write(format!("{}\r\n", cells.join(",")).as_bytes())
             }
             Format::Id => write(format!("{}\n", sanitize::line(&words(row.get(&self.id)))).as_bytes()),
-            Format::Fhir => Ok(()),
+            Format::Fhir | Format::Xml => Ok(()),
         }
     }
 

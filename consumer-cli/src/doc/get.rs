@@ -8,8 +8,10 @@ use clap::Args;
 use serde_json::json;
 
 use super::retrieve::{self, Promise, Received, Sink};
+use super::soap_get::{self, Place};
 use crate::exit::{self, Exit, Failure};
 use crate::output::{Column, Row, hidden, shown};
+use crate::soap::Via;
 use crate::{Context, output, sanitize};
 
 #[derive(Debug, Args)]
@@ -56,18 +58,18 @@ pub(crate) async fn get(get: Get, context: &Context) -> Result<Exit, Failure> {
         return pour(context, &promise).await;
     }
     each(context, &get.ids, async |id| {
-        let promise = promise(context, id).await?;
-        let (received, path) = fetch(context, &promise, get.out.as_deref(), get.force).await?;
-        Ok(row(&promise, &received, Some(&path)))
+        let wanted = promise(context, id).await?;
+        let (received, path) = fetch(context, &wanted, get.out.as_deref(), get.force).await?;
+        Ok(row(&wanted.promise, &received, Some(&path)))
     })
     .await
 }
 
 pub(crate) async fn verify(verify: Verify, context: &Context) -> Result<Exit, Failure> {
     each(context, &verify.ids, async |id| {
-        let promise = promise(context, id).await?;
-        let received = retrieve::retrieve(context, &promise, &mut Sink::nowhere()).await?;
-        Ok(row(&promise, &received, None))
+        let wanted = promise(context, id).await?;
+        let received = wanted.retrieve(context, &mut Sink::nowhere()).await?;
+        Ok(row(&wanted.promise, &received, None))
     })
     .await
 }
@@ -96,9 +98,28 @@ async fn each(
     Ok(Exit::of_many(done, &failures))
 }
 
-async fn promise(context: &Context, id: &str) -> Result<Promise, Failure> {
+/// What is promised of a document, and where it lies if it is asked for over SOAP.
+struct Wanted {
+    promise: Promise,
+    place: Option<Place>,
+}
+
+impl Wanted {
+    async fn retrieve(&self, context: &Context, sink: &mut Sink) -> Result<Received, Failure> {
+        match &self.place {
+            None => retrieve::retrieve(context, &self.promise, sink).await,
+            Some(place) => soap_get::retrieve(context, (&self.promise, place), sink).await,
+        }
+    }
+}
+
+async fn promise(context: &Context, id: &str) -> Result<Wanted, Failure> {
+    if context.via == Via::Soap {
+        let (promise, place) = soap_get::promise(context, id).await?;
+        return Ok(Wanted { promise, place: Some(place) });
+    }
     let document = super::read(context, id).await?;
-    Promise::of(&document, &context.settings.registry.base)
+    Ok(Wanted { promise: Promise::of(&document, &context.settings.registry.base)?, place: None })
 }
 
 /// The document of this metadata, into a folder of its own.
@@ -108,16 +129,17 @@ pub(crate) async fn into_folder(
     folder: &Path,
 ) -> Result<(), Failure> {
     let promise = Promise::of(document, &context.settings.registry.base)?;
+    let wanted = Wanted { promise, place: None };
     std::fs::create_dir_all(folder).map_err(|error| exit::file("making the folder", folder, &error))?;
-    fetch(context, &promise, Some(folder), false).await.map(|_| ())
+    fetch(context, &wanted, Some(folder), false).await.map(|_| ())
 }
 
 /// To standard output, but only after the last byte is checked.
-async fn pour(context: &Context, promise: &Promise) -> Result<Exit, Failure> {
+async fn pour(context: &Context, wanted: &Wanted) -> Result<Exit, Failure> {
     let failed = |error: std::io::Error| Failure::other(format!("using a temporary file: {error}"));
     let spool = tempfile::tempfile().map_err(failed)?;
     let mut sink = Sink::file(spool.try_clone().map_err(failed)?.into()).await.map_err(failed)?;
-    retrieve::retrieve(context, promise, &mut sink).await?;
+    wanted.retrieve(context, &mut sink).await?;
     let mut spool = spool;
     std::io::Seek::rewind(&mut spool).map_err(failed)?;
     if context.output.terminal {
@@ -148,10 +170,11 @@ fn is_folder(path: &Path) -> bool {
 /// Into a file: under a provisional name first, under its own when every byte is checked and synced.
 async fn fetch(
     context: &Context,
-    promise: &Promise,
+    wanted: &Wanted,
     out: Option<&Path>,
     force: bool,
 ) -> Result<(Received, PathBuf), Failure> {
+    let promise = &wanted.promise;
     let exact = out.filter(|out| !is_folder(out));
     let folder = match (exact, out) {
         (Some(exact), _) => exact.parent().map(Path::to_path_buf).unwrap_or_default(),
@@ -169,7 +192,7 @@ async fn fetch(
     ));
     let file = retrieve::part_file(&part, promise).await?;
     let mut sink = Sink::file(file).await.map_err(|error| exit::file("reading", &part, &error))?;
-    let received = match retrieve::retrieve(context, promise, &mut sink).await {
+    let received = match wanted.retrieve(context, &mut sink).await {
         Ok(received) => received,
         Err(failure) => {
             // What broke off can be resumed; what is wrong cannot.

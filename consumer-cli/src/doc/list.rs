@@ -3,64 +3,65 @@
 use clap::Args;
 use serde_json::{Value, json};
 
-use super::{concept, date_range};
+use super::{concept, date_range, soap_list};
 use crate::Context;
 use crate::exit::{Exit, Failure};
 use crate::output::{Column, Row, hidden, shown};
 use crate::patient::each;
 use crate::search::{self, Search};
+use crate::soap::Via;
 use crate::token::{Identifier, PatientName, escape};
 
 #[derive(Debug, Args)]
 pub(crate) struct List {
     /// Whose: SYSTEM|VALUE, URL or id
     #[arg(long, value_name = "PATIENT", required_unless_present_any = ["identifier"])]
-    patient: Option<PatientName>,
+    pub(super) patient: Option<PatientName>,
     /// Unique id or other identifier of the document
     #[arg(long, value_name = "SYSTEM|VALUE")]
-    identifier: Vec<Identifier>,
+    pub(super) identifier: Vec<Identifier>,
     /// Status: current, superseded, or empty for any
     #[arg(long, default_value = "current")]
-    status: String,
+    pub(super) status: String,
     /// What kind of document: CODE or SYSTEM|CODE
     #[arg(long, value_name = "CODE")]
-    r#type: Option<String>,
+    pub(super) r#type: Option<String>,
     /// Class of document
     #[arg(long, value_name = "CODE")]
-    category: Option<String>,
+    pub(super) category: Option<String>,
     /// Format
     #[arg(long, value_name = "CODE")]
-    format: Option<String>,
+    pub(super) format: Option<String>,
     /// Clinical specialty
     #[arg(long, value_name = "CODE")]
-    setting: Option<String>,
+    pub(super) setting: Option<String>,
     /// Kind of facility
     #[arg(long, value_name = "CODE")]
-    facility: Option<String>,
+    pub(super) facility: Option<String>,
     /// Event
     #[arg(long, value_name = "CODE")]
-    event: Option<String>,
+    pub(super) event: Option<String>,
     /// Family name of an author
     #[arg(long, value_name = "NAME")]
-    author: Option<String>,
+    pub(super) author: Option<String>,
     /// Document created at or after
     #[arg(long, value_name = "DATE")]
-    since: Option<String>,
+    pub(super) since: Option<String>,
     /// Document created before
     #[arg(long, value_name = "DATE")]
-    until: Option<String>,
+    pub(super) until: Option<String>,
     /// Order, e.g. -date
     #[arg(long, value_name = "KEYS")]
-    sort: Option<String>,
+    pub(super) sort: Option<String>,
     /// Any other search parameter
     #[arg(long = "where", value_name = "NAME=VALUE")]
-    wheres: Vec<String>,
+    pub(super) wheres: Vec<String>,
     /// Results per page
     #[arg(long, value_name = "N")]
-    count: Option<u32>,
+    pub(super) count: Option<u32>,
     /// All pages
     #[arg(long)]
-    all: bool,
+    pub(super) all: bool,
 }
 
 const COLUMNS: &[Column] = &[
@@ -84,6 +85,9 @@ const COLUMNS: &[Column] = &[
 ];
 
 pub(crate) async fn run(list: List, context: &Context) -> Result<Exit, Failure> {
+    if context.via == Via::Soap {
+        return soap_list::run(&list, context, COLUMNS).await;
+    }
     let base = &context.settings.registry.base;
     let search =
         Search { base, resource: "DocumentReference", parameters: parameters(&list)?, all: list.all };

@@ -55,21 +55,28 @@ impl Promise {
             })?),
             _ => None,
         };
-        let size = attachment["size"].to_string().parse().ok();
-        let delayed = size == Some(0) && sha1 == Some(EMPTY);
-        Ok(Promise {
+        let promise = Promise {
             id,
             url: url.to_string(),
-            size: size.filter(|_| !delayed),
-            sha1: sha1.filter(|_| !delayed),
+            size: attachment["size"].to_string().parse().ok(),
+            sha1,
             content_type: text(&attachment["contentType"]),
             title: text(&attachment["title"]),
-        })
+        };
+        Ok(promise.settled())
+    }
+
+    /// Without size and hash where they only say that the document is put together when it is asked for.
+    pub(crate) fn settled(mut self) -> Promise {
+        if self.size == Some(0) && self.sha1 == Some(EMPTY) {
+            (self.size, self.sha1) = (None, None);
+        }
+        self
     }
 }
 
 /// base64 as FHIR writes it, or hexadecimal as XDS does.
-fn read_hash(text: &str) -> Option<[u8; 20]> {
+pub(super) fn read_hash(text: &str) -> Option<[u8; 20]> {
     if text.len() == 40 {
         let digits = (0..40).step_by(2).map(|at| u8::from_str_radix(text.get(at..at + 2)?, 16).ok());
         return digits.collect::<Option<Vec<u8>>>()?.try_into().ok();
@@ -124,7 +131,7 @@ impl Sink {
         self.sha256.update(bytes);
     }
 
-    async fn take(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+    pub(super) async fn take(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         self.count(bytes);
         match &mut self.file {
             Some(file) => file.write_all(bytes).await,
@@ -132,7 +139,7 @@ impl Sink {
         }
     }
 
-    async fn restart(&mut self) -> std::io::Result<()> {
+    pub(super) async fn restart(&mut self) -> std::io::Result<()> {
         if let Some(file) = &mut self.file {
             file.flush().await?;
             file.set_len(0).await?;
@@ -250,7 +257,7 @@ async fn once(
     }
 }
 
-fn local(error: std::io::Error) -> Failure {
+pub(super) fn local(error: std::io::Error) -> Failure {
     Failure::other(format!("writing the document: {error}"))
 }
 
@@ -269,6 +276,13 @@ async fn rest(response: &mut reqwest::Response, what: &str) -> Vec<u8> {
 fn begins_at(headers: &HeaderMap) -> Option<u64> {
     let range = headers.get("content-range")?.to_str().ok()?.strip_prefix("bytes ")?;
     range.split('-').next()?.trim().parse().ok()
+}
+
+/// Ends a transfer that came otherwise: holds the bytes against the promise, and syncs them.
+pub(super) async fn finish(promise: &Promise, sink: &mut Sink) -> Result<Received, Failure> {
+    let received = check(promise, sink, &HeaderMap::new())?;
+    sink.sync().await.map_err(local)?;
+    Ok(received)
 }
 
 fn longer(promise: &Promise) -> Failure {
