@@ -105,5 +105,6 @@ fn own_cases() -> Vec<Case> {
     cases.extend(capability::cases());
     cases.extend(xml::cases());
     cases.extend(guide::cases());
+    cases.extend(xds::own_cases());
     cases
 }

@@ -3,6 +3,9 @@
 mod ask;
 mod captured;
 mod codes;
+mod corpus;
+mod doors;
+mod fixture;
 mod nist;
 mod questions;
 mod seed;
@@ -15,6 +18,11 @@ use anyhow::Result;
 
 use super::Case;
 
+/// Cases with messages of our own.
+pub(super) fn own_cases() -> Vec<Case> {
+    doors::cases()
+}
+
 /// Cases that are judged in a region whose codes are those of the toolkit, and rejects others.
 pub(super) fn cases(data: &Path) -> Result<Vec<Case>> {
     nist::cases(data)
@@ -22,5 +30,7 @@ pub(super) fn cases(data: &Path) -> Result<Vec<Case>> {
 
 /// Cases that need messages of others, in a domain that has agreed on no codes.
 pub(super) fn open_cases(data: &Path) -> Result<Vec<Case>> {
-    Ok(seed::cases(data))
+    let mut cases = seed::cases(data);
+    cases.extend(corpus::cases(data));
+    Ok(cases)
 }

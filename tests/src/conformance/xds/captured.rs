@@ -43,11 +43,10 @@ fn lines(body: &[u8]) -> Vec<u8> {
 
 fn envelope(body: &[u8], content_type: &str) -> Result<Element> {
     let boundary = parameter(content_type, "boundary").context("the capture has a boundary")?;
-    let end = format!("</soapenv:Envelope>");
-    let from = memmem::find(body, b"<soapenv:Envelope").or(memmem::find(body, b"Envelope").map(|at| at - 1));
-    let from = from.with_context(|| format!("the first part of {boundary} has an envelope"))?;
-    let to = memmem::find(body, end.as_bytes()).context("the envelope ends")?;
-    Element::parse(&body[from..to + end.len()])
+    let name = memmem::find(body, b":Envelope").with_context(|| format!("{boundary} holds an envelope"))?;
+    let from = body[..name].iter().rposition(|byte| *byte == b'<').context("the envelope begins")?;
+    let end = memmem::rfind(body, b":Envelope>").context("the envelope ends")?;
+    Element::parse(&body[from..end + b":Envelope>".len()])
 }
 
 fn replaced(bytes: &[u8], old: &[u8], new: &[u8]) -> Vec<u8> {

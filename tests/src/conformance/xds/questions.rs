@@ -203,7 +203,7 @@ pub(super) static QUESTIONS: &[Question] = &[
         "quote-without-end",
         FIND_DOCUMENTS,
         &[PATIENT, CURRENT, ("$XDSDocumentEntryClassCode", &["('Consult^^dcm4che classCodes)"])],
-        Refused("XDSRegistryError"),
+        Refused("XDSStoredQueryParamNumber"),
     ),
     refer!("reference", ["('445566^^^&1.2.3.4.5.6&ISO^urn:ihe:iti:xds:2013:accession')"] => 2),
     refer!("reference-and", ["('445566^^^&1.2.3.4.5.6&ISO^urn:ihe:iti:xds:2013:accession')"], ["('1.2.3.12.78.99.1^^^^urn:ihe:iti:xds:2013:uniqueId')"] => 1),
