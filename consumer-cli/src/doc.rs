@@ -9,6 +9,7 @@ mod retrieve;
 mod sniff;
 mod soap_get;
 mod soap_list;
+mod soap_submit;
 mod submit;
 mod update;
 pub(crate) mod upload;

@@ -4,7 +4,8 @@ mod object;
 mod write;
 
 pub(crate) use object::{cell, classification, identifier, objects, slot, text};
-pub(crate) use write::{Ask, Parameter, adhoc_query};
+use write::adhoc_query;
+pub(crate) use write::{Ask, Parameter, cx, dtm};
 
 use clap::{Args, Subcommand, ValueEnum};
 use ebxml::mtom::Format as Packaging;

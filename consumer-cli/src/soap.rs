@@ -4,13 +4,12 @@ use clap::ValueEnum;
 use ebxml::addressing::Addressing;
 use ebxml::mtom::{ContentType, Event, Format, Limits, Package, Piece, Reader, Source, included, package};
 use ebxml::soap::{Code, Envelope};
-use ebxml::{Element, mtom};
+use ebxml::{Element, mtom, response};
 use reqwest::Method;
 use reqwest::header::{ACCEPT, HeaderMap};
 
 use crate::Context;
 use crate::client::{Answer, Body, Call};
-use crate::doc::upload::Upload;
 use crate::exit::{Exit, Failure};
 use crate::{client, outcome};
 
@@ -27,7 +26,6 @@ pub(crate) enum Via {
 /// Errors told beside the first.
 const SHOWN: usize = 20;
 const ACCEPTED: &str = "application/soap+xml, multipart/related";
-const EBXML_ERROR: &str = "urn:oasis:names:tc:ebxml-regrep:ErrorSeverityType:Error";
 
 /// A document that goes along: a file.
 #[derive(Debug, Clone)]
@@ -173,46 +171,33 @@ pub(crate) struct Verdict {
     pub(crate) warnings: Vec<String>,
     /// The failure, if it failed.
     pub(crate) failure: Option<Failure>,
-    /// Codes and places of all errors.
-    pub(crate) errors: Vec<(String, Option<String>)>,
 }
 
 /// Reads a RegistryResponse, or an answer that has a status and a RegistryErrorList as one has.
-pub(crate) fn verdict(response: &Element, what: &str) -> Verdict {
+pub(crate) fn verdict(answer: &Element, what: &str) -> Verdict {
     let mut verdict = Verdict::default();
-    let status = response.attribute("status").unwrap_or_default();
-    let failed = !status.ends_with(":Success") && !status.ends_with(":PartialSuccess");
-    let list = response.children.iter().find(|child| &*child.name == "RegistryErrorList");
+    let Some(response) = response::read(answer) else {
+        let words = format!("{what}: the answer says no status");
+        verdict.failure = Some(Failure::new(Exit::Server, words));
+        return verdict;
+    };
+    let failed = response.status == response::Status::Failure;
     let mut failure: Option<Failure> = None;
-    for error in list.map(|list| list.children.as_slice()).unwrap_or_default() {
-        let code = error.attribute("errorCode").unwrap_or("no code").to_owned();
-        let words = error
-            .attribute("codeContext")
-            .filter(|words| !words.trim().is_empty())
-            .unwrap_or(&code)
-            .to_owned();
-        let place = error.attribute("location").filter(|place| !place.is_empty()).map(str::to_owned);
-        if !failed
-            || error
-                .attribute("severity")
-                .is_some_and(|severity| severity != EBXML_ERROR && severity != "Error")
-        {
-            verdict.warnings.push(format!("{words} ({code})"));
-            if error.attribute("severity") == Some(EBXML_ERROR) {
-                verdict.errors.push((code, place));
-            }
+    for (number, error) in response.errors.into_iter().enumerate() {
+        let words = if error.context.is_empty() { error.code.clone() } else { error.context };
+        if !failed || !error.is_error {
+            verdict.warnings.push(format!("{words} ({})", error.code));
             continue;
         }
         failure = Some(match failure {
             None => {
-                let mut first = Failure::new(exit_of(&code), words);
-                first.unknown = is_passing(&code);
-                told(first, &place, &code)
+                let mut first = Failure::new(exit_of(&error.code), words);
+                first.unknown = is_passing(&error.code);
+                told(first, error.location, &error.code)
             }
-            Some(first) if verdict.errors.len() < SHOWN => told(first.note("also", words), &place, &code),
+            Some(first) if number < SHOWN => told(first.note("also", words), error.location, &error.code),
             Some(first) => first,
         });
-        verdict.errors.push((code, place));
     }
     verdict.failure = match (failed, failure) {
         (false, _) => None,
@@ -227,9 +212,9 @@ pub(crate) fn verdict(response: &Element, what: &str) -> Verdict {
     verdict
 }
 
-fn told(failure: Failure, place: &Option<String>, code: &str) -> Failure {
+fn told(failure: Failure, place: Option<String>, code: &str) -> Failure {
     let failure = match place {
-        Some(place) => failure.note("at", place.clone()),
+        Some(place) => failure.note("at", place),
         None => failure,
     };
     failure.note("code", code.to_owned())
@@ -259,11 +244,6 @@ pub(crate) fn accepted(context: &Context, response: &Element, what: &str) -> Res
         context.output.remark(&format!("warning: {warning}"));
     }
     verdict.failure.map_or(Ok(()), Err)
-}
-
-/// Sends a submission, documents and all.
-pub(crate) fn submission(url: &str, content_type: &str, upload: Upload) -> Result<Call, Failure> {
-    call(url, content_type, Body::Submission(upload), "the submission")
 }
 
 /// What comes back when documents are asked for.

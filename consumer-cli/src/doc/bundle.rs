@@ -10,7 +10,7 @@ const LIST_TYPES: &str = "https://profiles.ihe.net/ITI/MHD/CodeSystem/MHDlistTyp
 const URI: &str = "urn:ietf:rfc:3986";
 
 /// Who sends, where nobody configured an OID: a constant, so that such submissions can be told apart.
-const SOURCE: &str = "urn:oid:2.25.210371489243174137418353943352384237189";
+pub(super) const SOURCE: &str = "urn:oid:2.25.210371489243174137418353943352384237189";
 
 /// A submission about to be written.
 pub(crate) struct Provide {

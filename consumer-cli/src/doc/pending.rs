@@ -33,6 +33,9 @@ pub(crate) struct Pending {
     /// The Bundle around the documents' bytes: one more than documents.
     pub(crate) texts: Vec<String>,
     pub(crate) documents: Vec<Attached>,
+    /// Content type of the package, where it goes over SOAP; the documents stand in it as they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) package: Option<String>,
 }
 
 impl Pending {
@@ -41,7 +44,12 @@ impl Pending {
         for (number, text) in self.texts.iter().enumerate() {
             parts.push(Part::Text(text.clone().into()));
             if let Some(document) = self.documents.get(number) {
-                parts.push(Part::File(document.path.clone(), document.size));
+                let (path, size) = (document.path.clone(), document.size);
+                parts.push(if self.package.is_some() {
+                    Part::Raw(path, size)
+                } else {
+                    Part::File(path, size)
+                });
             }
         }
         Upload { parts, transfer }

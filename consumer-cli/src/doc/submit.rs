@@ -16,13 +16,14 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::bundle::{self, Document, Provide, Relates};
 use super::metadata::{self, Metadata};
 use super::pending::{self, Attached, Pending};
-use super::{id_in, new_oid, sniff};
+use super::{id_in, new_oid, sniff, soap_submit};
 use crate::client::{Answer, Body, Call, FHIR};
 use crate::exit::{self, Exit, Failure};
 use crate::output::{Column, Row, hidden, shown};
 use crate::patient::resource_url;
+use crate::soap::Via;
 use crate::token::{self, Code, PatientName};
-use crate::{Context, clock, output, task};
+use crate::{Context, clock, output, soap, task};
 
 /// Where one document is published alone [ITI-105], below the base.
 const ALONE: &str = "/DocumentReference";
@@ -254,6 +255,9 @@ async fn provide(
         relates,
         metadata,
     };
+    if context.via == Via::Soap {
+        return over_soap(&provide, attached, files, how, context).await;
+    }
     let resource = match provide.documents.first().filter(|_| how.simple) {
         Some(document) => bundle::write_alone(&provide, document),
         None => bundle::write(&provide),
@@ -265,7 +269,8 @@ async fn provide(
         (false, true) => format!("{base}{}", super::validate::PATH),
         (false, false) => context.settings.repository.base.clone(),
     };
-    let pending = Pending { submission_id: provide.submission_id, url, texts, documents: attached };
+    let pending =
+        Pending { submission_id: provide.submission_id, url, texts, documents: attached, package: None };
     if how.print_bundle {
         return print(&pending, context).await;
     }
@@ -276,6 +281,30 @@ async fn provide(
     }
     let keepable = !files.iter().any(|file| file.as_os_str() == "-");
     send(&pending, how, keepable, context).await
+}
+
+/// The same as ITI-41.
+async fn over_soap(
+    provide: &Provide,
+    attached: Vec<Attached>,
+    files: &[PathBuf],
+    how: &How,
+    context: &Context,
+) -> Result<Exit, Failure> {
+    let unspoken = [
+        ("--wait", how.wait),
+        ("--no-wait", how.no_wait),
+        ("--simple", how.simple),
+        ("--dry-run", how.dry_run),
+    ];
+    if let Some((flag, _)) = unspoken.iter().find(|(_, given)| *given) {
+        return Err(Failure::usage(format!("{flag} cannot be said over SOAP")).next("leave out --via soap"));
+    }
+    let pending = soap_submit::pending(context.settings.xds_repository.url()?, provide, attached)?;
+    if how.print_bundle {
+        return print(&pending, context).await;
+    }
+    send(&pending, how, !files.iter().any(|file| file.as_os_str() == "-"), context).await
 }
 
 /// All that is missing, of all files, in one message.
@@ -418,14 +447,20 @@ async fn send(pending: &Pending, how: &How, keepable: bool, context: &Context) -
     let mut in_doubt = false;
     loop {
         transfer.again();
-        let mut call = Call::new(Method::POST, pending.url.clone(), "the submission")
-            .fhir()
-            .header(HeaderName::from_static("idempotency-key"), &pending.submission_id)?
-            .body(Body::Submission(pending.upload(transfer.clone())), FHIR)?;
+        let upload = pending.upload(transfer.clone());
+        let mut call = match &pending.package {
+            Some(content_type) => {
+                soap::call(&pending.url, content_type, Body::Submission(upload), "the submission")?
+            }
+            None => Call::new(Method::POST, pending.url.clone(), "the submission")
+                .fhir()
+                .header(HeaderName::from_static("idempotency-key"), &pending.submission_id)?
+                .body(Body::Submission(upload), FHIR)?,
+        };
         if how.mode() != Mode::Now {
             call = call.header(HeaderName::from_static("prefer"), "respond-async")?;
         }
-        let failure = match context.client.ask(call).await {
+        let failure = match asked(pending, call, context).await {
             Ok(answer) => {
                 transfer.end();
                 pending.forget();
@@ -453,6 +488,16 @@ async fn send(pending: &Pending, how: &How, keepable: bool, context: &Context) -
         tokio::time::sleep(wait).await;
         attempt += 1;
     }
+}
+
+/// Sends it once; a refusal is a failure on either face.
+async fn asked(pending: &Pending, call: Call, context: &Context) -> Result<Answer, Failure> {
+    if pending.package.is_none() {
+        return context.client.ask(call).await;
+    }
+    let (response, answer) = soap::ask(context, call).await?;
+    soap::accepted(context, &response, "the submission")?;
+    Ok(answer)
 }
 
 /// A submission that was taken in: what to ask about it.
@@ -522,6 +567,9 @@ const COLUMNS: &[Column] = &[
 ];
 
 fn receipt(pending: &Pending, answer: &Answer, context: &Context) -> Result<Exit, Failure> {
+    if pending.package.is_some() {
+        return soap_receipt(pending, answer, context);
+    }
     let alone = pending.url.ends_with(ALONE);
     let bundle = if alone && answer.body.is_empty() { Value::Null } else { answer.json("the submission")? };
     let mut listing = context.output.list(COLUMNS)?;
@@ -549,6 +597,28 @@ fn receipt(pending: &Pending, answer: &Answer, context: &Context) -> Result<Exit
         row.insert("status".into(), status);
         row.insert("replayed".into(), json!(answer.header("idempotency-replayed") == Some("true")));
         listing.push(&row)?;
+    }
+    listing.finish()
+}
+
+/// What ITI-41 answers names no objects: the unique ids stand for them.
+fn soap_receipt(pending: &Pending, answer: &Answer, context: &Context) -> Result<Exit, Failure> {
+    let mut listing = context.output.list(COLUMNS)?;
+    if listing.wants_bytes() {
+        listing.page(&answer.body, pending.documents.len())?;
+        return listing.finish();
+    }
+    for document in &pending.documents {
+        let cells = [
+            ("id", json!(document.unique_id)),
+            ("file", json!(document.name)),
+            ("size", json!(document.size)),
+            ("submission", json!(pending.submission_id)),
+            ("uniqueId", json!(document.unique_id)),
+            ("hash", json!(document.sha1)),
+            ("status", json!("registered")),
+        ];
+        listing.push(&cells.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())?;
     }
     listing.finish()
 }

@@ -21,6 +21,8 @@ pub(crate) enum Part {
     Text(Bytes),
     /// The base64 of a file of this size.
     File(PathBuf, u64),
+    /// A file of this size as it is.
+    Raw(PathBuf, u64),
 }
 
 /// A body that can be sent again and again.
@@ -55,33 +57,35 @@ impl Part {
         match self {
             Part::Text(text) => text.len() as u64,
             Part::File(_, size) => size.div_ceil(3) * 4,
+            Part::Raw(_, size) => *size,
         }
     }
 }
 
 struct State {
     parts: std::vec::IntoIter<Part>,
-    /// The file being read, and how much of it is still to come.
-    file: Option<(File, u64)>,
+    /// The file being read, how much of it is still to come, and whether as base64.
+    file: Option<(File, u64, bool)>,
 }
 
 impl State {
     async fn next(&mut self) -> std::io::Result<Option<Bytes>> {
         loop {
-            if let Some((file, left)) = &mut self.file {
+            if let Some((file, left, base64)) = &mut self.file {
                 if *left > 0 {
                     let mut raw = vec![0; PIECE.min(usize::try_from(*left).unwrap_or(PIECE))];
                     // A file that became shorter ends the request: its hash is already promised.
                     file.read_exact(&mut raw).await?;
                     *left -= raw.len() as u64;
-                    return Ok(Some(STANDARD.encode(&raw).into()));
+                    return Ok(Some(if *base64 { STANDARD.encode(&raw).into() } else { raw.into() }));
                 }
                 self.file = None;
             }
             match self.parts.next() {
                 None => return Ok(None),
                 Some(Part::Text(text)) => return Ok(Some(text)),
-                Some(Part::File(path, size)) => self.file = Some((File::open(path).await?, size)),
+                Some(Part::File(path, size)) => self.file = Some((File::open(path).await?, size, true)),
+                Some(Part::Raw(path, size)) => self.file = Some((File::open(path).await?, size, false)),
             }
         }
     }

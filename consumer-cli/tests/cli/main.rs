@@ -7,4 +7,5 @@ mod exit_codes;
 mod folders;
 mod later;
 mod scripted;
+mod soap;
 mod updates;
