@@ -113,7 +113,7 @@ fn spoken(global: &Global, noun: &Noun) -> Result<(), Failure> {
             .next("with --via soap there are doc submit, doc list, doc get, doc verify and query; leave it out for the rest"));
     }
     match global.output {
-        Some(Format::Xml) if !query && !(soap && both) => {
+        Some(Format::Xml) if !(query || soap && both) => {
             Err(Failure::usage("-o xml shows a SOAP message, and none is sent here")
                 .next("say --via soap, or -o fhir"))
         }
