@@ -273,6 +273,7 @@ impl Update {
         let profile = fhir::update::profile_of(current);
         let mut read = fhir::update::read_document(new, profile, &self.time_zone).map_err(Fault::Refused)?;
         self.settle_patient(&record.entry.patient, &mut read.entry.patient)?;
+        fhir::update::keep_document(&record.entry, current, &self.time_zone, &mut read.entry);
         let shown = record.shown_relations();
         let before = DocumentVersion { entry: &record.entry, relations: &shown };
         let after = DocumentVersion { entry: &read.entry, relations: &read.relations };
@@ -281,7 +282,6 @@ impl Update {
         let mut entry =
             xds::plan::update_document(before, after, &standing, profile, &at).map_err(Fault::Refused)?;
         entry.carried.fhir = Some(new.to_string());
-        entry.carried.ebxml.clone_from(&record.entry.carried.ebxml);
         Ok((Next::Document(Box::new(DocumentRecord { entry, ..record })), read.warnings))
     }
 
@@ -294,13 +294,13 @@ impl Update {
         let profile = fhir::update::profile_of_folder(current);
         let (mut after, listed) = fhir::update::read_folder(new, profile).map_err(Fault::Refused)?;
         self.settle_patient(&record.folder.patient, &mut after.patient)?;
+        fhir::update::keep_folder(&record.folder, current, &mut after);
         let registered = record.shown_members();
         let before = FolderVersion { folder: &record.folder, members: &registered };
         let after = FolderVersion { folder: &after, members: &listed };
         let mut folder =
             xds::plan::update_folder(before, after, &Place::at("List")).map_err(Fault::Refused)?;
         folder.carried.fhir = Some(new.to_string());
-        folder.carried.ebxml.clone_from(&record.folder.carried.ebxml);
         Ok((Next::Folder(Box::new(FolderRecord { folder, ..record })), Findings::new()))
     }
 

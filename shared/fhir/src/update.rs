@@ -2,11 +2,14 @@
 //! PATCH). What may change is `xds::plan`'s to say; here is how FHIR says it.
 
 use jiff::tz::TimeZone;
-use serde_json::Value;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 use xds::{
     AssociationType, DocumentEntry, EntryUuid, Finding, Findings, Folder, Place, Profile, Rule, Severity,
 };
 
+use crate::beyond;
 use crate::document_reference::{self, zoned};
 use crate::element::{items, text};
 use crate::iti65::registered;
@@ -62,6 +65,8 @@ pub fn check(mut resource: Value, kind: &str, id: &str) -> Result<Value, Finding
             findings.push(Finding::error(Rule::Required, root.member("id"), text));
         }
     }
+    // What our actors tell each other, nobody tells us.
+    beyond::conceal(&mut resource);
     let tags = resource.get("meta").map(|meta| items(meta, "tag")).unwrap_or_default();
     if let Some(index) = tags.iter().position(|tag| text(tag, "code") == Some(SUBSETTED)) {
         let place = root.member("meta").member("tag").item(index);
@@ -96,6 +101,48 @@ pub fn read_document(resource: &Value, profile: Profile, zone: &TimeZone) -> Res
         return Err(findings);
     }
     Ok(Document { entry, relations: relations(resource), warnings: findings })
+}
+
+/// Keeps of a registered entry what an update leaves as FHIR shows it: what XDS says of it in other words, and what FHIR
+/// does not show. `shown` is the registered resource.
+pub fn keep_document(registered: &DocumentEntry, shown: &Value, zone: &TimeZone, new: &mut DocumentEntry) {
+    let at = Place::whole();
+    let mut shown = document_reference::read_into(shown, "", Profile::Minimal, &at, &mut Findings::new());
+    zoned(&mut shown, zone);
+    shown.url.clone_from(&new.url);
+    keep(registered, &shown, new);
+    new.carried.ebxml.clone_from(&registered.carried.ebxml);
+}
+
+/// The same of a folder.
+pub fn keep_folder(registered: &Folder, shown: &Value, new: &mut Folder) {
+    let shown = list::folder_into(shown, "", false, Profile::Minimal, &Place::whole(), &mut Findings::new());
+    keep(registered, &shown, new);
+    new.carried.ebxml.clone_from(&registered.carried.ebxml);
+}
+
+/// Attributes that an update decides about by itself.
+const DECIDED: &[&str] = &["symbol", "patient", "url", "availability", "carried", "sha256"];
+
+fn keep<T: Serialize + DeserializeOwned>(registered: &T, shown: &T, new: &mut T) {
+    let members = |object: &T| match serde_json::to_value(object) {
+        Ok(Value::Object(members)) => members,
+        _ => Map::new(),
+    };
+    let (registered, shown, mut kept) = (members(registered), members(shown), members(new));
+    let names: Vec<String> = registered.keys().chain(kept.keys()).cloned().collect();
+    for name in names.iter().filter(|name| !DECIDED.contains(&name.as_str())) {
+        if shown.get(name) != kept.get(name) {
+            continue;
+        }
+        match registered.get(name) {
+            Some(value) => kept.insert(name.clone(), value.clone()),
+            None => kept.remove(name),
+        };
+    }
+    if let Ok(kept) = serde_json::from_value(Value::Object(kept)) {
+        *new = kept;
+    }
 }
 
 /// Reads a checked List that is a folder: its metadata and its documents in their order.

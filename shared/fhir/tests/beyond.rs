@@ -314,7 +314,9 @@ fn submission() -> impl Strategy<Value = Submission> {
             has(symbol("Folder01"), symbol("Document0"), 4),
             has(registered(900), symbol("Document1"), 5),
             has(set(), registered(901), 6),
+            has(set(), symbol("as5"), 8),
         ];
+        associations[4].symbol = "as5".to_owned();
         let kind = match association.0 {
             0 => AssociationType::Replace,
             1 => AssociationType::Transform,

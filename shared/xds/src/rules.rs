@@ -19,6 +19,7 @@ pub fn check(submission: &Submission) -> Findings {
     identifiers::unique_ids_are_well_formed(submission, &mut findings);
     identifiers::nothing_twice(submission, &mut findings);
     values::a_patient_is_named(submission, &mut findings);
+    values::one_patient(submission, &mut findings);
     values::service_times(submission, &mut findings);
     values::titles(submission, &mut findings);
     associations::something_is_submitted(submission, &mut findings);

@@ -104,6 +104,9 @@ fn rename(submission: &mut Submission) {
     submission.folders.iter_mut().for_each(|folder| renamed(&mut folder.symbol));
     submission.places.iter_mut().for_each(|(symbol, _)| renamed(symbol));
     for association in &mut submission.associations {
+        if !association.symbol.is_empty() {
+            renamed(&mut association.symbol);
+        }
         for end in [&mut association.source, &mut association.target] {
             if let ObjectRef::Symbol(symbol) = end {
                 renamed(symbol);
@@ -277,6 +280,10 @@ fn codes(kind: AssociationType) -> &'static [&'static str] {
     }
 }
 
+fn names(end: &ObjectRef, symbol: &str) -> bool {
+    matches!(end, ObjectRef::Symbol(named) if named == symbol)
+}
+
 /// Which associations lists and documents say, and which only our extension says (or says more of).
 struct Spoken {
     fhir: Vec<usize>,
@@ -309,7 +316,11 @@ impl Spoken {
                 (&other.source, &other.target) == (&association.source, &association.target)
             };
             let sayable = sayable && !spoken.fhir.iter().any(is_pair);
-            let says_more = association.entry_uuid.is_some()
+            // The submission set may hold a membership of a folder, which is named by its symbol then.
+            let is_held = !association.symbol.is_empty()
+                && associations.iter().any(|other| names(&other.target, &association.symbol));
+            let says_more = is_held
+                || association.entry_uuid.is_some()
                 || association.documentation.is_some()
                 || !association.extra.is_empty();
             if sayable {
@@ -328,8 +339,7 @@ impl Spoken {
         symbol: &'a str,
         associations: &'a [Association],
     ) -> impl Iterator<Item = usize> + 'a {
-        let begins =
-            move |index: &usize| matches!(&associations[*index].source, ObjectRef::Symbol(s) if s == symbol);
+        let begins = move |index: &usize| names(&associations[*index].source, symbol);
         self.fhir.iter().copied().filter(begins)
     }
 }

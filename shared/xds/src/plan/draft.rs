@@ -70,7 +70,7 @@ impl<'a> Draft<'a> {
             std::iter::once(set).chain(documents).chain(folders).filter(|(_, p)| p.is_named()).collect();
         let Some((first, patient)) = named.first() else {
             let at = self.place(set.0).member("subject").of("SubmissionSet.patientId");
-            self.refuse(Rule::MetadataRequired, at, "no patient is named (subject)");
+            self.refuse(Rule::MetadataRequired, at, "no patient is named (subject, patientId)");
             return;
         };
         let at = self.place(first).member("subject").of("patientId");

@@ -16,7 +16,7 @@ pub(super) fn something_is_submitted(submission: &Submission, findings: &mut Fin
         findings.push(Finding::error(
             Rule::MetadataRequired,
             Place::at("Bundle.entry"),
-            "the submission holds neither a document nor a folder; it needs at least one DocumentReference",
+            "the submission holds neither a document nor a folder; it needs at least one (a DocumentReference, an ExtrinsicObject), or a new membership of a folder",
         ));
     }
 }
@@ -31,14 +31,14 @@ pub(super) fn the_set_lists_everything(submission: &Submission, findings: &mut F
         .filter(|a| a.kind == AssociationType::HasMember && is_symbol(&a.source, set))
         .filter_map(|a| symbol(&a.target))
         .collect();
-    let documents = submission.documents.iter().map(|d| (&d.symbol, "DocumentReference"));
-    let folders = submission.folders.iter().filter(|f| !f.update).map(|f| (&f.symbol, "folder List"));
+    let documents = submission.documents.iter().map(|d| (&d.symbol, "document"));
+    let folders = submission.folders.iter().filter(|f| !f.update).map(|f| (&f.symbol, "folder"));
     for (symbol, what) in documents.chain(folders) {
         if !members.contains(symbol.as_str()) {
             findings.push(Finding::error(
                 Rule::MetadataInvalid,
                 Place::at(submission.place(symbol)).of("SubmissionSet.HasMember"),
-                format!("this {what} is not an entry of the submission set; List.entry must name it by its fullUrl"),
+                format!("this {what} is no member of the submission set: an entry of the List names it by its fullUrl, in XDS a HasMember association from the set by its id"),
             ));
         }
     }

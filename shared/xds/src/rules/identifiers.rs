@@ -16,7 +16,7 @@ pub(super) fn unique_id_of_the_set(submission: &Submission, findings: &mut Findi
         None if set.entry_uuid.is_none() => findings.push(Finding::error(
             Rule::MetadataRequired,
             at,
-            "the submission set has no identifier; give it a uniqueId: system urn:ietf:rfc:3986, value urn:oid:… (use usual, or type uniqueId)",
+            "the submission set has no uniqueId: in FHIR an identifier (use usual, or type uniqueId) with system urn:ietf:rfc:3986 and value urn:oid:…, in XDS an ExternalIdentifier XDSSubmissionSet.uniqueId",
         )),
         Some(identifier) if oid(&identifier.value).is_none() => findings.push(Finding::error(
             Rule::MetadataInvalid,
@@ -77,14 +77,14 @@ fn well_formed(identifier: &Identifier, at: Place, findings: &mut Findings) {
 pub(super) fn nothing_twice(submission: &Submission, findings: &mut Findings) {
     let mut unique_ids = HashSet::new();
     let mut entry_uuids = HashSet::new();
-    for (symbol, unique_id, entry_uuid) in objects(submission) {
+    for (symbol, unique_id, entry_uuid, attribute) in objects(submission) {
         let at = Place::at(submission.place(symbol));
         if let Some(id) = unique_id
             && !unique_ids.insert((system(&id.system), identifier_value(&id.value)))
         {
             findings.push(Finding::error(
                 Rule::DuplicateUniqueIdInMessage,
-                at.member("identifier").of("uniqueId"),
+                at.member("identifier").of(attribute),
                 format!("the uniqueId {} is used twice in this submission", id.value),
             ));
         }
@@ -100,14 +100,18 @@ pub(super) fn nothing_twice(submission: &Submission, findings: &mut Findings) {
     }
 }
 
-type Names<'a> = (&'a str, Option<&'a Identifier>, Option<&'a EntryUuid>);
+type Names<'a> = (&'a str, Option<&'a Identifier>, Option<&'a EntryUuid>, &'static str);
 
 fn objects(submission: &Submission) -> impl Iterator<Item = Names<'_>> {
     let set = &submission.submission_set;
-    let first = (set.symbol.as_str(), set.unique_id.as_ref(), set.entry_uuid.as_ref());
-    let documents =
-        submission.documents.iter().map(|d| (d.symbol.as_str(), Some(&d.unique_id), d.entry_uuid.as_ref()));
+    let first =
+        (set.symbol.as_str(), set.unique_id.as_ref(), set.entry_uuid.as_ref(), "SubmissionSet.uniqueId");
+    let documents = submission
+        .documents
+        .iter()
+        .map(|d| (d.symbol.as_str(), Some(&d.unique_id), d.entry_uuid.as_ref(), "DocumentEntry.uniqueId"));
     let folders = submission.folders.iter().filter(|f| !f.update);
-    let folders = folders.map(|f| (f.symbol.as_str(), f.unique_id.as_ref(), f.entry_uuid.as_ref()));
+    let folders =
+        folders.map(|f| (f.symbol.as_str(), f.unique_id.as_ref(), f.entry_uuid.as_ref(), "Folder.uniqueId"));
     std::iter::once(first).chain(documents).chain(folders)
 }

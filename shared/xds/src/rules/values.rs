@@ -17,8 +17,44 @@ pub(super) fn a_patient_is_named(submission: &Submission, findings: &mut Finding
         findings.push(Finding::error(
             Rule::MetadataRequired,
             Place::at(submission.place(&submission.submission_set.symbol)).member("subject").of("SubmissionSet.patientId"),
-            "neither the submission set nor a document names its patient (subject); at least the submission set must",
+            "neither the submission set nor a document names its patient (subject, patientId); at least the submission set must",
         ));
+    }
+}
+
+/// All objects name the same patient, and in the same way: whether two names mean one is not for a look at the text.
+pub(super) fn one_patient(submission: &Submission, findings: &mut Findings) {
+    let set = (&submission.submission_set.symbol, &submission.submission_set.patient);
+    let documents = submission.documents.iter().map(|d| (&d.symbol, &d.patient));
+    let folders = submission.folders.iter().map(|f| (&f.symbol, &f.patient));
+    let mut named =
+        std::iter::once(set).chain(documents).chain(folders).filter(|(_, patient)| patient.is_named());
+    let Some((_, first)) = named.next() else { return };
+    for (symbol, patient) in named.filter(|(_, patient)| !same(first, patient)) {
+        let told = |patient: &Patient| {
+            let value = patient.identifier.as_ref().map(|identifier| identifier.value.clone());
+            value.or(patient.reference.clone()).unwrap_or_default()
+        };
+        let text = format!(
+            "subject (patientId) is {:?}, and that of the other objects {:?}; all of a submission are about one patient, and \
+             name it in the same way",
+            told(patient),
+            told(first)
+        );
+        let at = Place::at(submission.place(symbol)).member("subject").of("patientId");
+        findings.push(Finding::error(Rule::PatientIdDoesNotMatch, at, text));
+    }
+}
+
+fn same(one: &Patient, other: &Patient) -> bool {
+    let unversioned = |reference: &str| reference.split("/_history/").next().unwrap_or_default().to_owned();
+    match (&one.id, &other.id, &one.reference, &other.reference) {
+        (Some(a), Some(b), ..) => a == b,
+        (_, _, Some(a), Some(b)) => {
+            unversioned(a) == unversioned(b)
+                && one.identifier.as_ref().zip(other.identifier.as_ref()).is_none_or(|(a, b)| a == b)
+        }
+        _ => one.identifier.as_ref().zip(other.identifier.as_ref()).is_some_and(|(a, b)| a == b),
     }
 }
 
