@@ -15,7 +15,7 @@ use actor::{Audited, Clock, Fault, Subject, Trail, Transaction};
 use audit::Action;
 use bytes::Bytes;
 use fhir::iti65::Provided;
-use store::{Applied, Batch, Claim, Row, Store};
+use store::{Applied, Batch, Claim, Store};
 use uuid::Uuid;
 use xds::plan::{Holder, Member, PatientState, Trigger, claim_name};
 use xds::ties::Holding;
@@ -130,7 +130,7 @@ impl Amending {
     ) -> Result<Audited<Amended>, Failure> {
         asked.provided.set_zone(&self.time_zone);
         let mut broken = xds::rules::check_update(&asked.provided.submission);
-        broken.iter_mut().for_each(|finding| finding.at.path = asked.provided.origin.path(&finding.at.path));
+        broken.iter_mut().for_each(|finding| finding.at.path = asked.provided.path(&finding.at.path));
         triggers(&asked, freedom, &mut broken);
         let judged = self.judged(&asked);
         if broken.iter().chain(&judged).any(|finding| finding.severity == Severity::Error) {
@@ -263,7 +263,7 @@ impl Amending {
             .chain(submission.folders.iter().map(|folder| (&folder.symbol, &folder.patient)))
         {
             if patients::resolve(&self.store, &self.identity, patient, None)? != state {
-                let at = Place::at(provided.origin.path(submission.place(symbol))).of("patientId");
+                let at = Place::at(provided.path(submission.place(symbol))).of("patientId");
                 let text = "this is about another patient than the submission set; all objects of a submission have one patient";
                 return Err(Fault::Refused(vec![Finding::error(Rule::PatientIdDoesNotMatch, at, text)]));
             }
@@ -347,7 +347,7 @@ impl Amending {
 
 impl Decision<'_> {
     fn refuse(&mut self, rule: Rule, at: &str, attribute: &'static str, text: impl Into<String>) {
-        let place = Place::at(self.asked.provided.origin.path(at)).of(attribute);
+        let place = Place::at(self.asked.provided.path(at)).of(attribute);
         self.findings.push(Finding::error(rule, place, text));
     }
 
@@ -373,7 +373,7 @@ impl Decision<'_> {
 /// What a request asks for that its transaction does not do.
 fn triggers(asked: &Amendment, freedom: Freedom, findings: &mut Findings) {
     let mut refuse = |rule, at: &str, text: &str| {
-        let at = Place::at(asked.provided.origin.path(at)).of("Association.associationType");
+        let at = Place::at(asked.provided.path(at)).of("Association.associationType");
         findings.push(Finding::error(rule, at, text));
     };
     if asked.triggers.is_empty() {
@@ -408,11 +408,11 @@ fn about(patient: &str) -> Subject {
     Subject { patient: Some(patient.to_owned()), entities: Vec::new(), query: None }
 }
 
-/// A row that stands as something else than it is asked for.
-fn logical_of(object: &Object) -> Option<(&Row, &EntryUuid)> {
+/// logicalID of a document or folder.
+fn logical_of(object: &Object) -> Option<&EntryUuid> {
     match object {
-        Object::Document(row, record) => Some((row, record.logical())),
-        Object::Folder(row, record) => Some((row, record.logical())),
+        Object::Document(_, record) => Some(record.logical()),
+        Object::Folder(_, record) => Some(record.logical()),
         Object::Set(..) => None,
     }
 }

@@ -30,6 +30,8 @@ pub struct Settings {
 pub struct Domain {
     /// homeCommunityId, `urn:oid:…`; empty where other communities know none.
     pub home_community_id: String,
+    /// Where documents of repositories are that register over XDS.b: `OID=https://…/{uniqueId}`.
+    pub repositories: Vec<String>,
     /// Files and folders of files that hold the codes it has agreed on.
     pub files: Vec<std::path::PathBuf>,
     /// Which value set is that of which attribute, where its name does not say it.
@@ -244,6 +246,10 @@ pub(crate) const KEYS: &[(&str, &str)] = &[
     (
         "domain.home_community_id",
         "homeCommunityId of this domain, urn:oid:…: what is registered from then on says so (ihe-HomeCommunityId), and a search for other communities (targetCommunityIdList) is refused.",
+    ),
+    (
+        "domain.repositories",
+        "Where a reader of FHIR finds the documents of repositories that register over XDS.b (ITI-42), by repositoryUniqueId: `[\"1.2.3=https://repository.example/documents/{uniqueId}\"]`. Without a line the URI of the entry is told if it is an address, else the uniqueId as a URN.",
     ),
     affinity::KEYS[0],
     affinity::KEYS[1],

@@ -19,5 +19,6 @@ mod stored_query;
 mod terminology;
 pub(crate) mod time;
 mod update;
+mod xds_b;
 
 pub(crate) use search::Desk;

@@ -23,6 +23,7 @@ mod groups;
 mod identify;
 mod merged;
 mod patients;
+mod places;
 #[cfg(feature = "failpoints")]
 mod points;
 mod query;
@@ -55,6 +56,12 @@ pub struct Registry {
     public_url: Option<String>,
     desk: face::Desk,
     register: register::Register,
+    on_demand: register::OnDemand,
+    amend: amend::Amend,
+    restricted: amend::Restricted,
+    remove: remove::Remove,
+    /// Where documents of other repositories are.
+    places: places::Places,
     validate: validate::Validate,
     find_documents: query::FindDocuments,
     find_lists: query::FindLists,
@@ -161,6 +168,14 @@ impl Actor for Registry {
             conditional: Arc::default(),
             domain: domain.clone(),
         };
+        let amending = amend::Amending {
+            store: store.clone(),
+            clock: clock.clone(),
+            gates: gates.clone(),
+            identity: identity.clone().into(),
+            time_zone: time_zone.clone(),
+            domain: domain.clone(),
+        };
         Ok(Registry {
             exports: Arc::new(exports),
             groups: groups::Groups { store: store.clone(), clock: clock.clone(), identity: identity.clone() },
@@ -184,6 +199,11 @@ impl Actor for Registry {
                 max_bytes: limits.max_body_bytes,
             },
             validate: validate::Validate(register.clone()),
+            on_demand: register::OnDemand(register.clone()),
+            amend: amend::Amend(amending.clone()),
+            restricted: amend::Restricted(amending),
+            remove: remove::Remove { store: store.clone(), clock: clock.clone(), gates: gates.clone() },
+            places: places::Places::read(&settings.domain.repositories)?,
             register,
             find_documents: query::FindDocuments(query.clone()),
             find_lists: query::FindLists(query),

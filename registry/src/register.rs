@@ -12,7 +12,7 @@ use actor::{Audited, Clock, Fault, Subject, Trail, Transaction, failpoint};
 use audit::Action;
 use bytes::Bytes;
 use fhir::condition::Identified;
-use fhir::iti65::{Provided, Role};
+use fhir::iti65::{Origin, Provided, Role};
 use store::{Applied, Row, Sequence, Store};
 use uuid::Uuid;
 use xds::identifier::derived_unique_id;
@@ -83,6 +83,8 @@ pub(crate) struct Registered {
     pub(crate) sequence: Sequence,
     /// The document that was there already, where only a new one was to be registered.
     pub(crate) existing: Option<Row>,
+    /// Reservations; an answer of an earlier time has them within.
+    pub(crate) warnings: Findings,
 }
 
 type Failure = Fault<Findings>;
@@ -98,24 +100,37 @@ impl Transaction for Register {
         &self,
         grant: Grant<Self>,
         trail: Trail,
-        mut registration: Registration,
+        registration: Registration,
     ) -> Result<Audited<Registered>, Failure> {
-        failpoint!(async "reg.parsed");
-        // From the look to the commit, so that of equal conditional creates one creates.
-        let _one = match &registration.unless {
-            Some(_) => Some(self.conditional.lock().await),
-            None => None,
-        };
-        if let Some(name) = &registration.unless
-            && let Some(row) = self.existing(name)?
-        {
-            return self.stands(trail, row).await;
-        }
-        let (said, judged) = self.prepare(&mut registration, &grant.caller().name)?;
-        let answered = self.decide(trail, said, &mut registration.provided, &judged).await;
-        count(&answered);
-        failpoint!(async "reg.answer.pre");
-        answered
+        self.register(&grant.caller().name, trail, registration).await
+    }
+}
+
+/// Register On-Demand Document Entry [ITI-61]: the same for documents that are put together when they are asked for.
+#[derive(Clone)]
+pub(crate) struct OnDemand(pub(crate) Register);
+
+impl Transaction for OnDemand {
+    type Request = Registration;
+    type Response = Registered;
+    type Findings = Findings;
+    const NUMBER: &'static str = "ITI-61";
+    const ACTION: Action = Action::Create;
+
+    async fn run(
+        &self,
+        grant: Grant<Self>,
+        trail: Trail,
+        registration: Registration,
+    ) -> Result<Audited<Registered>, Failure> {
+        self.0.register(&grant.caller().name, trail, registration).await
+    }
+}
+
+/// Says places as the request has them, where it was not written as a Bundle.
+fn told(provided: &Provided, findings: &mut [Finding]) {
+    if provided.origin == Origin::Ebxml {
+        findings.iter_mut().for_each(|finding| finding.at.path = provided.path(&finding.at.path));
     }
 }
 
@@ -135,6 +150,41 @@ enum Attempted {
 }
 
 impl Register {
+    async fn register(
+        &self,
+        client: &str,
+        trail: Trail,
+        mut registration: Registration,
+    ) -> Result<Audited<Registered>, Failure> {
+        failpoint!(async "reg.parsed");
+        // From the look to the commit, so that of equal conditional creates one creates.
+        let _one = match &registration.unless {
+            Some(_) => Some(self.conditional.lock().await),
+            None => None,
+        };
+        if let Some(name) = &registration.unless
+            && let Some(row) = self.existing(name)?
+        {
+            return self.stands(trail, row).await;
+        }
+        let answered = match self.prepare(&mut registration, client) {
+            Ok((said, judged)) => {
+                let answered = self.decide(trail, said, &mut registration.provided, &judged).await;
+                count(&answered);
+                answered
+            }
+            Err(fault) => Err(fault),
+        };
+        failpoint!(async "reg.answer.pre");
+        answered.map_err(|fault| match fault {
+            Fault::Refused(mut findings) => {
+                told(&registration.provided, &mut findings);
+                Fault::Refused(findings)
+            }
+            other => other,
+        })
+    }
+
     /// Everything before the decision: the rules, who the patient is, when, and under which key; and what is to be said of the
     /// codes, which do not decide before it is known that the submission is new.
     pub(crate) fn prepare(
@@ -212,6 +262,7 @@ impl Register {
             attempt: 0,
             sequence: row.sequence,
             existing: Some(row),
+            warnings: Findings::new(),
         };
         Ok(trail.note(&self.store, self.clock.now(), subject, response).await?)
     }
@@ -274,6 +325,9 @@ impl Register {
         }
         changes.warnings.extend(judged.iter().cloned());
         let now = self.clock.now();
+        let mut warnings = changes.warnings.clone();
+        warnings.extend(provided.warnings.iter().cloned());
+        told(provided, &mut warnings);
         let decided = changes::batch(provided, changes, loaded, (said, attempt), before, now);
         let answer = decided.answer;
         let response = move |applied: Applied| Registered {
@@ -282,6 +336,7 @@ impl Register {
             attempt,
             sequence: applied.sequence,
             existing: None,
+            warnings,
         };
         failpoint!(async "reg.tx.pre_commit");
         match trail.commit(&self.store, decided.batch, decided.subject, response).await {
@@ -378,6 +433,7 @@ impl Register {
             attempt: committed.attempt,
             sequence: row.sequence,
             existing: None,
+            warnings: Findings::new(),
         };
         Ok(trail.note(&self.store, self.clock.now(), subject, response).await?)
     }

@@ -207,13 +207,11 @@ fn gone(object: &Object) -> Put {
 }
 
 fn kind(object: &Object) -> Kind {
-    let current = object.row().id.as_str();
     match object {
-        Object::Document(_, record) if record.logical().as_str() == current => DOCUMENT,
-        Object::Document(..) => DOCUMENT_PAST,
-        Object::Folder(_, record) if record.logical().as_str() == current => LIST,
-        Object::Folder(..) => LIST_PAST,
-        Object::Set(..) => LIST,
+        Object::Document(..) if object.is_past() => DOCUMENT_PAST,
+        Object::Document(..) => DOCUMENT,
+        Object::Folder(..) if object.is_past() => LIST_PAST,
+        Object::Folder(..) | Object::Set(..) => LIST,
     }
 }
 

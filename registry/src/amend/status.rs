@@ -32,13 +32,13 @@ impl Decision<'_> {
         (original, new): (Availability, Availability),
         at: &str,
     ) -> Result<(), Failure> {
-        let Some((row, logical)) = logical_of(object) else {
+        let Some(logical) = logical_of(object) else {
             let text = "a submission set records a submission as it was made, and is always Approved; nothing was changed";
             self.refuse(Rule::MetadataUpdate, at, "SubmissionSet.availabilityStatus", text);
             return Ok(());
         };
         let logical = logical.clone();
-        if row.id != logical.as_str() {
+        if object.is_past() {
             let text = "this is not the newest version; the status of a version that another one has taken the place of stays \
                         Deprecated. Nothing was changed";
             self.refuse(Rule::MetadataUpdate, at, "Association.targetObject", text);

@@ -4,7 +4,7 @@ use uuid::Uuid;
 use xds::ties::{End, Holding, Relation, Tie, Tied, association_id};
 use xds::{Association, AssociationType, Availability, EntryKind, EntryUuid, ObjectRef, Rule};
 
-use super::{Decision, Failure, logical_of};
+use super::{Decision, Failure};
 use crate::records::FolderMember;
 use crate::records::association::{self, Object};
 
@@ -114,7 +114,7 @@ impl Decision<'_> {
                 return Ok(None);
             }
         };
-        if !stands || logical_of(&object).is_some_and(|(row, logical)| row.id != logical.as_str()) {
+        if !stands || object.is_past() {
             let text = "this object is Deprecated, or not the newest version; nothing new can be tied to it";
             self.refuse(Rule::DeprecatedDocument, &given.at, attribute, text);
             return Ok(None);

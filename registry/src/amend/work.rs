@@ -233,7 +233,7 @@ impl<'a> Work<'a> {
     ) -> Result<bool, store::Error> {
         let deprecated = availability == Availability::Deprecated;
         match holder {
-            Object::Document(row, held) if row.id == held.logical().as_str() => {
+            Object::Document(_, held) if !holder.is_past() => {
                 let Some(doc) = self.document(held.logical())? else { return Ok(false) };
                 let source = doc.record.id().clone();
                 for relation in doc.record.relations.iter_mut().filter(|one| one.id(&source) == *id) {
@@ -241,7 +241,7 @@ impl<'a> Work<'a> {
                 }
                 doc.touched = true;
             }
-            Object::Folder(row, held) if row.id == held.logical().as_str() => {
+            Object::Folder(_, held) if !holder.is_past() => {
                 let Some(fold) = self.folder(held.logical())? else { return Ok(false) };
                 let source = fold.record.id().clone();
                 for member in fold.record.members.iter_mut().filter(|one| one.document.id(&source) == *id) {

@@ -8,6 +8,7 @@ use xds::Side;
 
 use super::hl7v3;
 use super::stored_query;
+use super::xds_b;
 use crate::Registry;
 
 /// Where it is.
@@ -27,6 +28,11 @@ static LINES: &[Line<Registry>] = &[
     hl7v3::line("urn:ihe:iti:pixv3:2007:PIXManager_PRPA_IN201301UV02", "PRPA_IN201301UV02"),
     hl7v3::line("urn:ihe:iti:pixv3:2007:PIXManager_PRPA_IN201302UV02", "PRPA_IN201302UV02"),
     hl7v3::line("urn:ihe:iti:pixv3:2007:PIXManager_PRPA_IN201304UV02", "PRPA_IN201304UV02"),
+    xds_b::REGISTER,
+    xds_b::REGISTER_ON_DEMAND,
+    xds_b::UPDATE,
+    xds_b::RESTRICTED_UPDATE,
+    xds_b::REMOVE,
 ];
 
 /// The lines of the table of the actor this door stands behind.

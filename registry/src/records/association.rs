@@ -68,6 +68,11 @@ impl Object {
         }
     }
 
+    /// Whether another version has taken its place: such a one has nothing for a reader of FHIR, who never sees it.
+    pub(crate) fn is_past(&self) -> bool {
+        self.row().rendering.is_empty()
+    }
+
     /// The associations that begin at it.
     pub(crate) fn begun(&self) -> Vec<Association> {
         match self {
@@ -135,16 +140,13 @@ pub(crate) fn logical(store: &Store, id: &EntryUuid) -> Result<Option<(EntryUuid
         let object = Object::of_list(row, record);
         return Ok(Some((id.clone(), object.id() == Some(id))));
     }
-    match object(store, id)? {
-        Some(Object::Document(row, record)) => {
-            Ok(Some((record.logical().clone(), row.id == record.logical().as_str())))
-        }
-        Some(Object::Folder(row, record)) => {
-            Ok(Some((record.logical().clone(), row.id == record.logical().as_str())))
-        }
-        Some(Object::Set(..)) => Ok(Some((id.clone(), true))),
-        None => Ok(None),
-    }
+    let found = object(store, id)?;
+    let is_current = found.as_ref().is_some_and(|object| !object.is_past());
+    Ok(found.map(|object| match object {
+        Object::Document(_, record) => (record.logical().clone(), is_current),
+        Object::Folder(_, record) => (record.logical().clone(), is_current),
+        Object::Set(..) => (id.clone(), is_current),
+    }))
 }
 
 /// A version of a document that another one has taken the place of.

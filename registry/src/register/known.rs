@@ -30,7 +30,11 @@ pub(super) struct Loaded {
 
 pub(super) fn load(register: &Register, provided: &Provided) -> Result<Loaded, Fault<Findings>> {
     let submission = &provided.submission;
-    let mut loader = Loader { store: &register.store, exact: false, loaded: Loaded::default() };
+    let mut loader = Loader {
+        store: &register.store,
+        exact: provided.origin == fhir::iti65::Origin::Ebxml,
+        loaded: Loaded::default(),
+    };
     for patient in super::named_patients(submission) {
         if !loader.loaded.known.patients.iter().any(|(named, _)| named == patient) {
             let state =

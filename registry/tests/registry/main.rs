@@ -1,7 +1,9 @@
 //! The registry, started inside the test and spoken to over HTTP: what a caller can see.
 
+mod amending;
 mod codes;
 mod conditions;
+mod ebrim;
 mod exporting;
 mod feeding;
 mod reading;

@@ -156,6 +156,8 @@ pub fn claim_name(unique_id: &Identifier) -> String {
 pub enum Holder {
     /// Documents with these bytes: several entries may share a uniqueId if they describe the same bytes.
     Document(Content),
+    /// Documents that are put together when they are asked for.
+    OnDemand,
     /// One submission set or folder.
     List(EntryUuid),
 }
@@ -176,6 +178,7 @@ impl Holder {
     pub fn to_bytes(&self) -> Vec<u8> {
         match self {
             Holder::List(id) => format!("list {}", id.as_str()),
+            Holder::OnDemand => "on-demand".to_owned(),
             Holder::Document(content) => format!(
                 "document {} {} {}",
                 content.sha256.map_or("-".to_owned(), |digest| hex(&digest)),
@@ -190,6 +193,7 @@ impl Holder {
     pub fn from_bytes(bytes: &[u8]) -> Option<Holder> {
         let mut words = std::str::from_utf8(bytes).ok()?.split(' ');
         match words.next()? {
+            "on-demand" => Some(Holder::OnDemand),
             "list" => EntryUuid::parse(words.next()?).map(Holder::List),
             "document" => Some(Holder::Document(Content {
                 sha256: unhex(words.next()?),
@@ -230,6 +234,7 @@ mod tests {
         for holder in [
             Holder::Document(whole),
             Holder::Document(Content::default()),
+            Holder::OnDemand,
             Holder::List(EntryUuid::from(uuid::Uuid::from_u128(1))),
         ] {
             assert_eq!(Holder::from_bytes(&holder.to_bytes()), Some(holder));

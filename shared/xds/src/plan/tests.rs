@@ -3,8 +3,8 @@ use uuid::Uuid;
 use super::*;
 use crate::finding::Rule;
 use crate::rules::samples::*;
-use crate::ties::{Relation, Tied};
-use crate::types::{AssociationType, Availability, EntryUuid, Hash, ObjectRef};
+use crate::ties::{End, Relation, Tied, association_id};
+use crate::types::{Association, AssociationType, Availability, EntryKind, EntryUuid, Hash, ObjectRef};
 
 const OLD: u128 = 1;
 const CHILD: u128 = 2;
@@ -257,4 +257,65 @@ fn every_problem_is_reported_at_once() {
     known.taken.insert(uuid(55));
     let rules = refused(&submission, &known);
     assert_eq!(rules, vec![Rule::UnknownPatient, Rule::MetadataInvalid, Rule::UnresolvedReference]);
+}
+
+#[test]
+fn an_on_demand_entry_shares_its_unique_id_with_its_like_alone() {
+    let mut entry = document("d", "1.2.4");
+    entry.kind = EntryKind::OnDemand;
+    let on_demand = submission(vec![entry]);
+    assert_eq!(refused(&on_demand, &holding(Content::default())), vec![Rule::MetadataInvalid]);
+    let mut known = known();
+    known.holders.insert(claim_name(&oid("1.2.4")), Holder::OnDemand);
+    let changes = plan(&on_demand, &known, &mut ids()).expect("a further entry of the same");
+    assert_eq!(changes.claims[1].holder, Holder::OnDemand);
+    assert_eq!(refused(&submission(vec![document("d", "1.2.4")]), &known), vec![Rule::MetadataInvalid]);
+}
+
+#[test]
+fn a_snapshot_is_that_of_an_on_demand_entry() {
+    let snapshot = replacing(AssociationType::IsSnapshotOf);
+    assert_eq!(refused(&snapshot, &with_document(registered(OLD))), vec![Rule::MetadataInvalid]);
+    let on_demand = KnownDocument { kind: EntryKind::OnDemand, ..registered(OLD) };
+    let changes = plan(&snapshot, &with_document(on_demand), &mut ids()).expect("it is one");
+    assert!(changes.deprecated.is_empty());
+}
+
+#[test]
+fn a_registered_folder_gains_documents_by_its_entry_uuid_and_the_set_holds_the_memberships() {
+    let mut submission = submission(vec![document("d", "1.2.4")]);
+    let put = Association {
+        symbol: "put".to_owned(),
+        source: ObjectRef::Registered(uuid(FOLDER)),
+        ..member("f", "d")
+    };
+    let holds = Association { entry_uuid: Some(uuid(77)), ..member("set", "put") };
+    submission.associations.extend([put, holds]);
+    assert_eq!(crate::rules::check(&submission), []);
+    let mut known = known();
+    known.folders.insert(uuid(FOLDER), known_folder());
+    let changes = plan(&submission, &known, &mut ids()).expect("the folder is there");
+    assert_eq!(
+        changes.extended,
+        vec![ExtendedFolder { id: uuid(FOLDER), added: vec![Tied::new(uuid(101))] }]
+    );
+    let holding = &changes.submission_set.holdings[0];
+    assert_eq!(holding.association, association_id(AssociationType::HasMember, &uuid(FOLDER), &uuid(101)));
+    assert_eq!(holding.id(&uuid(100)), uuid(77), "under the id its source gave it");
+    assert_eq!(changes.submission_set.members.len(), 1, "the membership itself is no object of the set");
+    known.folders.clear();
+    assert_eq!(refused(&submission, &known), vec![Rule::UnresolvedReference]);
+}
+
+#[test]
+fn a_later_version_is_replaced_under_its_own_entry_uuid() {
+    let old = KnownDocument { version: Some(uuid(50)), ..registered(OLD) };
+    let mut known = with_document(old);
+    known.versions.insert(uuid(50), uuid(OLD));
+    let mut submission = submission(vec![document("d", "1.2.4")]);
+    let target = ObjectRef::Registered(uuid(50));
+    submission.associations.push(relation(AssociationType::Replace, "d", target));
+    let changes = plan(&submission, &known, &mut ids()).expect("it is the version that stands");
+    assert_eq!(changes.deprecated, vec![uuid(OLD)]);
+    assert_eq!(changes.documents[0].relations[0].target, End::at(uuid(OLD), uuid(50)));
 }

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use crate::finding::{Finding, Findings, Place, Rule};
-use crate::types::{Association, AssociationType, ObjectRef, Submission};
+use crate::types::{Association, AssociationType, DocumentEntry, ObjectRef, Submission};
 
 fn place(association: &Association) -> Place {
     Place::at(association.at.as_str())
@@ -79,6 +79,16 @@ pub(super) fn relations(submission: &Submission, findings: &mut Findings) {
             ));
             continue;
         }
+        let is_snapshot = association.kind == AssociationType::IsSnapshotOf;
+        let of_source = |d: &&DocumentEntry| Some(d.symbol.as_str()) == source;
+        if is_snapshot && submission.documents.iter().find(of_source).is_some_and(|d| !d.kind.is_stable()) {
+            findings.push(Finding::error(
+                Rule::MetadataInvalid,
+                place(association).of("Association.sourceObject"),
+                "a snapshot is a document with fixed bytes, and this is an on-demand entry",
+            ));
+            continue;
+        }
         let Some(target) = symbol(&association.target) else { continue };
         if source == Some(target) {
             let text = "a document cannot be related to itself";
@@ -89,11 +99,11 @@ pub(super) fn relations(submission: &Submission, findings: &mut Findings) {
             ));
         } else if !submission.documents.iter().any(|d| d.symbol == target) {
             findings.push(unresolved(association, target));
-        } else if association.kind.replaces() {
+        } else if association.kind.replaces() || is_snapshot {
             findings.push(Finding::error(
                 Rule::UnresolvedReference,
                 place(association).of("Association.targetObject"),
-                "a document can replace only one that is registered already, not one of the same submission",
+                "a document can replace, or be a snapshot of, only one that is registered already, not one of the same submission",
             ));
         } else if association.kind == AssociationType::Append && is_transformation(submission, target) {
             findings.push(append_to_a_transformation(association));

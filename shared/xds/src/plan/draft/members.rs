@@ -16,6 +16,14 @@ impl Draft<'_> {
             let registered = folder.update.then(|| self.known.updated(folder)).flatten();
             if let Some(known) = registered {
                 self.grows(folder.title.as_deref(), known.title.as_deref(), &folder.symbol);
+                if known.availability == Availability::Deprecated {
+                    let at = self.place(&folder.symbol).of("Folder.availabilityStatus");
+                    self.refuse(
+                        Rule::DeprecatedDocument,
+                        at,
+                        "this folder is superseded; nothing can be put into it",
+                    );
+                }
                 if known.patient != self.patient && !self.patient.is_empty() {
                     let at = self.place(&folder.symbol).member("subject").of("Folder.patientId");
                     self.refuse(Rule::PatientIdDoesNotMatch, at, "this folder is about another patient");

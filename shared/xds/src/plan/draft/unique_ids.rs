@@ -4,7 +4,7 @@ use super::Draft;
 use crate::finding::{Finding, Rule};
 use crate::plan::changeset::UniqueIdClaim;
 use crate::plan::known::{Content, Holder, claim_name};
-use crate::types::{DocumentEntry, Identifier};
+use crate::types::{DocumentEntry, EntryKind, Identifier};
 
 impl Draft<'_> {
     /// uniqueIds: of sets and folders unused, of documents unused or for the same bytes (TF-2 3.42.4.1.3.5).
@@ -42,18 +42,20 @@ impl Draft<'_> {
         let name = claim_name(&document.unique_id);
         let given = Content { sha256: document.sha256, hash: document.hash, size: document.size };
         let holder = match self.known.holders.get(&name) {
+            None if document.kind == EntryKind::OnDemand => Holder::OnDemand,
             None => Holder::Document(given),
+            Some(Holder::OnDemand) if document.kind == EntryKind::OnDemand => Holder::OnDemand,
+            Some(Holder::OnDemand) => {
+                let text =
+                    "is that of a registered on-demand entry; a document with fixed bytes has one of its own";
+                return self.not_of_this_kind(document, text);
+            }
+            Some(Holder::Document(_)) if document.kind == EntryKind::OnDemand => {
+                let text = "is that of a registered document with fixed bytes; an on-demand entry has one of its own";
+                return self.not_of_this_kind(document, text);
+            }
             Some(Holder::List(_)) => {
-                let at = self.place(&document.symbol).member("masterIdentifier").of("DocumentEntry.uniqueId");
-                self.refuse(
-                    Rule::MetadataInvalid,
-                    at,
-                    format!(
-                        "the uniqueId {} is that of a registered submission set or folder",
-                        document.unique_id.value
-                    ),
-                );
-                return;
+                return self.not_of_this_kind(document, "is that of a registered submission set or folder");
             }
             Some(Holder::Document(registered)) => {
                 if let Some(finding) = self.other_bytes(document, &given, registered) {
@@ -64,6 +66,12 @@ impl Draft<'_> {
             }
         };
         self.claims.push(UniqueIdClaim { name, holder });
+    }
+
+    fn not_of_this_kind(&mut self, document: &DocumentEntry, why: &str) {
+        let at = self.place(&document.symbol).member("masterIdentifier").of("DocumentEntry.uniqueId");
+        let text = format!("the uniqueId {} {why}", document.unique_id.value);
+        self.refuse(Rule::MetadataInvalid, at, text);
     }
 
     /// Equality of content is SHA-256 and size; where one side has no SHA-256, SHA-1 and size; SHA-1 alone can be forged.
