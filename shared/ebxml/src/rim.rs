@@ -8,6 +8,9 @@ mod read;
 mod value;
 mod write;
 
+#[cfg(test)]
+mod tests;
+
 use xds::{Availability, Timestamp};
 
 pub use read::{Column, Objects, Registered, Update, codes, read_objects, read_submission, read_update};

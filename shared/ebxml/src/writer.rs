@@ -95,33 +95,62 @@ impl Writer {
 /// Escapes a value. A carriage return, and white space other than blanks within an attribute, would be read as something else;
 /// what XML cannot hold at all becomes the character that stands for such.
 fn escape(out: &mut Vec<u8>, text: &str, in_attribute: bool) {
-    let mut rest = text;
-    while let Some(at) = rest.find(|letter| special(letter, in_attribute)) {
-        out.extend_from_slice(&rest.as_bytes()[..at]);
-        let letter = rest[at..].chars().next().unwrap_or_default();
-        let replacement: &str = match letter {
-            '&' => "&amp;",
-            '<' => "&lt;",
-            '>' => "&gt;",
-            '"' => "&quot;",
-            '\r' => "&#13;",
-            '\n' => "&#10;",
-            '\t' => "&#9;",
-            _ => "\u{fffd}",
+    let bytes = text.as_bytes();
+    let mut written = 0;
+    for (at, byte) in bytes.iter().enumerate() {
+        match KINDS[usize::from(*byte)] {
+            Kind::Plain => continue,
+            Kind::InAttributes if !in_attribute => continue,
+            Kind::Lead if !matches!(&bytes[at..], [_, 0xbf, 0xbe | 0xbf, ..]) => continue,
+            Kind::Always | Kind::InAttributes | Kind::Lead => {}
+        }
+        out.extend_from_slice(&bytes[written..at]);
+        let (replacement, length): (&str, usize) = match byte {
+            b'&' => ("&amp;", 1),
+            b'<' => ("&lt;", 1),
+            b'>' => ("&gt;", 1),
+            b'"' => ("&quot;", 1),
+            b'\r' => ("&#13;", 1),
+            b'\n' => ("&#10;", 1),
+            b'\t' => ("&#9;", 1),
+            0xef => ("\u{fffd}", 3),
+            _ => ("\u{fffd}", 1),
         };
         out.extend_from_slice(replacement.as_bytes());
-        rest = &rest[at + letter.len_utf8()..];
+        written = at + length;
     }
-    out.extend_from_slice(rest.as_bytes());
+    out.extend_from_slice(&bytes[written..]);
 }
 
-fn special(letter: char, in_attribute: bool) -> bool {
-    match letter {
-        '&' | '<' | '>' | '\r' | '\u{fffe}' | '\u{ffff}' => true,
-        '"' | '\n' | '\t' => in_attribute,
-        _ => letter < ' ' && letter != '\n' && letter != '\t',
-    }
+/// What a byte is to XML.
+#[derive(Clone, Copy)]
+enum Kind {
+    /// Itself.
+    Plain,
+    /// To be escaped.
+    Always,
+    /// To be escaped within attributes.
+    InAttributes,
+    /// Perhaps the first of U+FFFE or U+FFFF, which XML cannot hold.
+    Lead,
 }
+
+const KINDS: [Kind; 256] = {
+    let mut kinds = [Kind::Plain; 256];
+    let mut control = 0;
+    while control < 0x20 {
+        kinds[control] = Kind::Always;
+        control += 1;
+    }
+    kinds[b'\n' as usize] = Kind::InAttributes;
+    kinds[b'\t' as usize] = Kind::InAttributes;
+    kinds[b'"' as usize] = Kind::InAttributes;
+    kinds[b'&' as usize] = Kind::Always;
+    kinds[b'<' as usize] = Kind::Always;
+    kinds[b'>' as usize] = Kind::Always;
+    kinds[0xef] = Kind::Lead;
+    kinds
+};
 
 #[cfg(test)]
 mod tests {
@@ -134,6 +163,14 @@ mod tests {
         xml.start("rim:Empty").end().end();
         let expected = "<rim:Slot name=\"a&quot;&lt;b&gt;&#10;\"><rim:Value>1^^^&amp;1.2&amp;ISO&#13;\u{fffd}</rim:Value>\
                         <rim:Empty/></rim:Slot>";
+        assert_eq!(String::from_utf8(xml.finish()).unwrap(), expected);
+    }
+
+    #[test]
+    fn what_xml_cannot_hold_is_replaced_and_all_else_stays() {
+        let mut xml = Writer::default();
+        xml.start("a").attribute("b", "\u{ffff}\u{fffd}ü\t€\u{feff}").text("\u{fffe}x\ty\u{ffee}").end();
+        let expected = "<a b=\"\u{fffd}\u{fffd}ü&#9;€\u{feff}\">\u{fffd}x\ty\u{ffee}</a>";
         assert_eq!(String::from_utf8(xml.finish()).unwrap(), expected);
     }
 }

@@ -6,16 +6,15 @@ use crate::types::Identifier;
 /// Longer than any OID seen in the field; the framework's 64 is for repository ids only.
 const MAX_OID_CHARS: usize = 128;
 
-/// Whether this is an OID without prefix: digits with dots, no leading zeros, a first arc of 0 to 2.
+/// Whether this is an OID without prefix: digits with dots, no leading zeros, a first arc that begins with 0 to 2. Sources
+/// that take the first digits of a date or an address for theirs (`2009.9.1`, `129.6.58`) are many, and do no harm.
 pub fn is_oid(text: &str) -> bool {
-    let mut arcs = text.split('.');
-    let first = matches!(arcs.next(), Some("0" | "1" | "2"));
-    let mut rest = 0;
-    let well_formed = arcs.all(|arc| {
-        rest += 1;
+    let mut arcs = 0;
+    let well_formed = text.split('.').all(|arc| {
+        arcs += 1;
         !arc.is_empty() && arc.bytes().all(|b| b.is_ascii_digit()) && (arc == "0" || !arc.starts_with('0'))
     });
-    first && well_formed && rest > 0 && text.len() <= MAX_OID_CHARS
+    well_formed && arcs > 1 && text.starts_with(['0', '1', '2']) && text.len() <= MAX_OID_CHARS
 }
 
 /// The OID in `urn:oid:…`, if it is one.
@@ -87,6 +86,7 @@ mod tests {
     #[test]
     fn an_oid_has_digits_dots_and_no_leading_zeros() {
         assert!(is_oid("1.2.840.113556"));
+        assert!(is_oid("2009.9.1.2456"));
         assert!(is_oid("2.25.340282366920938463463374607431768211455"));
         for wrong in
             ["", "1", "3.1", "1..2", "1.02", "1.2.", ".1", "1.a", "29946a9c-e77c-4c19-bc05-324d87605646"]

@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use xds::{Association, AssociationType, EntryUuid, Finding, ObjectRef, Place, Rule, Submission};
+use xds::{
+    Association, AssociationType, Availability, EntryUuid, Finding, ObjectRef, Place, Rule, Submission,
+};
 
 use super::part::urn;
 use super::{association, document, package};
@@ -77,7 +79,10 @@ pub fn write_submission(out: &mut Writer, submission: &Submission) -> Result<Ids
     out.start("lcm:SubmitObjectsRequest").attribute("xmlns:lcm", LCM).attribute("xmlns:rim", RIM);
     out.start("rim:RegistryObjectList");
     for entry in &submission.documents {
-        document::write_as(out, entry, &nothing, id(&entry.symbol));
+        // Only an update says that an entry is deprecated.
+        let deprecated = Some(entry.availability).filter(|status| *status == Availability::Deprecated);
+        let standing = Standing { status: deprecated, ..Standing::default() };
+        document::write_as(out, entry, &standing, id(&entry.symbol));
     }
     let set = &submission.submission_set;
     package::write_set_as(out, set, &nothing, id(&set.symbol));
