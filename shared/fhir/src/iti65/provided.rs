@@ -117,7 +117,11 @@ impl Provided {
         };
         let said_at = self.said_at.iter().filter(|(part, said)| below(part) || below(said));
         let closest = said_at.max_by_key(|(part, said)| if below(part) { part.len() } else { said.len() });
-        closest.map_or_else(String::new, |(_, said)| said.clone())
+        match closest {
+            Some((_, said)) => said.clone(),
+            None if path.starts_with("Bundle") => String::new(),
+            None => path.to_owned(),
+        }
     }
 
     /// The coded values of the submission, each with its place in the Bundle; of a set that was made here, none.

@@ -110,7 +110,13 @@ impl<'a> Parts<'a> {
 
     /// The authors.
     pub(super) fn authors(&mut self, scheme: &str, authors: &[Author]) {
-        for (index, author) in authors.iter().enumerate() {
+        // One of whom FHIR knows but a URL is nobody in XDS.
+        let is_somebody = |author: &Author| {
+            let lists =
+                [&author.institutions, &author.roles, &author.specialties, &author.telecommunications];
+            author.person.is_some() || lists.iter().any(|list| !list.is_empty())
+        };
+        for (index, author) in authors.iter().enumerate().filter(|(_, author)| is_somebody(author)) {
             self.classification(scheme, "");
             self.single("authorPerson", author.person.as_deref());
             self.slot("authorInstitution", &author.institutions);
