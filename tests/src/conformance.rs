@@ -15,6 +15,7 @@ mod fill;
 mod foreign;
 mod guide;
 mod hl7v2;
+mod hl7v3;
 mod http;
 mod ihe;
 mod json;
@@ -108,5 +109,6 @@ fn own_cases() -> Vec<Case> {
     cases.extend(guide::cases());
     cases.extend(xds::own_cases());
     cases.extend(hl7v2::cases());
+    cases.extend(hl7v3::cases());
     cases
 }

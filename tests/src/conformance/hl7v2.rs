@@ -17,7 +17,7 @@ use crate::answer::Answer;
 use crate::region::Actor;
 
 /// The assigning authority of these cases, which a region of our own is configured with: that of the world's patients.
-const DOMAIN: &str = "2.25.271828182845904523536028747135266249775";
+pub(super) const DOMAIN: &str = "2.25.271828182845904523536028747135266249775";
 /// `identity.authorities` of a region of our own: the world's, and those the messages of others name.
 pub(super) const AUTHORITIES: &[&str] = &[
     "WORLD&2.25.271828182845904523536028747135266249775&ISO",
@@ -170,7 +170,7 @@ fn merge(gone: &str, kept: &str) -> String {
     adt("A40", &format!("{}\rMRG|{}", pid(kept), cx(gone)))
 }
 
-fn fresh(name: &str) -> String {
+pub(super) fn fresh(name: &str) -> String {
     format!("{name}-{}", &oid()[5..25])
 }
 
@@ -180,12 +180,12 @@ fn provide(id: &str) -> Value {
     Provide::new(&patient).only(Document::new(fresh("of whom it is"))).bundle()
 }
 
-async fn submit(world: &World, id: &str) -> Result<Answer> {
+pub(super) async fn submit(world: &World, id: &str) -> Result<Answer> {
     world.provide(&provide(id)).await
 }
 
 /// Whether a submission could name the patient: nothing is stored to find out.
-async fn is_known(world: &World, id: &str) -> Result<bool> {
+pub(super) async fn is_known(world: &World, id: &str) -> Result<bool> {
     let patient = format!("Patient?identifier=urn:oid:{DOMAIN}%7C{id}");
     let document = Document::new("rehearsed").elsewhere("http://repository.example/documents/1");
     let bundle = Provide::new(&patient).only(document).bundle();
@@ -194,7 +194,7 @@ async fn is_known(world: &World, id: &str) -> Result<bool> {
     Ok(!outcome.contains("XDSUnknownPatientId"))
 }
 
-async fn documents(world: &World, id: &str) -> Result<Vec<Value>> {
+pub(super) async fn documents(world: &World, id: &str) -> Result<Vec<Value>> {
     let query = format!(
         "DocumentReference?patient.identifier={}&_count=1000",
         encode(&format!("urn:oid:{DOMAIN}|{id}"))
