@@ -121,6 +121,21 @@ impl Element {
         self.find(name).into_iter().next()
     }
 
+    /// The first element of a name, at any depth, with the declarations of namespaces it stands under.
+    pub fn detached(&self, name: &str) -> Option<Element> {
+        if self.local() == name {
+            return Some(self.clone());
+        }
+        let mut found = self.elements().find_map(|element| element.detached(name))?;
+        for (key, value) in &self.attributes {
+            let declares = key == "xmlns" || key.starts_with("xmlns:");
+            if declares && !found.attributes.iter().any(|(known, _)| known == key) {
+                found.attributes.push((key.clone(), value.clone()));
+            }
+        }
+        Some(found)
+    }
+
     /// The text below, put together.
     pub fn text(&self) -> String {
         self.children
@@ -235,6 +250,8 @@ mod tests {
         assert_eq!((element.local(), element.namespace.as_str()), ("b", "urn:a"));
         assert_eq!(element.attribute("c"), Some("1 & 2"));
         assert_eq!(element.first("d").expect("there is one").text(), "x < y");
+        let inner = Element::parse(b"<a:b xmlns:a='urn:a'><a:c/></a:b>").expect("sound").detached("c");
+        assert_eq!(inner.expect("there is one").write(), "<a:c xmlns:a=\"urn:a\"/>");
         assert!(Element::parse(b"<a><b></a>").is_err());
         assert!(Element::parse(b"<a:b/>").is_err());
     }

@@ -32,6 +32,8 @@ pub(super) const ITI_43: Transaction = repository("urn:ihe:iti:2007:RetrieveDocu
 pub(super) const ITI_51: Transaction = registry("urn:ihe:iti:2009:MultiPatientStoredQuery");
 pub(super) const ITI_57: Transaction = registry("urn:ihe:iti:2010:UpdateDocumentSet");
 pub(super) const ITI_61: Transaction = registry("urn:ihe:iti:2010:RegisterOnDemandDocumentEntry");
+/// What the framework's text says, where reference implementations say `…EntryResponse`.
+const ON_DEMAND_RESPONSE: &str = "urn:ihe:iti:2010:RegisterOnDemandDocumentResponse";
 pub(super) const ITI_62: Transaction = registry("urn:ihe:iti:2010:DeleteDocumentSet");
 pub(super) const ITI_86: Transaction = repository("urn:ihe:iti:2017:RemoveDocuments", false);
 pub(super) const ITI_92: Transaction = registry("urn:ihe:iti:2018:RestrictedUpdateDocumentSet");
@@ -76,8 +78,9 @@ impl World {
             let related = reply.envelope.first("RelatesTo").map(Element::text).unwrap_or_default();
             ensure!(related.trim() == message.id, "the answer relates to its request: {related:?}");
             let action = reply.envelope.first("Action").map(Element::text).unwrap_or_default();
+            let on_demand = transaction.action == ITI_61.action && action.trim() == ON_DEMAND_RESPONSE;
             ensure!(
-                action.trim() == format!("{}Response", transaction.action),
+                on_demand || action.trim() == format!("{}Response", transaction.action),
                 "the action is that of the answer: {action}"
             );
         }

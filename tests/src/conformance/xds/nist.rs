@@ -82,13 +82,14 @@ struct Session {
     /// Patients by what they are to a test.
     patients: BTreeMap<(String, String), Person>,
     done: BTreeMap<Key, Done>,
+    /// Steps that were not applicable.
+    skipped: BTreeSet<Key>,
 }
 
 struct Plan {
     folder: PathBuf,
-    wire: PathBuf,
     session: Mutex<Session>,
-    known: BTreeSet<Key>,
+    steps: BTreeMap<Key, Step>,
 }
 
 pub(super) fn cases(data: &Path) -> Result<Vec<Case>> {
@@ -99,9 +100,8 @@ pub(super) fn cases(data: &Path) -> Result<Vec<Case>> {
     let steps: Vec<Step> =
         lines.map(serde_json::from_str).collect::<Result<_, _>>().context("reading the steps")?;
     ensure!(steps.len() > 100, "the plan has steps");
-    let known = steps.iter().map(Step::key).collect();
-    let wire = data.join("corpus/toolkit2-wire");
-    let plan = Arc::new(Plan { folder, wire, session: Mutex::default(), known });
+    let by_key = steps.iter().map(|step| (step.key(), step.clone())).collect();
+    let plan = Arc::new(Plan { folder, session: Mutex::default(), steps: by_key });
     let case = |step: Step| {
         let plan = plan.clone();
         let (test, section, name) = step.key();

@@ -13,7 +13,7 @@ use super::super::world::World;
 use super::super::{Case, make};
 use super::ask::{ITI_18, ITI_42, ITI_51, Objects, Transaction, objects};
 use super::questions::{Expected, QUESTIONS, Question};
-use crate::markup::Element;
+use crate::markup::{Element, Node};
 use crate::soap::Reply;
 
 /// Order in which the files build on each other.
@@ -166,19 +166,23 @@ async fn load(world: &World, folder: &Path) -> Result<Seed> {
 /// The patient, the UUIDs and the unique ids of this run.
 fn fresh(mut message: Element, cx: &str, uuids: &str, uids: &mut BTreeMap<String, String>) -> Element {
     message.strings(&mut |text| *text = text.replace(UUIDS, uuids));
-    message.visit(&mut |element| {
-        if element.local() != "ExternalIdentifier" {
-            return;
-        }
-        let owner = element.attribute("registryObject").unwrap_or_default().to_owned();
-        let name =
-            element.first("LocalizedString").and_then(|name| name.attribute("value")).unwrap_or_default();
-        if name.ends_with(".patientId") {
-            element.set("value", cx);
-        } else if name.ends_with(".uniqueId") {
-            let uid = testkit::oid();
-            element.set("value", &uid);
-            uids.insert(owner.chars().skip(owner.len().saturating_sub(4)).collect(), uid);
+    message.visit(&mut |object| {
+        let owner = object.attribute("id").unwrap_or_default().to_owned();
+        let owner: String = owner.chars().skip(owner.len().saturating_sub(4)).collect();
+        for child in &mut object.children {
+            let Node::Element(element) = child else { continue };
+            if element.local() != "ExternalIdentifier" {
+                continue;
+            }
+            let name = element.first("LocalizedString").and_then(|name| name.attribute("value"));
+            let name = name.unwrap_or_default().to_owned();
+            if name.ends_with(".patientId") {
+                element.set("value", cx);
+            } else if name.ends_with(".uniqueId") {
+                let uid = testkit::oid();
+                element.set("value", &uid);
+                uids.insert(owner.clone(), uid);
+            }
         }
     });
     message

@@ -1,10 +1,11 @@
 //! Carrying out one step.
 
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use super::super::super::skip;
+use super::super::super::{Skip, skip};
 use super::super::super::world::{Person, World};
 use super::super::ask::{
     Document, ITI_18, ITI_42, ITI_43, ITI_51, ITI_57, ITI_61, ITI_62, ITI_86, ITI_92, Transaction, objects,
@@ -12,8 +13,7 @@ use super::super::ask::{
 use super::prepare::{drop_unfilled, fill, now, refresh};
 use super::{Done, FEED, Plan, Session, Step, Use, What, contents};
 use crate::markup::Element;
-use crate::region::Actor;
-use crate::soap::{Message, Reply};
+use crate::soap::Reply;
 use crate::xpath;
 
 /// What is judged elsewhere, or by nobody here; the reason is printed.
@@ -30,20 +30,47 @@ fn not_applicable(step: &Step) -> Option<&'static str> {
             "counts in a seed that is held back; own-mpq has the same questions with counts of our own"
         }
         ("PnrXop", "Http") if step.section == "NoXop" || step.section == "dicom" => "the body is held back",
+        ("PnrXop", "Http") => {
+            "has codes the toolkit's own list lacks: judged as toolkit2-wire/PnrXop-… where all are taken"
+        }
+        ("30008", _) if step.section == "remove_branches" && !step.step.ends_with("_assoc_only") => {
+            "wants another code than 30000 for an association that the step before has removed"
+        }
         _ => return None,
     })
 }
 
 pub(super) async fn run(plan: &Plan, world: &World, step: &Step) -> Result<()> {
-    if let Some(why) = not_applicable(step) {
-        return Err(skip(why));
-    }
     let mut session = plan.session.lock().await;
+    let outcome = match not_applicable(step) {
+        Some(why) => Err(skip(why)),
+        None => do_step(plan, &mut session, world, step).await,
+    };
+    if outcome.as_ref().is_err_and(|error| error.is::<Skip>()) {
+        session.skipped.insert(step.key());
+    }
+    outcome
+}
+
+async fn do_step(plan: &Plan, session: &mut Session, world: &World, step: &Step) -> Result<()> {
+    match (step.test.as_str(), step.section.as_str(), step.step.as_str()) {
+        // Times of folders have seconds, and the kit is slower than that.
+        ("12323", "add_to_folder" | "rplc", _) => tokio::time::sleep(Duration::from_millis(1100)).await,
+        // Other ways through the same test: each begins with what is submitted anew.
+        ("30008", "eval_remove_branches" | "remove_XFRM_RPLC_assoc_only", _)
+        | ("30008", "remove_branches", "remove_APND_assoc_only") => {
+            for section in ["submit", "apnd", "xfrm_rplc"] {
+                let key = (step.test.clone(), section.to_owned(), section.to_owned());
+                let again = plan.steps.get(&key).context("the plan has the step")?;
+                transact(plan, session, world, again).await.with_context(|| format!("{section} once more"))?;
+            }
+        }
+        _ => {}
+    }
     match step.transaction() {
-        "PatientIdentityFeed" => fed(&mut session, world, step).await,
-        "Null" => assertions(&session, plan, step, None),
-        "Http" => http(plan, world, step).await,
-        _ => transact(plan, &mut session, world, step).await,
+        "PatientIdentityFeed" => fed(session, world, step).await,
+        "Null" => assertions(session, plan, step, None),
+        _ => transact(plan, session, world, step).await,
     }
 }
 
@@ -53,6 +80,11 @@ fn cx(person: &Person) -> String {
 }
 
 impl Session {
+    /// Whether what was to be looked at was not applicable.
+    fn is_skipped(&self, step: &Step) -> bool {
+        self.skipped.iter().any(|(test, section, _)| *test == step.test && *section == step.section)
+    }
+
     /// The patient that plays a part in a test; fed when first asked for.
     async fn patient(&mut self, world: &World, test: &str, part: &str) -> Result<String> {
         let key = (test.to_owned(), part.to_owned());
@@ -88,7 +120,7 @@ async fn symbols(
             symbols.push((used.symbol, session.patient(world, &step.test, part).await?));
             continue;
         }
-        if !plan.known.contains(&used.key) {
+        if !plan.steps.contains_key(&used.key) {
             return Err(skip(&format!("needs what test {test}/{section} left behind, which is held back")));
         }
         let done = session.done.get(&used.key);
@@ -218,7 +250,8 @@ async fn submit(
         "ProvideAndRegister" | "XDRProvideAndRegister" => {
             let folder = plan.folder.join(step.file.as_deref().unwrap_or_default());
             let documents = documents(&folder, step, message, done)?;
-            return world.provide_xds(message, &documents).await;
+            let metadata = message.detached("SubmitObjectsRequest").context("there is metadata")?;
+            return world.provide_xds(&metadata, &documents).await;
         }
         other => bail!("nobody knows the transaction {other}"),
     };
@@ -305,7 +338,7 @@ fn assertions(session: &Session, plan: &Plan, step: &Step, reply: Option<&Reply>
     for given in &step.uses {
         let used = Use::read(step, given)?;
         let (test, section, name) = &used.key;
-        if !plan.known.contains(&used.key) {
+        if !plan.steps.contains_key(&used.key) {
             continue;
         }
         if reply.is_none() && !session.done.contains_key(&used.key) {
@@ -325,6 +358,9 @@ fn assertions(session: &Session, plan: &Plan, step: &Step, reply: Option<&Reply>
     let last = section.max_by_key(|(_, done)| done.at).and_then(|(_, done)| done.reply.as_ref());
     let document = match (reply.or(last), step.assertions.is_empty()) {
         (Some(reply), _) => reply.body()?.clone(),
+        (None, _) if session.is_skipped(step) => {
+            return Err(skip("looks at an answer of this section, which is not asked here"));
+        }
         (None, _) if not_there(session, step) => bail!("nothing of this section came to an answer"),
         (None, _) => Element::default(),
     };
@@ -345,22 +381,4 @@ fn assertions(session: &Session, plan: &Plan, step: &Step, reply: Option<&Reply>
 
 fn not_there(session: &Session, step: &Step) -> bool {
     !session.done.keys().any(|(test, section, _)| *test == step.test && *section == step.section)
-}
-
-/// A body captured from another stack, sent under the Content-Type it was captured with; only its ids are fresh.
-async fn http(plan: &Plan, world: &World, step: &Step) -> Result<()> {
-    let name = format!("PnrXop-{}", step.section);
-    let bytes =
-        std::fs::read(plan.wire.join(format!("{name}.body.txt"))).context("reading the captured body")?;
-    let test_plan = std::fs::read_to_string(plan.wire.join(format!("{name}.testplan.xml")))
-        .context("reading its headers")?;
-    let content_type =
-        test_plan.split_once("Content-Type:").and_then(|(_, rest)| rest.split_once("</Headers>"));
-    let content_type = content_type.context("the capture has a Content-Type")?.0.trim().to_owned();
-    super::super::captured::send(
-        world,
-        Actor::Repository,
-        Message { content_type, body: bytes, id: String::new() },
-    )
-    .await
 }
