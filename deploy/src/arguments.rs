@@ -11,7 +11,7 @@ pub(crate) struct Arguments {
     /// Folder of data, configuration and logs
     #[arg(long, value_name = "DIR", default_value = "./docshare-data")]
     pub(crate) dir: PathBuf,
-    /// The actors listen on N+1, N+2, N+3, their admin ports are N+11, N+12, N+13 [default: that of the folder, or 8080]
+    /// The actors listen on N+1, N+2, N+3, their admin ports are N+11, N+12, N+13, HL7 v2 is N+21 [default: that of the folder, or 8080]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=65_522))]
     pub(crate) base_port: Option<u16>,
     /// Index of the journals

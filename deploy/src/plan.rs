@@ -11,6 +11,8 @@ use crate::compile;
 const BASE: u16 = 8080;
 /// Distance of an admin port from the actor's.
 const ADMIN: u16 = 10;
+/// Distance of the registry's port for HL7 v2 from its own.
+const MLLP: u16 = 20;
 
 /// One actor to be started.
 #[derive(Debug, Clone)]
@@ -92,7 +94,8 @@ impl Plan {
                     actor.program.display()
                 ));
             }
-            for port in [actor.port, actor.port + ADMIN] {
+            let mllp = (actor.name == plan.registry.name).then_some(actor.port + MLLP);
+            for port in [actor.port, actor.port + ADMIN].into_iter().chain(mllp) {
                 TcpListener::bind(("127.0.0.1", port)).map_err(|error| {
                     format!("port {port}, meant for the {}, cannot be used: {error}; choose others with --base-port", actor.name)
                 })?;
@@ -120,6 +123,11 @@ impl Plan {
         self.dir.join("logs").join(format!("{}.log", actor.name))
     }
 
+    /// Where the registry listens to patients in HL7 v2.
+    pub(crate) fn mllp(&self) -> String {
+        format!("127.0.0.1:{}", self.registry.port + MLLP)
+    }
+
     /// The configuration of the command line for this domain.
     pub(crate) fn cli_config(&self) -> PathBuf {
         self.dir.join("config").join("docshare.toml")
@@ -139,6 +147,13 @@ impl Plan {
         );
         for peer in actor.peers {
             text.push_str(&format!("\n[{peer}]\nurl = \"{}\"\n", self.named(peer).base()));
+        }
+        if actor.name == self.registry.name {
+            let authority = crate::samples::PATIENTS.trim_start_matches("urn:oid:");
+            text.push_str(&format!(
+                "authorities = [\"DOCSHARE&{authority}&ISO\"]\n\n[mllp]\nlisten = \"{}\"\n",
+                self.mllp()
+            ));
         }
         text
     }

@@ -79,7 +79,8 @@ pub(crate) fn table(plan: &Plan, found: Option<&Found>) -> String {
         ]);
     }
     let table: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
-    let mut text = format!("\n{}\n\nTo try:\n", table.join("\n"));
+    let mut text =
+        format!("\n{}\n\nPatients in HL7 v2 (MLLP, ITI-8): {}\n\nTo try:\n", table.join("\n"), plan.mllp());
     let mut line = |words: String| text.push_str(&format!("  {words}\n"));
     if let Some(found) = found {
         let (registry, identity, patient) = (plan.registry.base(), plan.identity.base(), found.patient);

@@ -36,6 +36,7 @@ mod stored_query;
 mod survey;
 mod update;
 mod validate;
+mod whom;
 
 use std::sync::Arc;
 
@@ -84,6 +85,7 @@ pub struct Registry {
     has_earlier: bool,
     bindings: bindings::Bindings,
     submissions: bindings::Submissions,
+    whom: whom::Whom,
     exports: Arc<export::Exports>,
     groups: groups::Groups,
     /// Where SOAP answers may be sent later.
@@ -229,6 +231,7 @@ impl Actor for Registry {
             mllp: settings.mllp,
             doors,
             bindings: bindings::Bindings { store: store.clone(), clock: clock.clone() },
+            whom: whom::Whom { store: store.clone(), clock: clock.clone() },
             submissions: bindings::Submissions { store: store.clone(), clock: clock.clone() },
             incarnation: incarnation(&store),
             survey: survey::Survey::new(store.clone(), domain.clone(), stopping),

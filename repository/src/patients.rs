@@ -15,6 +15,7 @@ use web::{Error, Peer, PeerAnswer};
 use xds::{Finding, Findings, Identifier, Patient, Place, Rule};
 
 use crate::config::{IdentitySettings, PatientEntries};
+use crate::registrar::Registrar;
 
 /// Who the patient is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,6 +60,8 @@ pub(crate) struct Patients {
     tries: u32,
     entries: PatientEntries,
     known: Cache<Identifier, String>,
+    /// Knows patients the identity source does not: those of ITI-8 and ITI-44.
+    registry: Option<Registrar>,
     /// Whether nothing is done, but for asking.
     rehearsing: bool,
 }
@@ -71,12 +74,18 @@ impl Patients {
             public: settings.public(),
             tries: settings.tries.max(1),
             entries,
+            registry: None,
             rehearsing: false,
             known: Cache::builder()
                 .max_capacity(settings.cache_entries)
                 .time_to_live(Duration::from_secs(settings.cache_seconds))
                 .build(),
         }
+    }
+
+    /// The same, looking at the registry too.
+    pub(crate) fn and_registry(self, registry: &Registrar) -> Patients {
+        Patients { registry: Some(registry.clone()), ..self }
     }
 
     /// Bases under which a patient is one of this domain: as callers know it, and as it is reached from here.
@@ -184,8 +193,26 @@ impl Patients {
         Ok(self.resolved(id, Some(first)))
     }
 
-    /// The id of the one patient with this identifier.
+    /// The id of the one patient with this identifier: as the identity source knows it, or else the registry.
     async fn find(&self, identifier: &Identifier, trace: &str, at: &Place) -> Result<Option<String>, Nobody> {
+        let known = self.find_at_source(identifier, trace, at).await;
+        let (Ok(None) | Err(Nobody::Unavailable), Some(registry)) = (&known, &self.registry) else {
+            return known;
+        };
+        match registry.patient(identifier).await {
+            Ok(Some(id)) => Ok(Some(id)),
+            // Nobody there either: what the identity source has said stands.
+            Ok(None) => known,
+            Err(_) => Err(Nobody::Unavailable),
+        }
+    }
+
+    async fn find_at_source(
+        &self,
+        identifier: &Identifier,
+        trace: &str,
+        at: &Place,
+    ) -> Result<Option<String>, Nobody> {
         if let Some(id) = self.known.get(identifier) {
             return Ok(Some(id));
         }

@@ -81,14 +81,15 @@ impl Provide {
     pub(crate) fn new(house: &House<Settings>, settler: Settler, domain: Arc<Shelf>, own: Own) -> Provide {
         let settings = house.settings.submission.clone();
         Provide {
-            records: settler.records,
-            registrar: settler.registrar,
-            keys: settler.keys,
             patients: Patients::new(
                 house.peer("identity", house.settings.identity.peer()),
                 &house.settings.identity,
                 settings.patient_entries,
-            ),
+            )
+            .and_registry(&settler.registrar),
+            records: settler.records,
+            registrar: settler.registrar,
+            keys: settler.keys,
             settings,
             domain,
             own,

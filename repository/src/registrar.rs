@@ -242,6 +242,17 @@ impl Registrar {
         answers::bindings(&answer.body).map_err(unknown)
     }
 
+    /// The id of the patient whom an identifier names at the registry.
+    pub(crate) async fn patient(&self, identifier: &xds::Identifier) -> Result<Option<String>, Error> {
+        let encoded = |text| {
+            percent_encoding::utf8_percent_encode(text, percent_encoding::NON_ALPHANUMERIC).to_string()
+        };
+        let (system, value) = (encoded(&identifier.system), encoded(&identifier.value));
+        let path = format!("/patients?system={system}&value={value}");
+        let answer = self.ask(Method::GET, &path, Bytes::new()).await?;
+        answers::patient(&answer.body).map_err(unknown)
+    }
+
     /// What a registration would come to: every finding, reservations too.
     pub(crate) async fn validate(&self, question: &Question) -> Result<Findings, Error> {
         if self.foreign.is_some() {

@@ -14,6 +14,8 @@ mod feed;
 mod fill;
 mod foreign;
 mod guide;
+mod hl7v2;
+mod hl7v3;
 mod http;
 mod ihe;
 mod json;
@@ -106,5 +108,7 @@ fn own_cases() -> Vec<Case> {
     cases.extend(xml::cases());
     cases.extend(guide::cases());
     cases.extend(xds::own_cases());
+    cases.extend(hl7v2::cases());
+    cases.extend(hl7v3::cases());
     cases
 }

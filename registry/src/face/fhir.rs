@@ -261,6 +261,7 @@ static LINES: &[Line] = &[
     line("POST", "/settle", "settle", settle),
     line("GET", "/bindings", "bindings", bindings),
     line("POST", "/submissions", "submissions", submissions),
+    line("GET", "/patients", "patients", whom),
     line("GET", "/incarnation", "none", incarnation),
 ];
 
@@ -387,6 +388,13 @@ fn bindings<'a>(registry: &'a Registry, request: &'a mut Request) -> LocalBoxFut
     Box::pin(async move {
         let codec = Reconciling { incarnation: &registry.incarnation };
         telling(registry, registry.corridor.walk(&registry.bindings, &codec, request).await)
+    })
+}
+
+fn whom<'a>(registry: &'a Registry, request: &'a mut Request) -> LocalBoxFuture<'a, Answer> {
+    Box::pin(async move {
+        let codec = Reconciling { incarnation: &registry.incarnation };
+        registry.corridor.walk(&registry.whom, &codec, request).await
     })
 }
 

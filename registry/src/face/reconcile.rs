@@ -7,11 +7,12 @@ use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 use serde_json::json;
 use web::{Answer, Request};
-use xds::{Finding, Findings, Place, Rule};
+use xds::{Finding, Findings, Identifier, Place, Rule};
 
 use super::refusal;
 use super::register::expected;
 use crate::bindings::{Bindings, Bound, KnownSubmission, Stretch, Submissions};
+use crate::whom::Whom;
 
 /// Which life of the registry answers: its id and a number that every restore raises.
 pub(super) const INCARNATION: &str = "docshare-incarnation";
@@ -101,6 +102,37 @@ impl Codec<Submissions> for Reconciling<'_> {
 
     fn write(&self, known: Vec<KnownSubmission>, _: &Context) -> Answer {
         json_answer(&json!({ "submissions": known }))
+    }
+
+    fn refuse(&self, fault: Fault<Findings>, context: &Context) -> Answer {
+        refusal::refuse(&fault, &context.request)
+    }
+
+    fn reason(&self, fault: &Fault<Findings>) -> String {
+        refusal::reason(fault)
+    }
+}
+
+impl Codec<Whom> for Reconciling<'_> {
+    async fn read(&self, request: &mut Request, _: &Context) -> Result<Identifier, Fault<Findings>> {
+        let mut asked = Identifier { system: String::new(), value: String::new() };
+        for pair in request.query.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            let value = percent_decode_str(value).decode_utf8_lossy().into_owned();
+            match name {
+                "system" => asked.system = value,
+                "value" => asked.value = value,
+                _ => return Err(wrong(name, "system and value are known here")),
+            }
+        }
+        if asked.system.is_empty() || asked.value.is_empty() {
+            return Err(wrong("value", "an identifier has a system and a value"));
+        }
+        Ok(asked)
+    }
+
+    fn write(&self, id: Option<String>, _: &Context) -> Answer {
+        json_answer(&json!({ "id": id }))
     }
 
     fn refuse(&self, fault: Fault<Findings>, context: &Context) -> Answer {

@@ -149,6 +149,16 @@ pub(crate) struct BindingPage {
     pub(crate) next: Option<u64>,
 }
 
+pub(super) fn patient(body: &Bytes) -> Result<Option<String>, String> {
+    #[derive(serde::Deserialize)]
+    struct Known {
+        id: Option<String>,
+    }
+    let known: Known =
+        serde_json::from_slice(body).map_err(|error| format!("who a patient is cannot be read: {error}"))?;
+    Ok(known.id)
+}
+
 pub(super) fn bindings(body: &Bytes) -> Result<BindingPage, String> {
     serde_json::from_slice(body).map_err(|error| format!("the bindings cannot be read: {error}"))
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
+use super::hl7v2;
 use super::xds::CODES;
 use crate::process;
 use crate::region::{Actor, Plan, Region};
@@ -81,7 +82,11 @@ impl Subject {
         Plan {
             index: index.to_owned(),
             extra: "[server.limits]\nheader_timeout = \"2s\"\n".into(),
-            set: Actor::ALL.map(|actor| (actor, format!("server.cors_origins=[\"{VIEWER}\"]"))).into(),
+            set: Actor::ALL
+                .map(|actor| (actor, format!("server.cors_origins=[\"{VIEWER}\"]")))
+                .into_iter()
+                .chain(feed_of_hl7().map(|value| (Actor::Registry, value)))
+                .collect(),
             ..Plan::default()
         }
     }
@@ -150,4 +155,15 @@ impl Subject {
         let alive = |pid: u32| process::resident_kib(pid).is_some_and(|kib| kib > 0);
         self.pids().into_iter().filter(|(_, pid)| !alive(*pid)).map(|(actor, _)| actor).collect()
     }
+}
+
+/// What makes a registry listen to HL7 v2, with timeouts so short that nobody waits for them.
+fn feed_of_hl7() -> [String; 5] {
+    [
+        format!("identity.authorities={:?}", hl7v2::AUTHORITIES),
+        "mllp.listen=127.0.0.1:0".to_owned(),
+        format!("mllp.idle_timeout={}", hl7v2::TIMEOUT),
+        format!("mllp.frame_timeout={}", hl7v2::TIMEOUT),
+        format!("mllp.max_connections={}", hl7v2::CONNECTIONS),
+    ]
 }

@@ -12,7 +12,11 @@ const WAITING: &[(&str, RangeInclusive<u8>, &str)] = &[
     ("mtom", 1..=13, "waiting for ITI-41"),
     ("jwt", 1..=18, "waiting for tokens"),
     ("tls-saml", 1..=6, "waiting for TLS and assertions"),
-    ("hl7v2", 1..=19, "waiting for HL7 v2 over MLLP"),
+    (
+        "hl7v2",
+        19..=19,
+        "waiting for TLS: without it only loopback is listened on, and anything else is refused at the start",
+    ),
     ("submission", 30..=30, "waiting for the SOAP face: FHIR has no slots"),
     ("ssrf", 4..=4, "waiting for an allow-list of hosts: nothing is fetched from anywhere"),
     ("ssrf", 6..=6, "waiting for the SOAP face"),
