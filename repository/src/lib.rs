@@ -181,6 +181,8 @@ impl Actor for Repository {
         let mut checks = self.settler.checks();
         // Old codes are judged by all the same; the operator reads it here.
         checks.push(Check { name: "domain", ok: true, text: self.domain.note() });
+        let text = format!("repositoryUniqueId {}", self.retrieve_set.own.repository);
+        checks.push(Check { name: "repository", ok: true, text });
         checks
     }
 

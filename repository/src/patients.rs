@@ -28,6 +28,19 @@ pub(crate) struct Resolved {
     pub(crate) identifier: Option<Identifier>,
 }
 
+impl Resolved {
+    /// A patient whom only a registry of another make knows, by this identifier: the same one has the same id here.
+    pub(crate) fn by(identifier: &Identifier) -> Resolved {
+        let name = format!("{}|{}", identifier.system, identifier.value);
+        let id = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, name.as_bytes());
+        Resolved {
+            id: id.to_string(),
+            reference: format!("urn:uuid:{id}"),
+            identifier: Some(identifier.clone()),
+        }
+    }
+}
+
 /// Why nobody is resolved.
 #[derive(Debug)]
 pub(crate) enum Nobody {

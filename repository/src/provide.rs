@@ -152,7 +152,7 @@ impl Provide {
     ) -> Result<(Accepted, Subject), Fault<Findings>> {
         let deadline = self.deadline(&request.measured);
         let Received { mut provided, staged, measured, idempotency_key } = request;
-        let resolving = self.patients.resolve(&provided, &context.trace);
+        let resolving = self.resolved(&provided, &context.trace);
         let patient = tokio::time::timeout_at(deadline, resolving)
             .await
             .unwrap_or(Err(Nobody::Unavailable))
@@ -303,6 +303,20 @@ impl Provide {
             }
             Outcome::Away => Err(Fault::Unavailable { peer: "registry".to_owned(), retry: RETRY }),
             Outcome::Unknown => Err(Fault::Unknown { retry: RETRY }),
+        }
+    }
+
+    /// Who the patient is. A registry of another make decides itself whom it knows: of an id of its authority nobody else has to
+    /// know.
+    async fn resolved(&self, provided: &Provided, trace: &str) -> Result<Resolved, Nobody> {
+        let resolved = self.patients.resolve(provided, trace).await;
+        let given = self.registrar.foreign.as_ref().and_then(|foreign| {
+            let given = provided.patient().identifier.as_ref()?;
+            (oid(&given.system) == Some(&*foreign.authority)).then_some(given)
+        });
+        match (resolved, given) {
+            (Err(Nobody::Refused(_)), Some(given)) => Ok(Resolved::by(given)),
+            (resolved, _) => resolved,
         }
     }
 

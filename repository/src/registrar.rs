@@ -153,8 +153,9 @@ impl Registrar {
                 | Registration::Refused(_)
                 | Registration::GivenUp
                 | Registration::Restored => return (outcome, doubt),
-                // A refusal without its reason may be somebody's on the way, who knows nothing of what the registry does.
-                Registration::Declined(_) => return (outcome, true),
+                // A refusal without its reason may be somebody's on the way, who knows nothing of what the registry does. One of
+                // another make has no other way to say that it did not understand, or is busy.
+                Registration::Declined(_) => return (outcome, doubt || self.foreign.is_none()),
             }
             if last == 0 || tokio::time::Instant::now() + pause >= deadline {
                 break;

@@ -211,7 +211,10 @@ fn told(answer: &PeerAnswer, id: &str) -> Told {
         answer.headers.get("content-type").and_then(|value| value.to_str().ok()).unwrap_or_default();
     let body = match read::root(content_type, &answer.body) {
         Some(body) => body,
-        None if (400..500).contains(&answer.status) => return Told::Refused(answer.status),
+        // 408: somebody has stopped waiting, and the message may have gone on.
+        None if (400..500).contains(&answer.status) && answer.status != 408 => {
+            return Told::Refused(answer.status);
+        }
         None => return Told::Nothing(format!("status {} without a SOAP message", answer.status)),
     };
     let Ok(envelope) = reader::read(&body, &reader::Limits::default())

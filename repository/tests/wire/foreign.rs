@@ -177,6 +177,27 @@ async fn a_patient_without_an_id_of_that_authority_cannot_be_registered_there() 
 }
 
 #[tokio::test]
+async fn a_patient_whom_only_that_registry_knows_is_its_business() {
+    let here = between(|_| {}).await;
+    let patient = format!("theirs^^^&amp;{AUTHORITY}&amp;ISO");
+    let source = Source { patient: patient.clone(), ..Source::new(vec![Entry::new("for them to say")]) };
+    succeeded(&here.provide(&source).await);
+    assert!(here.registry.registered().remove(0).contains(&patient));
+    assert!(here.retrieve(&source.documents[0].unique_id).await.contains("for them to say"));
+}
+
+#[tokio::test]
+async fn a_registry_that_does_not_understand_or_is_busy_has_registered_nothing() {
+    let here = between(|_| {}).await;
+    here.registry.then(&[Fate::Refuse("XDSRegistryBusy")]);
+    let source = Source::new(vec![Entry::new("again, then")]);
+    let told = text(&here.provide(&source).await);
+    assert_eq!(xds::attribute(&told, "errorCode").as_deref(), Some("XDSRegistryNotAvailable"), "{told}");
+    assert_eq!(here.world.documents(), 0);
+    succeeded(&here.provide(&source).await);
+}
+
+#[tokio::test]
 async fn a_registry_that_is_down_is_told_as_not_available() {
     let here =
         between(|settings| settings.registry.url = "http://127.0.0.1:9/services/registry".to_owned()).await;
