@@ -33,6 +33,8 @@ async fn what_is_provided_is_found_retrieved_and_replaced() {
     assert_eq!(found[0]["content"][0]["attachment"]["size"], 5);
     let told = region.retrieve_set(&[&source.documents[0].unique_id]).await;
     assert!(told.contains("first"), "{told}");
+    let raw = get(found[0]["content"][0]["attachment"]["url"].as_str().unwrap()).await;
+    assert_eq!((raw.status, &raw.body[..]), (200, &b"first"[..]), "a reader of FHIR follows the URI");
 
     let old = found[0]["id"].as_str().unwrap().to_owned();
     let relation = Some(("RPLC".to_owned(), old.clone()));

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use ebxml::Writer;
 use fhir::iti65::{EntryReceipt, Provided, Role};
 use uuid::Uuid;
-use xds::identifier::unique_id_text;
+use xds::identifier::{oid, oid_of_name, unique_id_text};
 use xds::{
     Association, AssociationType, EntryUuid, Finding, Findings, Identifier, ObjectRef, Patient, Place, Rule,
     Side, Submission,
@@ -118,6 +118,9 @@ fn assign(
     for document in &mut submission.documents {
         let name = made("DocumentEntry", &unique_id_text(&document.unique_id));
         document.patient = patient.clone();
+        // Where the bytes are, for readers who speak no SOAP; an address its source gave stays.
+        document.uri.get_or_insert_with(|| document.url.clone());
+        document.source_patient_ids.iter_mut().for_each(by_authority);
         known(&mut document.symbol, &mut document.entry_uuid, name);
     }
     for (index, folder) in submission.folders.iter_mut().enumerate() {
@@ -169,6 +172,14 @@ fn assign(
     }
     submission.associations.extend(held);
     ids
+}
+
+/// An identifier of the source as XDS can write it: under an OID, which is made of the address of its name space where that has
+/// none (TF-3 4.2.3.1.7, CX).
+fn by_authority(identifier: &mut Identifier) {
+    if !identifier.system.is_empty() && oid(&identifier.system).is_none() {
+        identifier.system = oid_of_name(&identifier.system);
+    }
 }
 
 /// The end of an association as a name that does not depend on symbols.
