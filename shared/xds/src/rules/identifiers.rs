@@ -30,11 +30,12 @@ pub(super) fn unique_id_of_the_set(submission: &Submission, findings: &mut Findi
     }
 }
 
-/// sourceId is an OID (TF-3 4.2.3.3.9).
+/// sourceId is an OID (TF-3 4.2.3.3.9). A bare number, which some sources have, names them as well.
 pub(super) fn source_id(submission: &Submission, findings: &mut Findings) {
     let set = &submission.submission_set;
     let bare = identifier_value(&set.source_id.value);
-    if !is_oid(&bare) {
+    let number = !bare.is_empty() && bare.bytes().all(|byte| byte.is_ascii_digit());
+    if !number && !is_oid(&bare) {
         findings.push(Finding::error(
             Rule::MetadataInvalid,
             Place::at(submission.place(&set.symbol)).member("extension").of("SubmissionSet.sourceId"),

@@ -36,6 +36,8 @@ fn a_source_id_is_an_oid_with_or_without_prefix() {
     let mut submission = submission(vec![document("d", "1.2.4")]);
     submission.submission_set.source_id = Identifier { system: String::new(), value: "1.2.840".to_owned() };
     assert_eq!(broken(&submission), vec![]);
+    submission.submission_set.source_id.value = "3670984664".to_owned();
+    assert_eq!(broken(&submission), vec![], "a number names a source as well");
     submission.submission_set.source_id.value = "hospital".to_owned();
     assert_eq!(broken(&submission), vec![Rule::MetadataInvalid]);
 }

@@ -214,7 +214,8 @@ fn read(path: &PathBuf) -> Result<Element> {
     if root.local() != "Envelope" {
         return Ok(root);
     }
-    let body = root.first("Body").and_then(|body| body.elements().next()).context("the envelope has a body")?;
+    let body =
+        root.first("Body").and_then(|body| body.elements().next()).context("the envelope has a body")?;
     root.detached(body.local()).context("the envelope has a body")
 }
 

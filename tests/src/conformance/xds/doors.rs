@@ -48,7 +48,8 @@ async fn submitted(world: &World, set: &Set) -> Result<()> {
 
 /// The reference of a document by its unique id, over FHIR.
 async fn reference(world: &World, unique_id: &str) -> Result<Value> {
-    let query = format!("DocumentReference?identifier={}", encode(&format!("urn:ietf:rfc:3986|urn:oid:{unique_id}")));
+    let query =
+        format!("DocumentReference?identifier={}", encode(&format!("urn:ietf:rfc:3986|urn:oid:{unique_id}")));
     let found = world.search(Actor::Registry, &query).await?;
     ensure!(found.len() == 1, "one document has the unique id {unique_id}, not {}", found.len());
     Ok(found[0].clone())

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use super::super::super::{Skip, skip};
 use super::super::super::world::{Person, World};
+use super::super::super::{Skip, skip};
 use super::super::ask::{
     Document, ITI_18, ITI_42, ITI_43, ITI_51, ITI_57, ITI_61, ITI_62, ITI_86, ITI_92, Transaction, objects,
 };
@@ -62,7 +62,9 @@ async fn do_step(plan: &Plan, session: &mut Session, world: &World, step: &Step)
             for section in ["submit", "apnd", "xfrm_rplc"] {
                 let key = (step.test.clone(), section.to_owned(), section.to_owned());
                 let again = plan.steps.get(&key).context("the plan has the step")?;
-                transact(plan, session, world, again).await.with_context(|| format!("{section} once more"))?;
+                transact(plan, session, world, again)
+                    .await
+                    .with_context(|| format!("{section} once more"))?;
             }
         }
         _ => {}
