@@ -27,6 +27,7 @@ mod requirements;
 mod run;
 mod search;
 mod served;
+mod soap;
 mod ssrf;
 mod subject;
 mod submission;
@@ -96,6 +97,7 @@ fn own_cases() -> Vec<Case> {
     cases.extend(limits::cases());
     cases.extend(submission::cases());
     cases.extend(ssrf::cases());
+    cases.extend(soap::cases());
     cases.extend(search::cases());
     cases.extend(feed::cases());
     cases.extend(served::cases());

@@ -43,7 +43,7 @@ pub(super) type Document = (String, String, Vec<u8>);
 
 impl World {
     /// Where an actor takes SOAP.
-    pub(super) fn soap_url(&self, actor: Actor) -> Result<String> {
+    pub(in crate::conformance) fn soap_url(&self, actor: Actor) -> Result<String> {
         let door = if actor == Actor::Registry { "registry" } else { "repository" };
         Ok(format!("{}/xds/{door}", self.subject.host(actor)?))
     }
@@ -88,7 +88,7 @@ impl World {
     }
 
     /// Posts a message as it is.
-    pub(super) async fn post_soap(&self, actor: Actor, message: &Message) -> Result<Answer> {
+    pub(in crate::conformance) async fn post_soap(&self, actor: Actor, message: &Message) -> Result<Answer> {
         // What a fault is answered with is said by the fault.
         self.wire.tolerate(&[500]);
         let request = self.wire.request(Method::POST, &self.soap_url(actor)?);
