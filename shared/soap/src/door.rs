@@ -3,7 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::panic::AssertUnwindSafe;
 
-use actor::{Context, Corridor, Fault, Opening};
+use actor::{Context, Corridor, Fault, Opening, failpoint};
 use ebxml::addressing::Addressing;
 use ebxml::mtom::{ContentType, Event, Limits, Reader, Refusal, Source};
 use ebxml::reader as xml;
@@ -87,11 +87,18 @@ impl<A: 'static> Opening for Reading<'_, A> {
                 "application/soap+xml, or multipart/related with application/xop+xml (MTOM)".to_owned(),
             ));
         }
-        self.declared(request.body.declared())?;
+        let most = self.most();
+        self.within(request.body.declared().unwrap_or_default(), most)?;
         let mut reader = Reader::new(&content_type, self.limits()).map_err(fault)?;
         let mut coming = Coming { found: None, open: None, documents: Vec::new() };
-        let mut events = Vec::new();
+        let (mut events, mut received) = (Vec::new(), 0_u64);
         while let Some(chunk) = request.body.next().await.transpose()? {
+            if self.takes_documents() {
+                failpoint!(async "repo.body.chunk");
+            }
+            // Before, between and behind the parts of a package may stand what nobody reads: not without end.
+            received += chunk.len() as u64;
+            self.within(received, most)?;
             let fed = reader.feed(&chunk, &mut events);
             self.take_all(&mut events, &mut coming).await?;
             fed.map_err(fault)?;
@@ -172,26 +179,27 @@ impl<A: 'static> Reading<'_, A> {
         self.lines.iter().any(|line| line.documents)
     }
 
-    /// Refuses a message that says it is too large before a byte of it is read. Documents may be written in base64, which
-    /// makes four bytes of three, and its lines may be broken.
-    fn declared(&self, declared: Option<u64>) -> Result<(), Fault<soap::Fault>> {
+    /// Bytes of the largest message there can be within the limits. Documents may be written in base64, which makes four
+    /// bytes of three, and its lines may be broken; the XML may be UTF-16; each part has a head.
+    fn most(&self) -> u64 {
         let limits = self.door.limits;
-        let (limit, key) = if self.takes_documents() {
-            (limits.max_submission_bytes, "server.limits.max_submission_bytes")
-        } else {
-            (0, "server.limits.max_body_bytes")
-        };
-        // A message may come in UTF-16, and each part has a head.
-        let parts = limits.max_parts.saturating_mul(limits.max_part_header_bytes);
-        let most = (limit / 3 * 4 + limit / 16)
+        let documents = if self.takes_documents() { limits.max_submission_bytes } else { 0 };
+        (documents / 3 * 4 + documents / 16)
             .saturating_add(limits.max_body_bytes.saturating_mul(2))
-            .saturating_add(parts);
-        match declared {
-            Some(declared) if declared > most => {
-                Err(Fault::TooLarge { limit: limit.max(limits.max_body_bytes), key })
-            }
-            Some(_) | None => Ok(()),
+            .saturating_add(limits.max_parts.saturating_mul(limits.max_part_header_bytes))
+    }
+
+    /// Refuses a message that says it is larger, before a byte of it is read, or turns out to be.
+    fn within(&self, bytes: u64, most: u64) -> Result<(), Fault<soap::Fault>> {
+        let limits = self.door.limits;
+        if bytes <= most {
+            return Ok(());
         }
+        Err(if self.takes_documents() {
+            Fault::TooLarge { limit: limits.max_submission_bytes, key: "server.limits.max_submission_bytes" }
+        } else {
+            Fault::TooLarge { limit: limits.max_body_bytes, key: "server.limits.max_body_bytes" }
+        })
     }
 
     async fn take_all(

@@ -2,6 +2,7 @@
 //!
 //! Lives here: a message read from a request while it arrives, its documents poured into the store; the table of lines; answers
 //! and faults in the format of the request; answers that are sent later to a configured address.
+//! Where it differs from the text: DIVERGENCES.md.
 //! Does not live here: what an envelope or a package looks like (`ebxml`), what a transaction does (the actors).
 //! Doors: `xds`, `ebxml`, `store`, `web`, `audit`, `actor`.
 
