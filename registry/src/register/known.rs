@@ -114,12 +114,16 @@ impl Loader<'_> {
             if let ObjectRef::Registered(source) = &association.source
                 && association.kind == AssociationType::HasMember
             {
-                let source = self.logical(source)?;
-                self.folder(&source)?;
+                if let Some(source) = self.logical(source)? {
+                    self.folder(&source)?;
+                }
             }
             let target = match &association.target {
                 ObjectRef::Symbol(_) => continue,
-                ObjectRef::Registered(id) => self.logical(id)?,
+                ObjectRef::Registered(id) => match self.logical(id)? {
+                    Some(id) => id,
+                    None => continue,
+                },
                 ObjectRef::Unique(identifier) => match self.by_unique_id(identifier)? {
                     Some(id) => id,
                     None => continue,
@@ -132,32 +136,32 @@ impl Loader<'_> {
         Ok(())
     }
 
-    /// The object with this entryUUID, which may be that of a later version than the first.
-    fn logical(&mut self, id: &EntryUuid) -> Result<EntryUuid, store::Error> {
-        if !self.exact
-            && (self.store.get(DOCUMENT, id.as_str())?.is_some()
-                || self.store.get(LIST, id.as_str())?.is_some())
-        {
-            return Ok(id.clone());
+    /// The object whose current version has this entryUUID; none for a version that another one has taken the place of, which
+    /// is there to be read, and nothing is tied to it.
+    fn logical(&mut self, id: &EntryUuid) -> Result<Option<EntryUuid>, store::Error> {
+        let is_there = |kind| self.store.get(kind, id.as_str()).map(|row| row.is_some());
+        if !self.exact && (is_there(DOCUMENT)? || is_there(LIST)?) {
+            return Ok(Some(id.clone()));
         }
-        let Some((logical, is_current)) = association::logical(self.store, id)? else {
-            return Ok(id.clone());
-        };
-        if is_current {
-            if logical != *id {
-                self.loaded.known.versions.insert(id.clone(), logical.clone());
+        match association::logical(self.store, id)? {
+            None => Ok(Some(id.clone())),
+            Some((logical, true)) => {
+                if logical != *id {
+                    self.loaded.known.versions.insert(id.clone(), logical.clone());
+                }
+                Ok(Some(logical))
             }
-            return Ok(logical);
+            Some((_, false)) => {
+                if let Some((row, record)) = association::past_document(self.store, id)? {
+                    let known = KnownDocument {
+                        kind: record.entry.kind,
+                        ..KnownDocument::new(id.clone(), row.partition, Availability::Deprecated)
+                    };
+                    self.loaded.known.documents.insert(id.clone(), known);
+                }
+                Ok(None)
+            }
         }
-        // A version that another one has taken the place of is there to be read, and nothing is tied to it.
-        if let Some((row, record)) = association::past_document(self.store, id)? {
-            let known = KnownDocument {
-                kind: record.entry.kind,
-                ..KnownDocument::new(id.clone(), self.patient(&row)?, Availability::Deprecated)
-            };
-            self.loaded.known.documents.insert(id.clone(), known);
-        }
-        Ok(id.clone())
     }
 
     /// Of several entries with one uniqueId the current one is meant.
@@ -218,10 +222,10 @@ impl Loader<'_> {
         let known = KnownDocument {
             version: record.version.entry_uuid.clone(),
             kind: record.entry.kind,
-            is_transformation: record.relations.iter().any(|relation| {
-                !relation.tie.deprecated
-                    && matches!(relation.kind, AssociationType::Transform | AssociationType::TransformReplace)
-            }),
+            is_transformation: record
+                .relations
+                .iter()
+                .any(|relation| !relation.tie.deprecated && relation.kind == AssociationType::Transform),
             children,
             folders,
             ..KnownDocument::new(id.clone(), self.patient(&row)?, record.entry.availability)
@@ -284,8 +288,9 @@ impl Loader<'_> {
         for folder in submission.folders.iter().filter(|f| f.update) {
             match (&folder.entry_uuid, &folder.unique_id) {
                 (Some(id), _) => {
-                    let id = self.logical(id)?;
-                    self.folder(&id)?;
+                    if let Some(id) = self.logical(id)? {
+                        self.folder(&id)?;
+                    }
                 }
                 (None, Some(unique_id)) => {
                     for row in self.find(LIST, unique_id)? {

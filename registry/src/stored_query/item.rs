@@ -34,9 +34,9 @@ impl Item {
 /// The kind of record an object lies in.
 pub(super) fn kind_of(object: &Object) -> Kind {
     match object {
-        Object::Document(row, record) if row.id == record.logical().as_str() => DOCUMENT,
-        Object::Document(..) => DOCUMENT_PAST,
-        Object::Folder(row, record) if row.id != record.logical().as_str() => LIST_PAST,
+        Object::Document(..) if object.is_past() => DOCUMENT_PAST,
+        Object::Document(..) => DOCUMENT,
+        Object::Folder(..) if object.is_past() => LIST_PAST,
         Object::Folder(..) | Object::Set(..) => LIST,
     }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::ebrim::{APPEND, Entry, Fold, Message, REPLACE, SNAPSHOT, SUBMIT, Told, tie, uuid};
+use super::ebrim::{APPEND, Entry, Fold, HAS_MEMBER, Message, REPLACE, SNAPSHOT, SUBMIT, Told, tie, uuid};
 use super::world::World;
 
 fn title(resource: &Value) -> &str {
@@ -288,4 +288,96 @@ async fn an_association_leaves_without_its_objects() {
     world.iti42(&message).await.succeeds();
     world.iti62(&[&folder.id, &member]).await.fails("XDSUnreferencedObjectException");
     world.iti62(&[&folder.id, &member, &message.set]).await.succeeds();
+}
+
+#[tokio::test]
+async fn what_replaces_a_document_in_another_form_may_be_appended_to() {
+    const TRANSFORM_REPLACE: &str = "urn:ihe:iti:2007:AssociationType:XFRM_RPLC";
+    const TRANSFORM: &str = "urn:ihe:iti:2007:AssociationType:XFRM";
+    let world = World::new().await;
+    let (old, _) = registered(&world).await;
+    let other_form = Entry::new(&uuid());
+    let aside = Message::new().entry(other_form.clone()).tie(tie(TRANSFORM, &other_form.id, &old.id));
+    world.iti42(&aside).await.succeeds();
+    let addendum = Entry::new(&uuid());
+    let append = |to: &Entry| Message::new().entry(addendum.clone()).tie(tie(APPEND, &addendum.id, &to.id));
+    world.iti42(&append(&other_form)).await.fails("XDSRegistryMetadataError");
+    let new = Entry::new(&uuid());
+    let replaces = Message::new().entry(new.clone()).tie(tie(TRANSFORM_REPLACE, &new.id, &old.id));
+    world.iti42(&replaces).await.succeeds();
+    world.iti42(&append(&new)).await.succeeds();
+}
+
+const QUERY: &str = "urn:ihe:iti:2007:RegistryStoredQuery";
+
+/// What GetDocuments answers for a uniqueId at this metadata level.
+async fn by_unique_id(world: &World, unique_id: &str, level: u8) -> String {
+    let slot = |name: &str, value: &str| {
+        format!(
+            "<rim:Slot name=\"{name}\"><rim:ValueList><rim:Value>{value}</rim:Value></rim:ValueList></rim:Slot>"
+        )
+    };
+    let slots = slot("$XDSDocumentEntryUniqueId", &format!("('{unique_id}')"))
+        + &slot("$MetadataLevel", &level.to_string());
+    let body = format!(
+        "<q:AdhocQueryRequest xmlns:q=\"urn:oasis:names:tc:ebxml-regrep:xsd:query:3.0\" \
+         xmlns:rim=\"urn:oasis:names:tc:ebxml-regrep:xsd:rim:3.0\">\
+         <q:ResponseOption returnComposedObjects=\"true\" returnType=\"LeafClass\"/>\
+         <rim:AdhocQuery id=\"urn:uuid:5c4f972b-d56b-40ac-a5fc-c8ca9b40b9d4\">{slots}</rim:AdhocQuery></q:AdhocQueryRequest>"
+    );
+    world.soap(QUERY, &body).await.text
+}
+
+#[tokio::test]
+async fn every_version_has_its_entry_uuid_and_all_have_one_logical_id() {
+    let world = World::new().await;
+    let (entry, _) = registered(&world).await;
+    let second = next(&entry, "Second");
+    world.iti57(&Message::new().update(second.clone(), 1)).await.succeeds();
+    let newest = by_unique_id(&world, &entry.unique_id, 1).await;
+    assert_eq!(newest.matches("<rim:ExtrinsicObject").count(), 1, "{newest}");
+    assert!(
+        newest.contains(&format!("id=\"{}\"", second.id)) && newest.contains("versionName=\"2\""),
+        "{newest}"
+    );
+    let all = by_unique_id(&world, &entry.unique_id, 2).await;
+    assert_eq!(all.matches("<rim:ExtrinsicObject").count(), 2, "{all}");
+    assert_eq!(all.matches(&format!("lid=\"{}\"", entry.id)).count(), 2, "{all}");
+    assert_eq!(all.matches("StatusType:Deprecated").count(), 1, "{all}");
+    let third = next(&entry, "Third");
+    world.iti57(&Message::new().update(Entry { id: "Document01".to_owned(), ..third }, 2)).await.succeeds();
+    let late = Entry::new(&uuid());
+    let replaces_the_second = Message::new().entry(late.clone()).tie(tie(REPLACE, &late.id, &second.id));
+    world.iti42(&replaces_the_second).await.fails("XDSRegistryDeprecatedDocumentError");
+    let replaces_the_first = Message::new().entry(late.clone()).tie(tie(REPLACE, &late.id, &entry.id));
+    world.iti42(&replaces_the_first).await.fails("XDSRegistryDeprecatedDocumentError");
+}
+
+#[tokio::test]
+async fn a_version_keeps_its_place_in_folders_unless_it_is_said_otherwise() {
+    let world = World::new().await;
+    let (entry, folder) = (Entry::new(&uuid()), Fold::new(&uuid()));
+    let first = Message::new().entry(entry.clone()).folder(folder.clone()).put_in(&folder.id, &entry.id);
+    world.iti42(&first).await.succeeds();
+    let second = next(&entry, "Second");
+    world.iti57(&Message::new().update(second.clone(), 1)).await.succeeds();
+    let list = world.resource("List", &folder.id).await.expect(200).body;
+    assert_eq!(list["entry"].as_array().map(Vec::len), Some(1), "one document, whatever its versions");
+    let new = Entry::new(&uuid());
+    world.iti42(&Message::new().entry(new.clone()).tie(tie(REPLACE, &new.id, &second.id))).await.succeeds();
+    let list = world.resource("List", &folder.id).await.expect(200).body;
+    assert_eq!(
+        list["entry"].as_array().map(Vec::len),
+        Some(2),
+        "what replaces the newest version follows it"
+    );
+    let later =
+        Fold { id: uuid(), lid: Some(folder.id.clone()), title: "Later".to_owned(), ..folder.clone() };
+    let message = Message { folders: vec![later.clone()], ..Message::new() };
+    let asks = tie(HAS_MEMBER, &message.set, &later.id)
+        .saying("PreviousVersion", 1)
+        .saying("AssociationPropagation", "no");
+    world.iti57(&message.tie(asks)).await.succeeds();
+    let list = world.resource("List", &folder.id).await.expect(200).body;
+    assert_eq!((list["title"].as_str(), &list["entry"]), (Some("Later"), &Value::Null));
 }

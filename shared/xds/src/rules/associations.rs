@@ -156,11 +156,12 @@ fn is_membership_of_a_folder(submission: &Submission, symbol: &str) -> bool {
     })
 }
 
+/// Whether it is another document in another form. What replaces that document at once stands in its place (TF-3 4.2.2.2.4).
 fn is_transformation(submission: &Submission, symbol: &str) -> bool {
-    submission.associations.iter().any(|a| {
-        matches!(a.kind, AssociationType::Transform | AssociationType::TransformReplace)
-            && is_symbol(&a.source, symbol)
-    })
+    submission
+        .associations
+        .iter()
+        .any(|a| a.kind == AssociationType::Transform && is_symbol(&a.source, symbol))
 }
 
 fn unresolved(association: &Association, target: &str) -> Finding {
