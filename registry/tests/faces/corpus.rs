@@ -80,7 +80,7 @@ fn registered(name: &str) -> String {
 }
 
 /// What differs between two lists of what is said.
-fn differences(one: &[String], other: &[String]) -> Vec<String> {
+pub(crate) fn differences(one: &[String], other: &[String]) -> Vec<String> {
     let lost = one.iter().filter(|said| !other.contains(said)).map(|said| format!("lost   {said}"));
     lost.chain(other.iter().filter(|said| !one.contains(said)).map(|said| format!("gained {said}"))).collect()
 }

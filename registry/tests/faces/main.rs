@@ -4,4 +4,6 @@
 
 mod corpus;
 mod faults;
+mod property;
+mod samples;
 mod trips;

@@ -29,6 +29,13 @@ pub(crate) fn through_ebxml(submission: &Submission) -> Result<Submission, Strin
 pub(crate) fn through_fhir(submission: &Submission) -> Result<Submission, String> {
     let mut provided = Provided::of(submission.clone(), Door::Repository);
     provided.set_patient("p1", PATIENT, None);
+    let mut again = Provided::of(submission.clone(), Door::Repository);
+    again.set_patient("p1", PATIENT, None);
+    assert_eq!(
+        again.digest(&[]),
+        provided.digest(&[]),
+        "a submission that is sent again has the same digest"
+    );
     for (index, document) in provided.submission.documents.clone().iter().enumerate() {
         let (size, hash) = (document.size.unwrap_or(7), document.hash.map_or([1; 20], |hash| hash.0));
         let url = format!("http://repository.example/documents/{index}");
@@ -85,7 +92,6 @@ pub(crate) fn in_xds(submission: &Submission) -> Vec<String> {
         // Sent on as it was measured.
         (document.size, document.hash, document.sha256) = (None, None, None);
         document.url.clear();
-        document.uri = None;
         // No attributes of XDS.
         document.date = None;
         (document.authenticator, document.custodian) = (None, None);
