@@ -30,7 +30,7 @@ struct Arguments {
     /// Only cases whose name begins like this.
     #[arg(long, default_value = "")]
     filter: String,
-    /// Writes the table of the requirements of MHD to this file, with what became of the cases that show them.
+    /// Writes the tables of the requirements of MHD and XDS.b to this file, with what became of the cases that show them.
     #[arg(long)]
     write: Option<PathBuf>,
     /// Prints the report as JSON instead of lines.

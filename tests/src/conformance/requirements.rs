@@ -1,4 +1,4 @@
-//! What the MHD guide demands, requirement by requirement, with the cases that show it; and the page made of a run.
+//! What the MHD guide and XDS.b demand, requirement by requirement, with the cases that show it; and the page made of a run.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -8,7 +8,8 @@ use anyhow::{Context as _, Result, ensure};
 use super::{Case, Report, Verdict, make, own_cases};
 
 /// Number, section of the guide, requirement in our words, cases (`a*`: all that begin so) or `elsewhere: tests`, or `not built: reason`.
-const TABLE: &str = include_str!("../../requirements/mhd.tsv");
+const TABLES: [(&str, &str); 2] =
+    [("MHD", include_str!("../../requirements/mhd.tsv")), ("XDS.b", include_str!("../../requirements/xds.tsv"))];
 
 /// One requirement.
 #[derive(Debug)]
@@ -31,8 +32,8 @@ pub(super) fn cases() -> Vec<Case> {
     vec![make("requirements-have-cases", |_| Box::pin(async { complete() }))]
 }
 
-fn table() -> Result<Vec<Requirement>> {
-    TABLE.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).map(row).collect()
+fn table(text: &'static str) -> Result<Vec<Requirement>> {
+    text.lines().filter(|line| !line.is_empty() && !line.starts_with('#')).map(row).collect()
 }
 
 fn row(line: &'static str) -> Result<Requirement> {
@@ -54,14 +55,36 @@ fn is_named(id: &str, name: &str) -> bool {
 }
 
 /// Groups of cases made of foreign messages, which are there only where these are.
-const FOREIGN: &[&str] = &["asbestos", "ihe/", "mhd/", "pixm/", "pdqm/", "searches/", "xml"];
+const FOREIGN: &[&str] = &[
+    "asbestos",
+    "ihe/",
+    "mhd/",
+    "pixm/",
+    "pdqm/",
+    "searches/",
+    "xml",
+    "nist/",
+    "sq/",
+    "dcm4chee-xds",
+    "ipf-xds",
+    "openmrs",
+    "toolkit2-wire",
+];
 
 /// Every number once, and every case that is named exists.
 fn complete() -> Result<()> {
     let known: Vec<String> = own_cases().into_iter().map(|case| case.id).collect();
-    let table = table()?;
+    for (name, text) in TABLES {
+        let rows = table(text)?.len();
+        ensure!(rows > 50, "the table of {name} has rows: {rows}");
+        every_case_is_there(&table(text)?, &known)?;
+    }
+    Ok(())
+}
+
+fn every_case_is_there(table: &[Requirement], known: &[String]) -> Result<()> {
     let mut numbers = BTreeMap::new();
-    for requirement in &table {
+    for requirement in table {
         ensure!(numbers.insert(requirement.number, ()).is_none(), "{} stands twice", requirement.number);
         let Shown::By(names) = &requirement.shown else { continue };
         for name in names {
@@ -73,22 +96,27 @@ fn complete() -> Result<()> {
             );
         }
     }
-    ensure!(table.len() > 80, "the table has rows: {}", table.len());
     Ok(())
 }
 
 /// The page: each requirement with its cases and what became of them in a run.
 pub fn page(report: &Report) -> Result<String> {
     let mut page = String::from(
-        "# Conformance to MHD\n\n\
-         Written by `conformance --write docs/conformance.md`: every requirement of the MHD guide (4.2.x) in our words, the cases of the\n\
-         run that show it, and what became of them. `a*` stands for all cases whose names begin with `a`. The requirements are kept in\n\
-         `tests/requirements/mhd.tsv`.\n\n",
+        "# Conformance\n\n\
+         Written by `conformance --write docs/conformance.md`: the requirements of the MHD guide (4.2.x) and of XDS.b in our words, the\n\
+         cases of the run that show each, and what became of them. `a*` stands for all cases whose names begin with `a`. The requirements\n\
+         are kept in `tests/requirements`.\n",
     );
-    let table = table()?;
+    for (name, text) in TABLES {
+        section(&mut page, name, &table(text)?, report)?;
+    }
+    Ok(page)
+}
+
+fn section(page: &mut String, name: &str, table: &[Requirement], report: &Report) -> Result<()> {
     let mut counts = BTreeMap::new();
     let mut rows = String::new();
-    for requirement in &table {
+    for requirement in table {
         let (cases, result) = match &requirement.shown {
             Shown::NotBuilt(why) => ((*why).to_owned(), "not built"),
             Shown::Elsewhere(tests) => ((*tests).to_owned(), "not judged here"),
@@ -106,10 +134,10 @@ pub fn page(report: &Report) -> Result<String> {
         )?;
     }
     let told: Vec<String> = counts.iter().map(|(result, count)| format!("{count} {result}")).collect();
-    writeln!(page, "{} requirements: {}.\n", table.len(), told.join(", "))?;
-    page.push_str("| number | MHD | requirement | shown by | result |\n|---|---|---|---|---|\n");
+    writeln!(page, "\n## {name}\n\n{} requirements: {}.\n", table.len(), told.join(", "))?;
+    page.push_str("| number | section | requirement | shown by | result |\n|---|---|---|---|---|\n");
     page.push_str(&rows);
-    Ok(page)
+    Ok(())
 }
 
 fn result(names: &[&str], report: &Report) -> &'static str {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail, ensure};
 
+use super::super::super::hl7v2::{DOMAIN, Line, fresh};
 use super::super::super::world::{Person, World};
 use super::super::super::{Skip, skip};
 use super::super::ask::{
@@ -70,7 +71,7 @@ async fn do_step(plan: &Plan, session: &mut Session, world: &World, step: &Step)
         _ => {}
     }
     match step.transaction() {
-        "PatientIdentityFeed" => fed(session, world, step).await,
+        "PatientIdentityFeed" => fed(plan, session, world, step).await,
         "Null" => assertions(session, plan, step, None),
         _ => transact(plan, session, world, step).await,
     }
@@ -98,9 +99,22 @@ impl Session {
     }
 }
 
-async fn fed(session: &mut Session, world: &World, step: &Step) -> Result<()> {
-    let person = world.person(&format!("nist-{}", step.test)).await?;
-    let done = Done { patient: cx(&person), at: session.done.len(), ..Done::default() };
+/// The kit's own ADT message over MLLP; where nobody says where that is, the feed of FHIR makes the patient known.
+async fn fed(plan: &Plan, session: &mut Session, world: &World, step: &Step) -> Result<()> {
+    let patient = match Line::open(world).await {
+        Ok(mut line) => {
+            let patient = format!("{}^^^&{DOMAIN}&ISO", fresh(&format!("nist-{}", step.test)));
+            let path = plan.folder.join("../toolkit2-adt/A01.hl7");
+            let text = std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+            let lines: Vec<&str> = text.lines().filter(|line| !line.is_empty()).collect();
+            let message = lines.join("\r").replace("$pid$", &patient).replace("HL7MSG00001", &fresh("m"));
+            line.ask(&message).await?.is(&["AA"], &[])?;
+            patient
+        }
+        Err(error) if error.is::<Skip>() => cx(&world.person(&format!("nist-{}", step.test)).await?),
+        Err(error) => return Err(error),
+    };
+    let done = Done { patient, at: session.done.len(), ..Done::default() };
     session.done.insert(step.key(), done);
     Ok(())
 }
