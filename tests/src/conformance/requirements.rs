@@ -8,8 +8,10 @@ use anyhow::{Context as _, Result, ensure};
 use super::{Case, Report, Verdict, make, own_cases};
 
 /// Number, section of the guide, requirement in our words, cases (`a*`: all that begin so) or `elsewhere: tests`, or `not built: reason`.
-const TABLES: [(&str, &str); 2] =
-    [("MHD", include_str!("../../requirements/mhd.tsv")), ("XDS.b", include_str!("../../requirements/xds.tsv"))];
+const TABLES: [(&str, &str); 2] = [
+    ("MHD", include_str!("../../requirements/mhd.tsv")),
+    ("XDS.b", include_str!("../../requirements/xds.tsv")),
+];
 
 /// One requirement.
 #[derive(Debug)]

@@ -105,7 +105,8 @@ async fn fed(plan: &Plan, session: &mut Session, world: &World, step: &Step) -> 
         Ok(mut line) => {
             let patient = format!("{}^^^&{DOMAIN}&ISO", fresh(&format!("nist-{}", step.test)));
             let path = plan.folder.join("../toolkit2-adt/A01.hl7");
-            let text = std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
+            let text =
+                std::fs::read_to_string(&path).with_context(|| format!("reading {}", path.display()))?;
             let lines: Vec<&str> = text.lines().filter(|line| !line.is_empty()).collect();
             let message = lines.join("\r").replace("$pid$", &patient).replace("HL7MSG00001", &fresh("m"));
             line.ask(&message).await?.is(&["AA"], &[])?;
