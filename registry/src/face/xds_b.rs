@@ -25,7 +25,7 @@ pub(super) const REGISTER: Line<Registry> = Line {
     body: SUBMIT,
     transaction: "ITI-42",
     documents: false,
-    refusal: refusal,
+    refusal,
     serve: |registry, request, call| {
         walk(registry, &registry.register, request, Writing::new(registry, call))
     },

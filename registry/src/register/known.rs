@@ -113,10 +113,9 @@ impl Loader<'_> {
         for association in &submission.associations {
             if let ObjectRef::Registered(source) = &association.source
                 && association.kind == AssociationType::HasMember
+                && let Some(source) = self.logical(source)?
             {
-                if let Some(source) = self.logical(source)? {
-                    self.folder(&source)?;
-                }
+                self.folder(&source)?;
             }
             let target = match &association.target {
                 ObjectRef::Symbol(_) => continue,

@@ -264,7 +264,7 @@ async fn the_feed_of_the_identity_source_and_this_one_do_not_fight() {
     // Told here as well: nothing new.
     Line::taken(&line.ask(&adt("A01", &pid("A"))).await);
     // A further identifier told here stays, whatever the identity source feeds later.
-    Line::taken(&line.ask(&adt("A01", &format!("PID|||A^^^RED~A2^^^RED"))).await);
+    Line::taken(&line.ask(&adt("A01", "PID|||A^^^RED~A2^^^RED")).await);
     put(patient(2, &["A"])).await.expect(200);
     assert_eq!(found(&world, "A2").await.len(), 2);
     // A merge told here is for good, too.
