@@ -17,7 +17,6 @@ const WAITING: &[(&str, RangeInclusive<u8>, &str)] = &[
         19..=19,
         "waiting for TLS: without it only loopback is listened on, and anything else is refused at the start",
     ),
-    ("submission", 30..=30, "waiting for the SOAP face: FHIR has no slots"),
     ("ssrf", 4..=4, "waiting for an allow-list of hosts: nothing is fetched from anywhere"),
     ("ssrf", 7..=7, "waiting for tokens"),
     ("http", 14..=14, "waiting for TLS"),

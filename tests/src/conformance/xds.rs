@@ -8,6 +8,7 @@ mod doors;
 mod fixture;
 mod nist;
 mod questions;
+mod refused;
 mod seed;
 
 pub(super) use codes::CODES;
@@ -20,7 +21,9 @@ use super::Case;
 
 /// Cases with messages of our own.
 pub(super) fn own_cases() -> Vec<Case> {
-    doors::cases()
+    let mut cases = doors::cases();
+    cases.extend(refused::cases());
+    cases
 }
 
 /// Cases that are judged in a region whose codes are those of the toolkit, and rejects others.
