@@ -7,7 +7,7 @@ use ebxml::addressing::Addressing;
 use ebxml::soap::{Fault, Subcode};
 use http::{Method, StatusCode, header};
 use serde::{Deserialize, Serialize};
-use web::{Answer, AnswerBody, Peer, PeerSettings};
+use web::{Answer, AnswerBody, Begun, Peer, PeerSettings};
 
 /// The section `soap` of an actor's configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,35 +46,43 @@ pub(crate) fn allowed(settings: &Settings, addressing: &Addressing) -> Result<()
     .named(Subcode::OnlyAnonymousAddressSupported))
 }
 
-/// Sends an answer to the address its request wants it at, and answers that request at once. An answer with documents is too
-/// large to be kept for another try: it goes back on the connection, as the framework lets a responder do.
+/// Sends an answer to the address its request wants it at, and answers that request at once.
 pub(crate) fn send(address: String, answer: Answer) -> Answer {
-    let body = match answer.body {
-        AnswerBody::Bytes(bytes) => bytes,
-        AnswerBody::Empty => Bytes::new(),
-        AnswerBody::Parts(parts) => parts.concat().into(),
-        AnswerBody::Stream { .. } => return answer,
-    };
     let content_type = answer.headers.iter().find(|(name, _)| *name == header::CONTENT_TYPE);
     let content_type = content_type.and_then(|(_, value)| value.to_str().ok()).unwrap_or_default().to_owned();
-    tokio::task::spawn_local(deliver(address, content_type, body));
+    tokio::task::spawn_local(deliver(address, content_type, answer.body));
     Answer::empty(StatusCode::ACCEPTED)
 }
 
-async fn deliver(address: String, content_type: String, body: Bytes) {
+/// Delivers an answer, trying again as long as that cannot do harm: what streams out of the store is sent once.
+async fn deliver(address: String, content_type: String, mut body: AnswerBody) {
     let settings = PeerSettings { url: address, timeout_ms: TIMEOUT_MS, ..PeerSettings::default() };
     let (peer, mut pause) = (Peer::new("reply_to", settings), PAUSE);
+    let headers = [("content-type", content_type)];
     for attempt in 1..=TRIES {
-        let headers = [("content-type", content_type.clone())];
-        match peer.send(Method::POST, "", &headers, body.clone()).await {
+        let (sent, again) = match &mut body {
+            AnswerBody::Stream { length, stream } => match peer.pour(&headers, *length, stream).await {
+                Ok(answer) => (Ok(answer), false),
+                Err((error, Begun(begun))) => (Err(error), !begun),
+            },
+            AnswerBody::Bytes(bytes) => (peer.send(Method::POST, "", &headers, bytes.clone()).await, true),
+            AnswerBody::Parts(parts) => {
+                (peer.send(Method::POST, "", &headers, Bytes::from(parts.concat())).await, true)
+            }
+            AnswerBody::Empty => return,
+        };
+        match sent {
             Ok(answer) if answer.status < 500 => {
                 tracing::info!(status = answer.status, attempt, "an answer was sent to its address");
                 return;
             }
             Ok(answer) => {
-                tracing::warn!(status = answer.status, attempt, "an answer was not taken at its address")
+                tracing::warn!(status = answer.status, attempt, "an answer was not taken at its address");
             }
             Err(error) => tracing::warn!(%error, attempt, "an answer did not reach its address"),
+        }
+        if !again {
+            break;
         }
         tokio::time::sleep(pause).await;
         pause *= 2;

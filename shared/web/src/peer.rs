@@ -5,9 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use futures_util::stream::{self, LocalBoxStream, StreamExt};
 use http::HeaderMap;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::breaker::Breaker;
@@ -52,6 +54,10 @@ pub struct PeerAnswer {
     /// The body, at most 16 MiB.
     pub body: Bytes,
 }
+
+/// Whether anything of a body that streams was taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Begun(pub bool);
 
 /// A peer. Cheap to clone.
 #[derive(Clone)]
@@ -126,6 +132,51 @@ impl Peer {
     ) -> Result<PeerAnswer, Error> {
         let url = format!("{}{path_and_query}", self.host());
         self.send_to(method, &url, headers, body).await
+    }
+
+    /// Sends a body that streams, `length` bytes of it, to the base URL itself. `Begun` says whether any of it was taken: if
+    /// not, the same stream can be sent again.
+    pub async fn pour(
+        &self,
+        headers: &[(&'static str, String)],
+        length: u64,
+        stream: &mut LocalBoxStream<'static, Result<Bytes, Error>>,
+    ) -> Result<PeerAnswer, (Error, Begun)> {
+        let name = crate::trace::new_request_id();
+        let request = self.request(http::Method::POST, self.url(), headers, Bytes::new());
+        let request = request.map_err(|error| (error, Begun(false)))?;
+        let (pieces, body) = mpsc::channel::<Result<Bytes, Error>>(1);
+        let (begin, begun) = oneshot::channel::<()>();
+        // The body may go to another thread, the stream may not: it is pumped from here, once the body is asked for.
+        let body = stream::unfold((Some(begin), body), |(begin, mut body)| async move {
+            if let Some(begin) = begin {
+                let _ = begin.send(());
+            }
+            body.recv().await.map(|piece| (piece, (None, body)))
+        });
+        let request = request
+            .header(EXCHANGE, &name)
+            .header(http::header::CONTENT_LENGTH, length)
+            .body(reqwest::Body::wrap_stream(body));
+        let pump = async {
+            if begun.await.is_err() {
+                return Begun(false);
+            }
+            while let Some(piece) = stream.next().await {
+                if pieces.send(piece).await.is_err() {
+                    break;
+                }
+            }
+            drop(pieces);
+            Begun(true)
+        };
+        let allowed = Duration::from_millis(self.settings.timeout_ms) + Duration::from_secs(length >> 20);
+        let both = futures_util::future::join(pump, self.exchange(request, &name));
+        match tokio::time::timeout(allowed, both).await {
+            Ok((_, Ok(answer))) => Ok(answer),
+            Ok((begun, Err(error))) => Err((error, begun)),
+            Err(_) => Err((self.unknown(&format!("no answer within {allowed:?}")), Begun(true))),
+        }
     }
 
     async fn send_to(
