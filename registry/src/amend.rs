@@ -22,6 +22,7 @@ use xds::ties::Holding;
 use xds::{EntryUuid, Finding, Findings, Place, Rule, Severity};
 
 use crate::gate::Gates;
+use crate::merged;
 use crate::patients;
 use crate::records::association::{self, Object};
 use crate::records::{Committed, SubmissionRecord, set_put, submission_put, submission_row};
@@ -245,6 +246,11 @@ impl Amending {
         Ok(patients)
     }
 
+    /// Whose the objects of a patient are by now: a merge moves nothing.
+    fn whose(&self, patient: &str) -> Result<String, store::Error> {
+        Ok(merged::survivor(&self.store, patient)?.unwrap_or_else(|| patient.to_owned()))
+    }
+
     /// The current version of an object, by logicalID.
     fn logical(&self, id: &EntryUuid) -> Result<Option<Object>, store::Error> {
         association::standing(&self.store, id)
@@ -354,8 +360,10 @@ impl Decision<'_> {
     /// What is tied together is of one patient, also afterwards.
     fn reconcile(&mut self) -> Result<(), store::Error> {
         for (object, patient, others) in self.work.ties() {
+            let patient = self.amending.whose(&patient)?;
             for other in others {
-                if self.work.patient_of(&other)?.is_some_and(|of_other| of_other != patient) {
+                let Some(of_other) = self.work.patient_of(&other)? else { continue };
+                if self.amending.whose(&of_other)? != patient {
                     let text = format!(
                         "urn:uuid:{} and urn:uuid:{} are tied by an association and would be of two patients; move both in one \
                          request, or send AssociationPropagation no, or deprecate the association first. Nothing was changed",

@@ -105,7 +105,7 @@ impl Decision<'_> {
                         Update Document Set [ITI-92]. Nothing was changed";
             self.refuse(Rule::MetadataUpdate, &at, "DocumentEntry.availabilityStatus", text);
         }
-        self.stays(old, given, &at);
+        self.stays(old, given, &at)?;
         let id = self.entry_uuid(given.entry_uuid.as_ref(), &at)?;
         let logical = record.logical().clone();
         let availability = if restricted { old.availability } else { Availability::Approved };
@@ -135,7 +135,7 @@ impl Decision<'_> {
     }
 
     /// What names a document and what it is stays; a restricted update changes less.
-    fn stays(&mut self, old: &DocumentEntry, new: &DocumentEntry, at: &str) {
+    fn stays(&mut self, old: &DocumentEntry, new: &DocumentEntry, at: &str) -> Result<(), Failure> {
         let restricted = self.freedom == Freedom::Restricted;
         let of = |whole: Rule, rule: Rule| if restricted { rule } else { whole };
         if !same(&old.unique_id, &new.unique_id) {
@@ -165,9 +165,10 @@ impl Decision<'_> {
             self.refuse(Rule::Unmodifiable, at, "DocumentEntry.hash", text);
         }
         if !restricted {
-            return;
+            return Ok(());
         }
-        if old.patient.id.as_deref() != Some(self.patient.as_str()) {
+        let whose = self.amending.whose(old.patient.id.as_deref().unwrap_or_default())?;
+        if whose != self.patient {
             let text = "a restricted update does not move an entry to another patient; Update Document Set [ITI-57] does";
             self.refuse(Rule::PatientChanged, at, "DocumentEntry.patientId", text);
         }
@@ -189,6 +190,7 @@ impl Decision<'_> {
         let deprecates =
             new.availability == Availability::Deprecated && old.availability == Availability::Approved;
         unmodifiable(deprecates, "DocumentEntry.availabilityStatus");
+        Ok(())
     }
 
     pub(super) fn folder(&mut self, version: &NewVersion) -> Result<(), Failure> {
