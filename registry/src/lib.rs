@@ -1,8 +1,8 @@
 //! The Document Registry: knows what has been shared, and answers questions about it.
 //!
 //! Lives here: Register Document Set [ITI-42] in FHIR and XDS.b, metadata update and removal [ITI-57, ITI-92, ITI-62],
-//! Find Document References [ITI-67], Find Document Lists [ITI-66], read and history of what is registered, its metadata update (ITI-92 in FHIR), the registry's own record of patients,
-//! groups of them, bulk export, and `settle` for the repository.
+//! Find Document References [ITI-67], Find Document Lists [ITI-66], read and history of what is registered, its metadata
+//! update (ITI-92 in FHIR), the registry's own record of patients, groups of them, bulk export, and `settle` for the repository.
 //! Does not live here: the bytes of documents, who patients are, the rules of the framework (`xds`), FHIR itself (`fhir`).
 //! Doors: every room in `shared/`; no other actor.
 //!
