@@ -29,8 +29,11 @@ fn main() {
     let options = Options::new(&directory);
     let store = Store::open(&options).expect("the directory can be used");
     let export = Export { spare_volume: false, ..Export::default() };
-    let settings =
-        Settings { identity: Identity { url: IDENTITY.to_owned(), ..Identity::default() }, export, ..Settings::default() };
+    let settings = Settings {
+        identity: Identity { url: IDENTITY.to_owned(), ..Identity::default() },
+        export,
+        ..Settings::default()
+    };
     let clock = Clock::wall(0);
     let running =
         actor::start_with::<Registry>(Setup { store: store.clone(), clock, ..Setup::new(settings) });

@@ -5,7 +5,7 @@ use std::panic::AssertUnwindSafe;
 
 use actor::{Context, Corridor, Fault, Opening, failpoint};
 use ebxml::addressing::Addressing;
-use ebxml::mtom::{ContentType, Event, Limits, Reader, Refusal, Source};
+use ebxml::mtom::{ContentType, Event, Format, Limits, Piece, Reader, Refusal, Source};
 use ebxml::reader as xml;
 use ebxml::soap::{self, Envelope};
 use futures_util::FutureExt;
@@ -34,10 +34,15 @@ pub struct Door<'a> {
 impl Door<'_> {
     /// Answers one request.
     pub async fn serve<A>(&self, lines: &'static [Line<A>], actor: &A, request: &mut Request) -> Answer {
-        let reading =
-            Reading { door: self, lines, known: RefCell::default(), transaction: Cell::new("soap") };
+        let reading = Reading {
+            door: self,
+            lines,
+            known: RefCell::default(),
+            line: Cell::new(None),
+            format: Cell::new(Format::Simple),
+        };
         let opened = self.corridor.open(&reading, request).await;
-        request.transaction = Some(reading.transaction.get());
+        request.transaction = Some(reading.transaction());
         let (line, call) = match opened {
             Ok(opened) => opened,
             Err(refused) => return refused,
@@ -62,7 +67,9 @@ struct Reading<'a, A: 'static> {
     lines: &'static [Line<A>],
     /// The addressing, once it is read: what a fault answers.
     known: RefCell<Addressing>,
-    transaction: Cell<&'static str>,
+    /// The line it is for, once that is known.
+    line: Cell<Option<&'static Line<A>>>,
+    format: Cell<Format>,
 }
 
 /// What has come so far.
@@ -77,7 +84,7 @@ impl<A: 'static> Opening for Reading<'_, A> {
     type Findings = soap::Fault;
 
     fn transaction(&self) -> &'static str {
-        self.transaction.get()
+        self.line.get().map_or("soap", |line| line.transaction)
     }
 
     async fn read(&self, request: &mut Request, _: &Context) -> Result<Self::Opened, Fault<soap::Fault>> {
@@ -91,6 +98,7 @@ impl<A: 'static> Opening for Reading<'_, A> {
         self.within(request.body.declared().unwrap_or_default(), most)?;
         let mut reader = Reader::new(&content_type, self.limits()).map_err(fault)?;
         let mut coming = Coming { found: None, open: None, documents: Vec::new() };
+        self.format.set(reader.format());
         let (mut events, mut received) = (Vec::new(), 0_u64);
         while let Some(chunk) = request.body.next().await.transpose()? {
             if self.takes_documents() {
@@ -135,7 +143,18 @@ impl<A: 'static> Opening for Reading<'_, A> {
                 let answer = told::of(&fault, &context.request, &known);
                 Answer { status: StatusCode::UNSUPPORTED_MEDIA_TYPE, ..answer }
             }
-            other => told::of(other, &context.request, &known),
+            other => {
+                let finding = told::finding(other, &context.request, self.door.side);
+                let (Some(line), Some((finding, retry))) = (self.line.get(), finding) else {
+                    return told::of(other, &context.request, &known);
+                };
+                // The transaction is known by now, and has a way to say it.
+                let addressing = Addressing::of_answer(line.reply, &answer::message_id(), &known);
+                let body = vec![Piece::Xml((line.refusal)(&[finding]))];
+                let mut answer = told::retrying(answer::message(&addressing, body, self.format.get()), retry);
+                answer.close = true;
+                answer
+            }
         }
     }
 
@@ -219,7 +238,7 @@ impl<A: 'static> Reading<'_, A> {
                 let envelope = Envelope::read(*root).map_err(Fault::Refused)?;
                 *self.known.borrow_mut() = Addressing { reply_to: None, ..envelope.addressing.clone() };
                 let line = line::find(self.lines, &envelope).map_err(Fault::Refused)?;
-                self.transaction.set(line.transaction);
+                self.line.set(Some(line));
                 later::allowed(self.door.settings, &envelope.addressing).map_err(Fault::Refused)?;
                 coming.found = Some((line, envelope));
                 if !coming.documents.is_empty() {

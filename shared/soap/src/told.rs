@@ -5,7 +5,7 @@ use ebxml::addressing::Addressing;
 use ebxml::soap::{self, Code, Subcode};
 use http::{HeaderValue, header};
 use web::Answer;
-use xds::{Finding, Findings, Place, Rule};
+use xds::{Finding, Findings, Place, Rule, Side};
 
 use crate::answer;
 use crate::call::Call;
@@ -40,17 +40,21 @@ fn rule<F>(fault: &Fault<F>) -> Option<Rule> {
     }
 }
 
+/// The finding a fault is in the words of XDS, and the seconds after which to come again; none: XDS has no word for it.
+pub(crate) fn finding<F>(fault: &Fault<F>, request_id: &str, side: Side) -> Option<(Finding, Option<u64>)> {
+    let (rule, told) = (rule(fault)?, fault.told()?);
+    let text = format!("{} (request {request_id})", told.text);
+    Some((Finding::error(rule, Place::whole(), text).by(side), told.retry_after))
+}
+
 pub(crate) fn refuse(call: &Call, fault: &Fault<Findings>, request_id: &str) -> Answer {
     if let Fault::Refused(findings) = fault {
         return call.tell(findings);
     }
-    let Some(rule) = rule(fault) else {
-        return of(fault, request_id, &call.envelope.addressing);
-    };
-    let told = fault.told();
-    let text = told.as_ref().map(|told| format!("{} (request {request_id})", told.text)).unwrap_or_default();
-    let finding = Finding::error(rule, Place::whole(), text).by(call.side);
-    retrying(call.tell(&[finding]), told.as_ref().and_then(|told| told.retry_after))
+    match finding(fault, request_id, call.side) {
+        Some((finding, retry)) => retrying(call.tell(&[finding]), retry),
+        None => of(fault, request_id, &call.envelope.addressing),
+    }
 }
 
 /// A fault as SOAP tells it. What was refused by a rule has been told otherwise.
@@ -70,7 +74,7 @@ pub(crate) fn of<F>(fault: &Fault<F>, request_id: &str, request: &Addressing) ->
     retrying(answer, told.retry_after)
 }
 
-fn retrying(answer: Answer, seconds: Option<u64>) -> Answer {
+pub(crate) fn retrying(answer: Answer, seconds: Option<u64>) -> Answer {
     match seconds {
         Some(seconds) => answer.with(header::RETRY_AFTER, HeaderValue::from(seconds)),
         None => answer,

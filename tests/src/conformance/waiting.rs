@@ -7,7 +7,7 @@ const WAITING: &[(&str, RangeInclusive<u8>, &str)] = &[
     (
         "soap",
         12..=12,
-        "tested in the registry's own tests: over the wire it would take thousands of documents",
+        "tested in the registry's own tests (stored_queries::limits): over the wire it would take thousands of documents",
     ),
     ("soap", 17..=17, "waiting for tokens: nothing is hidden from the one principal"),
     ("jwt", 1..=18, "waiting for tokens"),

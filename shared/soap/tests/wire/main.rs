@@ -209,3 +209,33 @@ async fn a_limit_is_told_by_its_key_and_nothing_is_kept() {
 fn the_tests_read_what_they_write() {
     assert!(xml(&count("<x/>")).is(world::SOAP, "Envelope"));
 }
+
+/// A body whose end the store cannot take any more.
+struct Closing(Store, Vec<String>);
+
+impl web::BodySource for Closing {
+    fn next(&mut self) -> futures_util::future::LocalBoxFuture<'_, Option<Result<bytes::Bytes, web::Error>>> {
+        Box::pin(async move {
+            if self.1.len() == 1 {
+                self.0.close().await.unwrap();
+            }
+            let piece = (!self.1.is_empty()).then(|| self.1.remove(0));
+            piece.map(|piece| Ok(piece.into()))
+        })
+    }
+    fn declared(&self) -> Option<u64> {
+        None
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_fails_under_a_document_is_told() {
+    let actor = actor();
+    let whole = package(&count(INCLUDING), &[("1@x", "four")]);
+    let (head, tail) = whole.split_at(whole.find("four").unwrap());
+    let body = Closing(actor.corridor.store.clone(), vec![head.to_owned(), tail.to_owned()]);
+    let reply = actor.ask_from("127.0.0.1:5", PACKAGE, Body::new(body)).await;
+    assert!(!String::from_utf8_lossy(&reply.bytes).contains("Counted"), "nothing is told as done");
+    assert_eq!(reply.read().0.addressing.relates_to.as_deref(), Some("urn:uuid:m1"), "{reply:?}");
+    assert_eq!(reply.transaction, Some("ITI-0"));
+}
