@@ -17,6 +17,11 @@ use xds::{Finding, Findings, Identifier, Patient, Place, Rule};
 use crate::config::{IdentitySettings, PatientEntries};
 use crate::registrar::Registrar;
 
+/// How long the registry may take to say whom an identifier names.
+const SECOND_LOOK: Duration = Duration::from_secs(10);
+/// The same when the identity source was not reached, which has cost time already.
+const SHORT_LOOK: Duration = Duration::from_millis(250);
+
 /// Who the patient is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Resolved {
@@ -96,9 +101,10 @@ impl Patients {
         }
     }
 
-    /// The same, looking at the registry too.
+    /// The same, looking at the registry too, if it is one that can be asked.
     pub(crate) fn and_registry(self, registry: &Registrar) -> Patients {
-        Patients { registry: Some(registry.clone()), ..self }
+        let asked = registry.foreign.is_none().then(|| registry.clone());
+        Patients { registry: asked, ..self }
     }
 
     /// Bases under which a patient is one of this domain: as callers know it, and as it is reached from here.
@@ -212,11 +218,13 @@ impl Patients {
         let (Ok(None) | Err(Nobody::Unavailable), Some(registry)) = (&known, &self.registry) else {
             return known;
         };
-        match registry.patient(identifier).await {
-            Ok(Some(id)) => Ok(Some(id)),
+        // Whose identity source is away is told so within two seconds (reliability 4), whatever has befallen the registry.
+        let wait = if known.is_ok() { SECOND_LOOK } else { SHORT_LOOK };
+        match tokio::time::timeout(wait, registry.patient(identifier)).await {
+            Ok(Ok(Some(id))) => Ok(Some(id)),
             // Nobody there either: what the identity source has said stands.
-            Ok(None) => known,
-            Err(_) => Err(Nobody::Unavailable),
+            Ok(Ok(None)) => known,
+            Ok(Err(_)) | Err(_) => Err(Nobody::Unavailable),
         }
     }
 

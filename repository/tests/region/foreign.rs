@@ -1,6 +1,7 @@
 //! The repository before our own registry as if it were of another make: registered by ITI-42, asked by ITI-18.
 
 use repository::RegistryProtocol;
+use testkit::proxy::{Fault, Proxy};
 
 use super::sets::{self, Entry, Source};
 use super::*;
@@ -13,9 +14,14 @@ fn about(value: &str, entry: Entry) -> Source {
 
 /// A region whose repository speaks XDS.b to the registry.
 fn region() -> Region {
+    region_through(|registry| registry.to_owned())
+}
+
+/// The same, its registry reached by the host this says.
+fn region_through(through: impl FnOnce(&str) -> String) -> Region {
     Region::speaking(|settings, registry| {
         settings.registry.protocol = RegistryProtocol::XdsB;
-        settings.registry.url = format!("{registry}/xds/registry");
+        settings.registry.url = format!("{}/xds/registry", through(registry));
         settings.registry.public_url = format!("{registry}/fhir");
         settings.registry.patient_authority = DOMAIN.trim_start_matches("urn:oid:").to_owned();
     })
@@ -76,6 +82,44 @@ async fn a_bundle_is_registered_by_iti_42_and_found_as_it_was_sent() {
     let again = region.provide(&bundle).await;
     assert_eq!((again.status, &again.body), (200, &answer.body));
     assert_eq!(region.store.health().documents, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_that_are_lost_leave_one_submission_and_a_success_in_the_end() {
+    // The proxy listens before its registry does: it learns where that is when the region has started.
+    let proxy = std::cell::OnceCell::new();
+    let region = {
+        let listening = |registry: &str| {
+            let target = registry.trim_start_matches("http://").parse().unwrap();
+            let listened = tokio::task::block_in_place(|| {
+                tokio::runtime::Handle::current().block_on(Proxy::listen(target))
+            });
+            let host = listened.as_ref().unwrap().host();
+            assert!(proxy.set(listened.unwrap()).is_ok());
+            host
+        };
+        region_through(listening)
+    };
+    let proxy = proxy.get().unwrap();
+    region.patient("x-4").await;
+    // The registry has committed, and says so to nobody; the second try is told that the set is there already.
+    proxy.inject("POST /xds/registry", Fault::DropAnswer);
+    let source = about("x-4", Entry::new("answered once"));
+    let told = region.provide_set(&source).await;
+    assert_eq!(sets::status(&told), "Success", "{told}");
+    assert_eq!(proxy.counts().get("drop-answer"), Some(&1));
+    // No answer comes at all: nobody knows, and nothing is said that is not known.
+    proxy.inject_times("POST /xds/registry", Fault::DropAnswer, 3);
+    let second = about("x-4", Entry::new("in doubt"));
+    let told = region.provide_set(&second).await;
+    assert!(told.contains("soap:Receiver") && told.contains("send again with the same id"), "{told}");
+    assert_eq!(region.store.health().documents, 2);
+    let told = region.retrieve_set(&[&second.documents[0].unique_id]).await;
+    assert!(told.contains("in doubt"), "whoever asks has it settled: {told}");
+    let told = region.provide_set(&second).await;
+    assert_eq!(sets::status(&told), "Success", "{told}");
+    let found = region.search(&format!("patient.identifier={DOMAIN}|x-4&status=current")).await;
+    assert_eq!((found.len(), region.store.health().documents), (2, 2));
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! Document sets by SOAP: provided [ITI-41], retrieved [ITI-43], removed [ITI-86], beside FHIR on the same ground.
 
+use actor::Actor as _;
 use store::Store;
 use testkit::{Document, Provide};
 
@@ -275,4 +276,44 @@ async fn two_entries_with_one_unique_id_are_one_document_to_a_consumer() {
     let removed = ask(&world, xds::remove(REPOSITORY, &[&entry.unique_id])).await;
     assert_eq!(xds::status(&text(&removed)), "Success");
     assert_eq!(world.documents(), 0);
+}
+
+#[tokio::test]
+async fn a_removed_document_is_no_loss_and_its_submission_comes_back_to_a_restored_registry() {
+    let world = world().await;
+    let source = Source::new(vec![Entry::new("removed on purpose")]);
+    provided(&world, &source).await;
+    let removed = ask(&world, xds::remove(REPOSITORY, &[&source.documents[0].unique_id])).await;
+    assert_eq!(xds::status(&text(&removed)), "Success", "{removed:?}");
+    let plan = world.repository.clone().reconcile(false).expect("a repository compares").await.unwrap();
+    assert!(plan.is_clean(), "{plan:?}");
+    world.registry.state.lock().unwrap().restore(0, "r;2");
+    let report = world.repository.clone().reconcile(true).expect("a repository compares").await.unwrap();
+    assert!(report.is_clean(), "{report:?}");
+    assert_eq!(
+        world.registry.urls().len(),
+        1,
+        "what is said of it was acknowledged, and is registered again"
+    );
+}
+
+#[tokio::test]
+async fn documents_of_two_patients_leave_a_record_for_each() {
+    let world = world().await;
+    world.identity.knows("p2", &format!("urn:oid:{AUTHORITY}"), "p-2");
+    let (one, other) = (Entry::new("of one"), Entry::new("of the other"));
+    provided(&world, &Source::new(vec![one.clone()])).await;
+    let patient = format!("p-2^^^&amp;{AUTHORITY}&amp;ISO");
+    provided(&world, &Source { patient, ..Source::new(vec![other.clone()]) }).await;
+    let before = world.store.audited(0, usize::MAX).unwrap().len();
+    let reply =
+        ask(&world, xds::retrieve(REPOSITORY, &[&one.unique_id, &other.unique_id, "1.2.3.999"])).await;
+    assert_eq!(xds::status(&text(&reply)), "PartialSuccess");
+    let records = world.store.audited(0, usize::MAX).unwrap().split_off(before);
+    let records: Vec<String> =
+        records.iter().map(|line| String::from_utf8_lossy(&line.record).into_owned()).collect();
+    assert_eq!(records.len(), 3, "{records:?}");
+    for (record, about) in records.iter().zip(["p1", "p2", "unavailable/1.2.3.999"]) {
+        assert!(record.contains("ITI-43") && record.contains(about), "{record}");
+    }
 }

@@ -110,6 +110,8 @@ fn react(state: &mut State, asked: &Asked) -> Reaction {
         ("POST", "/submissions") => submissions(state, &serde_json::from_slice(&asked.body).unwrap()),
         ("GET", "/bindings") => bindings(state, &asked.target),
         ("GET", "/incarnation") => ok(json!({}), &[]),
+        // It has no feed of its own.
+        ("GET", "/patients") => ok(json!({ "id": null }), &[]),
         ("GET", path) if path.starts_with("/fhir/DocumentReference/") => document(state, path),
         (method, target) => panic!("the repository asked the registry {method} {target}"),
     };
