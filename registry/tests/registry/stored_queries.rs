@@ -449,3 +449,46 @@ async fn a_hostile_or_broken_query_is_refused_with_words() {
     let answer = world.post_soap(action, &body(&format!("{patient}{status}{author}"))).await;
     assert_eq!(answer.status, Status::Success);
 }
+
+#[tokio::test]
+async fn every_version_of_a_document_is_found_by_who_asks_for_it() {
+    let shelf = Shelf::new().await;
+    let path = format!("/fhir/DocumentReference/{}", shelf.other);
+    let patch =
+        serde_json::json!([{ "op": "replace", "path": "/content/0/attachment/title", "value": "neu" }]);
+    let request =
+        shelf.world.request(Method::PATCH, &path).header("content-type", "application/json-patch+json");
+    shelf.world.send(request.body(patch.to_string())).await.expect(200);
+    let resource = shelf.world.get(&path).await.expect(200).body;
+    let unique =
+        resource["masterIdentifier"]["value"].as_str().expect("a value").trim_start_matches("urn:oid:");
+    let (lid, one) = (urn(&shelf.other), cx("one"));
+    let by_unique_id: (&str, &[&str]) = ("$XDSDocumentEntryUniqueId", &[unique]);
+    let versions: (&str, &[&str]) = ("$MetadataLevel", &["2"]);
+    let world = &shelf.world;
+    assert_eq!(world.counts("GetDocuments", &[by_unique_id]).await, [1, 0, 0, 0], "the newest");
+    assert_eq!(world.counts("GetDocuments", &[by_unique_id, versions]).await, [2, 0, 0, 0]);
+    let logical: (&str, &[&str]) = ("$XDSDocumentEntryLogicalID", &[lid.as_str()]);
+    let found = world.objects("GetDocuments", &[logical]).await.objects.documents;
+    let mut said: Vec<(Option<u64>, Option<Availability>, Option<&str>)> = found
+        .iter()
+        .map(|one| (one.standing.version, one.standing.status, one.object.title.as_deref()))
+        .collect();
+    said.sort_by_key(|(version, ..)| *version);
+    assert_eq!(said[0], (Some(1), Some(Availability::Deprecated), Some("Befund vom 2. Februar")));
+    assert_eq!(said[1], (Some(2), Some(Availability::Approved), Some("neu")));
+    assert!(found.iter().all(|one| one.standing.lid.as_deref() == Some(lid.as_str())));
+    let first: (&str, &[&str]) = ("$XDSDocumentEntryEntryUUID", &[lid.as_str()]);
+    let first = world.objects("GetDocuments", &[first]).await.objects.documents;
+    assert_eq!(first[0].standing.version, Some(1), "an entryUUID is one version");
+    let newest = found.iter().find(|one| one.standing.version == Some(2)).expect("the newest");
+    let newest = urn(newest.object.entry_uuid.as_ref().expect("an id").as_str());
+    let by_id: (&str, &[&str]) = ("$XDSDocumentEntryEntryUUID", &[newest.as_str()]);
+    assert_eq!(world.counts("GetDocuments", &[by_id]).await, [1, 0, 0, 0]);
+    let patient: (&str, &[&str]) = ("$XDSDocumentEntryPatientId", &[one.as_str()]);
+    let count = |status: &'static [&'static str]| async move {
+        world.counts("FindDocuments", &[patient, ("$XDSDocumentEntryStatus", status)]).await[0]
+    };
+    assert_eq!(count(&[APPROVED]).await, 2);
+    assert_eq!(count(&[DEPRECATED]).await, 2, "what was replaced, and the version before");
+}
