@@ -129,6 +129,8 @@ pub enum Rule {
     StoredQueryMissingParameter,
     /// A parameter of a stored query with too many values, or with one that cannot be read.
     StoredQueryParameter,
+    /// A stored query with more values, or longer ones, than a limit allows.
+    StoredQueryTooCostly,
     /// An answer that would hold objects of several patients.
     ResultNotSinglePatient,
     /// A community that is not served here.
@@ -266,6 +268,7 @@ impl Rule {
         Rule::UnknownStoredQuery,
         Rule::StoredQueryMissingParameter,
         Rule::StoredQueryParameter,
+        Rule::StoredQueryTooCostly,
         Rule::ResultNotSinglePatient,
         Rule::UnknownCommunity,
         Rule::UnknownParameter,
@@ -316,9 +319,7 @@ impl Rule {
             Rule::Invariant => row("invariant", None, 400, "invariant", "FHIR R4"),
             Rule::NotSupported => row("not-supported", None, 400, "not-supported", "FHIR R4 http"),
             Rule::TooCostly => row("too-costly", None, 413, "too-costly", "limits"),
-            Rule::SearchTooCostly => {
-                row("search-too-costly", Some("XDSRegistryOutOfResources"), 400, "too-costly", "limits")
-            }
+            Rule::SearchTooCostly => row("search-too-costly", None, 400, "too-costly", "limits"),
             Rule::TooLong => row("too-long", None, 413, "too-long", "limits"),
             Rule::UnknownProfile => row("unknown-profile", None, 400, "value", "MHD 2:3.65.4.1.2.1"),
             Rule::MetadataRequired => {
@@ -427,6 +428,9 @@ impl Rule {
                 "value",
                 "ITI TF-2 3.18.4.1.2.3.5",
             ),
+            Rule::StoredQueryTooCostly => {
+                row("stored-query-too-costly", Some("XDSRegistryOutOfResources"), 400, "too-costly", "limits")
+            }
             Rule::ResultNotSinglePatient => row(
                 "result-not-single-patient",
                 Some("XDSResultNotSinglePatient"),

@@ -26,7 +26,7 @@ pub fn read(query: &StoredQuery, given: &[Given], limits: &Limits) -> Result<Ask
 
 fn costly(given: &[Given], limits: &Limits) -> Result<(), Findings> {
     let refuse =
-        |at: &str, text: String| Err(vec![Finding::error(Rule::SearchTooCostly, Place::at(at), text)]);
+        |at: &str, text: String| Err(vec![Finding::error(Rule::StoredQueryTooCostly, Place::at(at), text)]);
     let count: usize = given.iter().map(|one| one.values.len()).sum();
     if count > limits.values {
         let most = limits.values;

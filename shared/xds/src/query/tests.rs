@@ -273,10 +273,13 @@ fn versions_are_told_apart_where_the_caller_says_so() {
 #[test]
 fn too_much_at_once_is_refused_by_its_limit() {
     let many: Vec<&str> = vec!["urn:uuid:7edca82f-054d-47f2-a032-9b2a5b5186c1"; 21];
-    assert_eq!(rules("GetDocuments", &[("$XDSDocumentEntryEntryUUID", &many)]), [Rule::SearchTooCostly]);
+    assert_eq!(rules("GetDocuments", &[("$XDSDocumentEntryEntryUUID", &many)]), [Rule::StoredQueryTooCostly]);
     let long = "x".repeat(201);
-    assert_eq!(rules("GetDocuments", &[("$XDSDocumentEntryUniqueId", &[&long])]), [Rule::SearchTooCostly]);
-    assert_eq!(Rule::SearchTooCostly.row().xds, Some("XDSRegistryOutOfResources"));
+    assert_eq!(
+        rules("GetDocuments", &[("$XDSDocumentEntryUniqueId", &[&long])]),
+        [Rule::StoredQueryTooCostly]
+    );
+    assert_eq!(Rule::StoredQueryTooCostly.row().xds, Some("XDSRegistryOutOfResources"));
 }
 
 #[test]
