@@ -37,8 +37,13 @@ impl DocumentRecord {
     pub(crate) fn shown_relations(&self) -> Vec<(AssociationType, EntryUuid)> {
         let mut shown = Vec::with_capacity(self.relations.len());
         for relation in self.relations.iter().filter(|relation| !relation.tie.deprecated) {
-            let pair = (relation.kind, relation.target.object.clone());
-            if !codes(relation.kind).is_empty() && !shown.contains(&pair) {
+            // FHIR has no word for a snapshot; MHD calls it a transformation, which is near.
+            let kind = match relation.kind {
+                AssociationType::IsSnapshotOf => AssociationType::Transform,
+                kind => kind,
+            };
+            let pair = (kind, relation.target.object.clone());
+            if !codes(kind).is_empty() && !shown.contains(&pair) {
                 shown.push(pair);
             }
         }
