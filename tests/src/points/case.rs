@@ -28,6 +28,8 @@ pub(super) enum Scene {
     Read,
     /// A patient is fed.
     Feed,
+    /// Patients are told of in HL7 v2, and merged.
+    Tell,
     /// What was submitted is exported.
     Export,
     /// Documents are submitted to be registered later.
@@ -114,6 +116,8 @@ fn scene(point: &Point) -> Scene {
         Scene::Read
     } else if named("id.") {
         Scene::Feed
+    } else if named("reg.feed.") {
+        Scene::Tell
     } else {
         Scene::Submit
     }

@@ -11,6 +11,8 @@ use serde_json::Value;
 use testkit::{Document, Provide, oid};
 use tokio::runtime::Runtime;
 
+mod tell;
+
 use super::Matrix;
 use super::case::{Case, Scene};
 use super::inspect::Promise;
@@ -72,6 +74,8 @@ impl Stage {
                 (Actor::Repository, "submission.settle_interval=100ms".into()),
                 // Whoever runs this may be short of room.
                 (Actor::Registry, "export.spare_volume=false".into()),
+                (Actor::Registry, format!("identity.authorities=[{:?}]", tell::AUTHORITY)),
+                (Actor::Registry, "mllp.listen=127.0.0.1:0".into()),
             ],
             ..Plan::default()
         };
@@ -102,6 +106,9 @@ impl Stage {
         }
         let (promises, resent) =
             self.submit_all(&patient, (case.scene == Scene::Doubt).then_some((case, before)))?;
+        if case.scene == Scene::Tell {
+            self.tell()?;
+        }
         if case.scene == Scene::Export {
             self.export(&patient, &promises)?;
         }
