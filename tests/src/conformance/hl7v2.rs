@@ -212,10 +212,8 @@ async fn added(line: &mut Line, name: &str) -> Result<String> {
 /// A message is refused like this and makes nobody known.
 async fn refuses(world: &World, message: &str, id: &str, codes: &[&str], errors: &[&str]) -> Result<()> {
     let mut line = Line::open(world).await?;
-    match {
-        line.send(&framed(message.as_bytes())).await?;
-        line.hear().await?
-    } {
+    line.send(&framed(message.as_bytes())).await?;
+    match line.hear().await? {
         Some(ack) => ack.is(codes, errors)?,
         None => ensure!(errors.is_empty(), "the message is answered"),
     }
