@@ -16,6 +16,7 @@ use tokio::sync::Mutex;
 
 use super::super::world::Person;
 use super::super::{Case, make};
+use crate::markup::Element;
 use crate::soap::Reply;
 
 /// One line of the plan.
@@ -70,6 +71,8 @@ struct Done {
     documents: BTreeMap<String, Vec<u8>>,
     /// The patient id that was sent.
     patient: String,
+    /// What was sent.
+    sent: Option<Element>,
     /// What was answered, if it was an answer.
     reply: Option<Reply>,
     /// Which step it was, in the order they were done.

@@ -13,7 +13,7 @@ use super::super::ask::{
 };
 use super::prepare::{drop_unfilled, fill, now, refresh};
 use super::{Done, FEED, Plan, Session, Step, Use, What, contents};
-use crate::markup::Element;
+use crate::markup::{Element, Node};
 use crate::soap::Reply;
 use crate::xpath;
 
@@ -207,6 +207,7 @@ async fn transact(plan: &Plan, session: &mut Session, world: &World, step: &Step
         symbols.push(("$patientid$".to_owned(), session.patient(world, &step.test, "main").await?));
     }
     fill(&mut message, &symbols);
+    let mut sent = None;
     let (done, reply) = match step.transaction() {
         "StoredQuery" => query(world, ITI_18, message).await?,
         "MPQ" => query(world, ITI_51, message).await?,
@@ -231,12 +232,14 @@ async fn transact(plan: &Plan, session: &mut Session, world: &World, step: &Step
             }
             let mut done = refresh(&mut message, &changed, &patient, &before);
             let reply = submit(plan, world, step, kind, &message, &mut done).await?;
+            sent = Some(message);
             (done, reply)
         }
     };
     let verdict = judge(session, plan, step, &reply, &symbols);
     let mut done = done;
     done.reply = Some(reply);
+    done.sent = sent;
     done.at = session.done.len();
     // A step that went wrong is nothing others can stand on, unless it was meant to fail.
     if verdict.is_ok() {
@@ -369,17 +372,9 @@ fn assertions(session: &Session, plan: &Plan, step: &Step, reply: Option<&Reply>
         symbols
             .push((used.symbol, value.with_context(|| format!("{test}/{section}/{name} has what is used"))?));
     }
-    let section = session.done.iter().filter(|((test, section, _), done)| {
-        *test == step.test && *section == step.section && done.reply.is_some()
-    });
-    let last = section.max_by_key(|(_, done)| done.at).and_then(|(_, done)| done.reply.as_ref());
-    let document = match (reply.or(last), step.assertions.is_empty()) {
-        (Some(reply), _) => reply.body()?.clone(),
-        (None, _) if session.is_skipped(step) => {
-            return Err(skip("looks at an answer of this section, which is not asked here"));
-        }
-        (None, _) if not_there(session, step) => bail!("nothing of this section came to an answer"),
-        (None, _) => Element::default(),
+    let document = match reply {
+        Some(reply) => reply.body()?.clone(),
+        None => log(session, step)?,
     };
     for assertion in &step.assertions {
         let mut expression = assertion["xpath"].as_str().context("an assertion has an XPath")?.to_owned();
@@ -396,6 +391,22 @@ fn assertions(session: &Session, plan: &Plan, step: &Step, reply: Option<&Reply>
     Ok(())
 }
 
-fn not_there(session: &Session, step: &Step) -> bool {
-    !session.done.keys().any(|(test, section, _)| *test == step.test && *section == step.section)
+/// What a step that sends nothing looks at: all that was sent and answered in its section, as the kit's log has it.
+fn log(session: &Session, step: &Step) -> Result<Element> {
+    let own = |key: &super::Key| key.0 == step.test && key.1 == step.section;
+    let mut section: Vec<&Done> =
+        session.done.iter().filter(|(key, _)| own(key)).map(|(_, done)| done).collect();
+    section.sort_by_key(|done| done.at);
+    if section.is_empty() && session.is_skipped(step) {
+        return Err(skip("looks at an answer of this section, which is not asked here"));
+    }
+    ensure!(!section.is_empty(), "nothing of this section came to an answer");
+    let mut log = Element { name: "Section".to_owned(), ..Element::default() };
+    for done in section {
+        log.children.extend(done.sent.clone().map(Node::Element));
+        if let Some(reply) = &done.reply {
+            log.children.push(Node::Element(reply.body()?.clone()));
+        }
+    }
+    Ok(log)
 }
