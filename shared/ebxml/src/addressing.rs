@@ -99,8 +99,12 @@ impl Addressing {
     }
 }
 
+/// Some clients write these under the prefix of the envelope, and thus in its namespace.
+const MISPLACED: [&str; 4] = ["To", "Action", "MessageID", "ReplyTo"];
+
 pub(crate) fn is_addressing(block: &Element) -> bool {
-    [ADDRESSING, EARLIER].contains(&&*block.namespace)
+    let misplaced = &*block.namespace == SOAP && MISPLACED.contains(&&*block.name);
+    misplaced || [ADDRESSING, EARLIER].contains(&&*block.namespace)
 }
 
 /// Whether a block must be understood by whoever the message is for in the end.
