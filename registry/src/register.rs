@@ -403,6 +403,7 @@ impl Register {
         let touches = submission.folders.iter().any(|folder| folder.update)
             || submission.associations.iter().any(|association| {
                 association.kind != AssociationType::HasMember
+                    || !matches!(association.source, ObjectRef::Symbol(_))
                     || !matches!(association.target, ObjectRef::Symbol(_))
             });
         if touches { self.gates.alone(patient).await } else { self.gates.together(patient).await }
