@@ -436,13 +436,13 @@ pub(crate) const KEYS: &[(&str, &str)] = &[
     affinity::KEYS[11],
     affinity::KEYS[12],
     affinity::KEYS[13],
-    soap::KEYS[0],
     ("task.concurrency", "submissions made at once of those that were taken in to be made later"),
     (
         "task.give_up",
         "time after which such a submission is told as failed, if it is certain that it was not registered",
     ),
     ("task.keep", "how long a Task can be read once it has come to its end"),
+    soap::KEYS[0],
 ];
 
 #[cfg(test)]
