@@ -179,7 +179,7 @@ pub(super) static QUESTIONS: &[Question] = &[
     find!("creation-to-next-second", "CreationTimeTo": ["20041224000001"] => 1),
     find!("creation-between", "CreationTimeFrom": ["20051224"], "CreationTimeTo": ["20061224"] => 2),
     find!("creation-of-a-year", "CreationTimeFrom": ["2005"], "CreationTimeTo": ["2006"] => 2),
-    // What was made on that day may have been made after one o'clock: as `ge` in FHIR says it (registry/DIVERGENCES.md).
+    // What was made on that day may have been made after one o'clock: as `ge` in FHIR says it.
     find!("creation-within-the-day", "CreationTimeFrom": ["2006122401"] => 2),
     find!("service-start-between", "ServiceStartTimeFrom": ["200512240800"], "ServiceStartTimeTo": ["200612230800"] => 2),
     find!("service-start-from", "ServiceStartTimeFrom": ["200612230800"] => 2),
