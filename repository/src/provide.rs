@@ -239,7 +239,9 @@ impl Provide {
         }
         self.judge(&mut submission)?;
         let earlier = submission.known.as_ref().map(|(_, intent)| intent);
-        let earlier_in_doubt = earlier.is_some_and(|intent| !intent.open.is_empty());
+        // What a registry of another make did not know for long it may know by now.
+        let earlier_in_doubt =
+            earlier.is_some_and(|intent| !intent.open.is_empty() || !intent.withheld.is_empty());
         let number = earlier.map_or(0, |intent| intent.last) + 1;
         let documents = self.documents(&mut submission, number, &context.base);
         let blobs = documents.iter().map(|(entry, staged, _)| (*entry, staged.id().to_owned())).collect();
@@ -443,6 +445,10 @@ impl Provide {
             Registration::Committed(commit) if commit.replayed => {
                 return self.committed_before(&key, &attempt, &commit).await;
             }
+            // A registry of another make that takes a repetition for what it has already does not say which attempt that is.
+            Registration::Committed(_) if doubt && self.registrar.foreign.is_some() => {
+                return self.which_attempt(&key, &attempt).await;
+            }
             Registration::Committed(commit) => {
                 let bundle = Bytes::from(answer::of(&attempt, &commit, true, self.records.registry()));
                 self.bind(key, commit, bundle.clone(), held);
@@ -471,7 +477,10 @@ impl Provide {
         if doubt || was_sent {
             let open = match self.registrar.foreign {
                 None => Vec::new(),
-                Some(_) => self.records.intent(&key)?.map(|(_, intent)| intent.open).unwrap_or_default(),
+                Some(_) => {
+                    let known = self.records.intent(&key)?.map(|(_, intent)| intent).unwrap_or_default();
+                    known.open.into_iter().chain(known.withheld).collect()
+                }
             };
             match self.registrar.settle(&key, number, &open).await {
                 Ok(Settled::Absent { .. }) => {}
@@ -493,6 +502,18 @@ impl Provide {
     async fn give_up(&self, key: &str, which: impl Fn(u64) -> bool) {
         if let Err(error) = self.records.reject(key, which).await {
             tracing::warn!(%error, "clearing away was put off until the submission is settled");
+        }
+    }
+
+    /// Asks a registry of another make which of the attempts of a key it has committed.
+    async fn which_attempt(&self, key: &str, attempt: &Attempt) -> Result<Outcome, Fault<Findings>> {
+        let known = self.records.intent(key)?.map(|(_, intent)| intent).unwrap_or_default();
+        let tried: Vec<Attempt> = known.open.into_iter().chain(known.withheld).collect();
+        match self.registrar.settle(key, attempt.attempt, &tried).await {
+            Ok(Settled::Committed(commit)) if commit.has_content(&attempt.digest) => {
+                self.committed_before(key, attempt, &commit).await
+            }
+            Ok(Settled::Committed(_) | Settled::Absent { .. }) | Err(_) => Ok(Outcome::Unknown),
         }
     }
 

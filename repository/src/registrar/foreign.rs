@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use web::{Error, Peer, PeerAnswer};
 
+use super::commit::is_document;
 use super::{Commit, Order, Registration, Settled, unknown};
 use crate::config::RegistrySettings;
 use crate::records::Attempt;
@@ -60,6 +61,31 @@ pub(crate) struct Registered {
     pub(crate) hash: String,
     /// Bytes.
     pub(crate) size: u64,
+}
+
+/// What such a registry has under a key.
+#[derive(Debug)]
+pub(super) struct Found {
+    /// Ids of its objects, without scheme.
+    ids: Vec<String>,
+    /// Where it says that the documents are.
+    addresses: Vec<String>,
+    /// The documents.
+    documents: Vec<Registered>,
+}
+
+impl Found {
+    /// How well an attempt fits, beside its documents: attempts of one key may differ in nothing but where the bytes are, and
+    /// those of another content may have the same documents.
+    fn fits(&self, attempt: &Attempt) -> (bool, bool, u64) {
+        let has = |place: &String| {
+            let id = place.rsplit('/').next().unwrap_or_default();
+            self.ids.iter().any(|found| found == id)
+        };
+        let by_id = attempt.expected.as_ref().is_some_and(|expected| expected.objects.iter().any(has));
+        let by_place = attempt.blobs().any(|blob| self.addresses.iter().any(|url| is_document(url, blob)));
+        (by_id, by_place, attempt.attempt)
+    }
 }
 
 impl Foreign {
@@ -122,7 +148,7 @@ impl Foreign {
             }
             Told::Nothing(why) => return Err(unknown(why)),
         };
-        let Some(documents) = found else {
+        let Some(found) = found else {
             let newest = open.iter().map(|open| open.instant).max().unwrap_or_default();
             let age = u64::try_from((self.clock.now() - newest) / 1_000_000).unwrap_or_default();
             if age < self.absent_after.as_secs() {
@@ -133,8 +159,8 @@ impl Foreign {
             return Ok(Settled::Absent { fence: attempt });
         };
         let is_this =
-            |open: &&Attempt| open.expected.as_ref().is_some_and(|expected| expected.is(&documents));
-        let committed = match open.iter().filter(is_this).max_by_key(|open| open.attempt) {
+            |open: &&Attempt| open.expected.as_ref().is_some_and(|expected| expected.is(&found.documents));
+        let committed = match open.iter().filter(is_this).max_by_key(|open| found.fits(open)) {
             Some(open) => {
                 let expected = open.expected.clone().unwrap_or_default();
                 let mut commit = self.committed(open.attempt, &open.digest, &expected, Vec::new());

@@ -123,6 +123,62 @@ async fn what_is_not_known_is_told_as_such_and_settled_later() {
     assert_eq!(here.registry.registered().len(), 1);
 }
 
+/// What a reader is served where the registry says that the first document is.
+async fn where_it_is_registered(here: &Between) -> Reply {
+    let objects = here.registry.registered().remove(0);
+    let (_, slot) = objects.split_once("\"URI\"").expect("an address is registered");
+    let url = slot.split_once("<rim:Value>").unwrap().1.split_once('<').unwrap().0;
+    let path = &url[url.find("/documents/").expect("the address is here")..];
+    here.world.ask("GET", path, &[], Vec::new()).await
+}
+
+#[tokio::test]
+async fn sent_again_while_in_doubt_the_attempt_that_is_registered_is_kept() {
+    let here = between(|_| {}).await;
+    here.registry.then(&[Fate::CommitAndLose, Fate::Fault, Fate::Fault]);
+    here.registry.state.lock().unwrap().silent = 10;
+    let source = Source::new(vec![Entry::new("the bytes of the first attempt")]);
+    assert_eq!(here.provide(&source).await.status, 500);
+    here.registry.state.lock().unwrap().silent = 0;
+    succeeded(&here.provide(&source).await);
+    here.world.settle().await;
+    assert_eq!(here.world.documents(), 1);
+    let served = where_it_is_registered(&here).await;
+    assert_eq!(text(&served), "the bytes of the first attempt", "{served:?}");
+}
+
+#[tokio::test]
+async fn a_registry_that_answers_a_repetition_with_success_is_asked_which_attempt_it_has() {
+    let here = between(|_| {}).await;
+    here.registry.state.lock().unwrap().forgiving = true;
+    here.registry.then(&[Fate::CommitAndLose, Fate::Fault, Fate::Fault]);
+    here.registry.state.lock().unwrap().silent = 10;
+    let source = Source::new(vec![Entry::new("registered by the first attempt")]);
+    assert_eq!(here.provide(&source).await.status, 500);
+    here.registry.state.lock().unwrap().silent = 0;
+    succeeded(&here.provide(&source).await);
+    here.world.settle().await;
+    assert_eq!(here.world.documents(), 1);
+    let served = where_it_is_registered(&here).await;
+    assert_eq!(text(&served), "registered by the first attempt", "{served:?}");
+}
+
+#[tokio::test]
+async fn other_metadata_with_the_same_documents_is_not_taken_for_what_is_registered() {
+    let here = between(|_| {}).await;
+    here.registry.then(&[Fate::CommitAndLose, Fate::Fault, Fate::Fault]);
+    here.registry.state.lock().unwrap().silent = 10;
+    let source = Source::new(vec![Entry::new("one document")]);
+    assert_eq!(here.provide(&source).await.status, 500);
+    here.registry.state.lock().unwrap().silent = 0;
+    let other = Source { title: "Something else".to_owned(), ..source.clone() };
+    let told = text(&here.provide(&other).await);
+    assert_eq!(xds::attribute(&told, "errorCode").as_deref(), Some("XDSDuplicateUniqueIdInRegistry"), "{told}");
+    succeeded(&here.provide(&source).await);
+    let served = where_it_is_registered(&here).await;
+    assert_eq!(text(&served), "one document", "{served:?}");
+}
+
 #[tokio::test]
 async fn a_registry_that_does_not_know_a_set_is_not_believed_at_once() {
     let here = between(|_| {}).await;

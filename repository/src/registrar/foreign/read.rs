@@ -6,7 +6,7 @@ use ebxml::names::namespace::{QUERY, RIM, RS};
 use ebxml::response::{self, RegistryError, Status};
 use xds::{Finding, Findings, Place, Rule, Severity};
 
-use super::Registered;
+use super::{Found, Registered};
 
 /// Scheme of DocumentEntry.uniqueId.
 const UNIQUE_ID: &str = "urn:uuid:2e82c1f6-a085-4c72-9da3-8640a32e42ab";
@@ -66,8 +66,8 @@ fn finding(error: &RegistryError) -> Finding {
     if error.is_error { finding } else { Finding { severity: Severity::Warning, ..finding } }
 }
 
-/// The documents of the submission set that was asked for; none if the registry does not know it.
-pub(super) fn contents(body: &Element) -> Result<Option<Vec<Registered>>, String> {
+/// The submission set that was asked for, and its documents; none if the registry does not know it.
+pub(super) fn contents(body: &Element) -> Result<Option<Found>, String> {
     if !body.is(QUERY, "AdhocQueryResponse") {
         return Err("a stored query was answered with something else".to_owned());
     }
@@ -83,6 +83,10 @@ pub(super) fn contents(body: &Element) -> Result<Option<Vec<Registered>>, String
     if list.child(RIM, "RegistryPackage").is_none() {
         return Ok(None);
     }
+    let of_packages = list.children_named(RIM, "RegistryPackage");
+    let objects = of_packages.chain(list.children_named(RIM, "ExtrinsicObject"));
+    let ids = objects.filter_map(|object| object.attribute("id"));
+    let ids = ids.map(|id| id.strip_prefix("urn:uuid:").unwrap_or(id).to_ascii_lowercase()).collect();
     let members: Vec<&str> = list
         .children_named(RIM, "Association")
         .filter(|association| {
@@ -90,11 +94,16 @@ pub(super) fn contents(body: &Element) -> Result<Option<Vec<Registered>>, String
         })
         .filter_map(|association| association.attribute("targetObject"))
         .collect();
-    let documents = list.children_named(RIM, "ExtrinsicObject").filter(|document| {
-        // Documents that are only referred to did not come with this submission.
-        members.is_empty() || document.attribute("id").is_some_and(|id| members.contains(&id))
-    });
-    Ok(Some(documents.map(document).collect()))
+    let documents: Vec<&Element> = list
+        .children_named(RIM, "ExtrinsicObject")
+        .filter(|document| {
+            // Documents that are only referred to did not come with this submission.
+            members.is_empty() || document.attribute("id").is_some_and(|id| members.contains(&id))
+        })
+        .collect();
+    let addresses = documents.iter().filter_map(|document| slot(document, "URI").map(str::to_owned));
+    let addresses = addresses.collect();
+    Ok(Some(Found { ids, addresses, documents: documents.into_iter().map(document).collect() }))
 }
 
 fn document(object: &Element) -> Registered {

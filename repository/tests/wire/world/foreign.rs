@@ -32,6 +32,8 @@ pub(crate) struct State {
     pub(crate) arrived: Vec<String>,
     /// How many of the next queries are not answered.
     pub(crate) silent: usize,
+    /// Whether a set that is sent again is answered as the first time.
+    pub(crate) forgiving: bool,
 }
 
 #[derive(Clone)]
@@ -100,10 +102,13 @@ fn react(state: &mut State, asked: &Asked) -> Reaction {
         Some(Fate::CommitAndLose) | None => {}
     }
     if state.registered.contains_key(&key) {
+        if state.forgiving {
+            return answer(200, &id, &success());
+        }
         return answer(200, &id, &refusal("XDSDuplicateUniqueIdInRegistry"));
     }
     state.registered.insert(key, objects);
-    answer(200, &id, &format!("<rs:RegistryResponse {RS} status=\"{STATUS}Success\"/>"))
+    answer(200, &id, &success())
 }
 
 const RS: &str = "xmlns:rs=\"urn:oasis:names:tc:ebxml-regrep:xsd:rs:3.0\"";
@@ -123,6 +128,10 @@ fn query(state: &mut State, message: &str, id: &str) -> Reaction {
          </rim:RegistryObjectList></query:AdhocQueryResponse>"
     );
     answer(200, id, &body)
+}
+
+fn success() -> String {
+    format!("<rs:RegistryResponse {RS} status=\"{STATUS}Success\"/>")
 }
 
 fn refusal(code: &str) -> String {
