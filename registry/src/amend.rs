@@ -120,6 +120,8 @@ struct Decision<'a> {
     findings: Findings,
     /// logicalIDs that have been given a next version.
     versioned: BTreeSet<EntryUuid>,
+    /// entryUUIDs that the request has given to something.
+    chosen: BTreeSet<EntryUuid>,
 }
 
 impl Amending {
@@ -146,10 +148,19 @@ impl Amending {
         };
         let digest = digest(&asked);
         for _ in 0..TRIES {
+            // What was done is done, whoever the patient is by now.
+            if let Some((_, SubmissionRecord { committed: Some(committed), .. })) =
+                submission_row(&self.store, &key)?
+            {
+                return self.again(trail, &key, (&committed, &digest)).await;
+            }
             let mut patients = self.concerned(&asked)?;
             patients.extend(self.settle_patient(&mut asked.provided)?);
             let _passes = self.gates.all_alone(patients.iter().map(String::as_str)).await;
-            if !self.concerned(&asked)?.is_subset(&patients) {
+            // While the gates were waited for a merge may have been made.
+            let mut by_now = self.concerned(&asked)?;
+            by_now.extend(self.settle_patient(&mut asked.provided)?);
+            if !by_now.is_subset(&patients) {
                 continue;
             }
             let before = submission_row(&self.store, &key)?;
@@ -310,6 +321,7 @@ impl Amending {
             holdings: Vec::new(),
             findings: Findings::new(),
             versioned: BTreeSet::new(),
+            chosen: BTreeSet::new(),
         };
         let claim = self.claim(&mut decision)?;
         for trigger in &asked.triggers {
@@ -337,7 +349,8 @@ impl Amending {
     /// The uniqueId and entryUUID of the submission set are free.
     fn claim(&self, decision: &mut Decision<'_>) -> Result<Option<Claim>, store::Error> {
         let set = &decision.asked.provided.submission.submission_set;
-        if association::object(&self.store, &decision.set)?.is_some() {
+        decision.chosen.insert(decision.set.clone());
+        if association::is_taken(&self.store, &decision.set)? {
             let text = format!("the entryUUID {} is taken by a registered object", decision.set.as_str());
             decision.refuse(Rule::MetadataInvalid, "SubmissionSet", "SubmissionSet.entryUUID", text);
         }

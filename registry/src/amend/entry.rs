@@ -61,7 +61,7 @@ impl Decision<'_> {
     /// entryUUID of the new version: the one that was chosen, where it is free.
     fn entry_uuid(&mut self, chosen: Option<&EntryUuid>, at: &str) -> Result<EntryUuid, Failure> {
         let Some(id) = chosen else { return Ok(EntryUuid::from(Uuid::new_v4())) };
-        if association::object(&self.amending.store, id)?.is_some() {
+        if association::is_taken(&self.amending.store, id)? || !self.chosen.insert(id.clone()) {
             let text = format!("the entryUUID {} is taken; every version has one of its own", id.as_str());
             self.refuse(Rule::MetadataUpdate, at, "entryUUID", text);
         }

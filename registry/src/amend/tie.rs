@@ -128,8 +128,7 @@ impl Decision<'_> {
         let store = &self.amending.store;
         let mut id = given.entry_uuid.clone();
         if let Some(chosen) = &id
-            && (association::object(store, chosen)?.is_some()
-                || association::holder(store, chosen)?.is_some())
+            && (association::is_taken(store, chosen)? || !self.chosen.insert(chosen.clone()))
         {
             let text = format!("the entryUUID {} is taken by a registered object", chosen.as_str());
             self.refuse(Rule::MetadataInvalid, &given.at, "Association.entryUUID", text);

@@ -182,6 +182,22 @@ fn named(store: &Store, kind: Kind, id: &EntryUuid) -> Result<Vec<Row>, store::E
     Ok(store.find(&ask)?.rows)
 }
 
+/// Whether anything has this entryUUID, or had it: also a version, an association, or what was removed.
+pub(crate) fn is_taken(store: &Store, id: &EntryUuid) -> Result<bool, store::Error> {
+    const KINDS: [Kind; 4] = [DOCUMENT, LIST, DOCUMENT_PAST, LIST_PAST];
+    for kind in KINDS {
+        if store.get(kind, id.as_str())?.is_some() {
+            return Ok(true);
+        }
+    }
+    for kind in KINDS {
+        if !store.sources(kind, ASSOCIATION, id.as_str())?.is_empty() {
+            return Ok(true);
+        }
+    }
+    Ok(current(store, id)?.is_some())
+}
+
 /// The association with this id.
 pub(crate) fn by_id(store: &Store, id: &EntryUuid) -> Result<Option<Association>, store::Error> {
     Ok(holder(store, id)?.and_then(|holder| holder.begun().into_iter().find(|one| one.id == *id)))

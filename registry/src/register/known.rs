@@ -13,8 +13,8 @@ use super::Register;
 use crate::merged;
 use crate::patients;
 use crate::records::{
-    ASSOCIATION, DOCUMENT, DOCUMENT_PAST, DocumentRecord, FolderRecord, HAS_MEMBER, LIST, LIST_PAST,
-    ListRecord, association, document_row, list_row, unreadable,
+    DOCUMENT, DocumentRecord, FolderRecord, HAS_MEMBER, LIST, ListRecord, association, document_row,
+    list_row, unreadable,
 };
 
 /// Entries that may share one uniqueId before we stop to look for the current one.
@@ -67,7 +67,7 @@ impl Loader<'_> {
             .chain(folders);
         for (entry_uuid, unique_id) in all {
             if let Some(id) = entry_uuid
-                && self.is_taken(id)?
+                && association::is_taken(self.store, id)?
             {
                 self.loaded.known.taken.insert(id.clone());
             }
@@ -76,26 +76,11 @@ impl Loader<'_> {
             }
         }
         for id in submission.associations.iter().filter_map(|association| association.entry_uuid.as_ref()) {
-            if self.is_taken(id)? {
+            if association::is_taken(self.store, id)? {
                 self.loaded.known.taken.insert(id.clone());
             }
         }
         Ok(())
-    }
-
-    /// Whether anything has this entryUUID, or had it: also a version or an association.
-    fn is_taken(&self, id: &EntryUuid) -> Result<bool, store::Error> {
-        for kind in [DOCUMENT, LIST, DOCUMENT_PAST, LIST_PAST] {
-            if self.store.get(kind, id.as_str())?.is_some() {
-                return Ok(true);
-            }
-        }
-        for kind in [DOCUMENT, LIST, DOCUMENT_PAST, LIST_PAST] {
-            if !self.store.sources(kind, ASSOCIATION, id.as_str())?.is_empty() {
-                return Ok(true);
-            }
-        }
-        Ok(association::current(self.store, id)?.is_some())
     }
 
     fn holder(&mut self, unique_id: &Identifier) -> Result<(), store::Error> {

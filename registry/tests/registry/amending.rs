@@ -56,6 +56,63 @@ async fn the_same_submission_is_answered_again_and_another_with_its_unique_id_re
 }
 
 #[tokio::test]
+async fn other_symbols_and_another_order_are_the_same_submission() {
+    let world = World::new().await;
+    let (first, second, folder) = (Entry::new("Document01"), Entry::new("Document02"), Fold::new("Folder01"));
+    let message = Message { set: "Set01".to_owned(), ..Message::new() }
+        .entry(first.clone())
+        .entry(second.clone())
+        .folder(folder.clone())
+        .put_in("Folder01", "Document01")
+        .put_in("Folder01", "Document02");
+    // The ids of associations are symbols, too, and one of them says more of itself.
+    let called = |mut message: Message, prefix: &str| {
+        let ids: Vec<String> = message.ties.iter().map(|tie| tie.id.clone()).collect();
+        for (number, tie) in message.ties.iter_mut().enumerate() {
+            tie.id = format!("{prefix}{number}");
+            if let Some(index) = ids.iter().position(|id| *id == tie.target) {
+                tie.target = format!("{prefix}{index}");
+            }
+        }
+        message
+    };
+    world.iti42(&called(message.clone(), "as")).await.succeeds();
+    let renamed = |id: &str| id.replace("Document", "d").replace("Folder", "f").replace("Set", "s");
+    let mut again = called(message.clone(), "x");
+    again.set = renamed(&again.set);
+    again.entries.iter_mut().for_each(|entry| entry.id = renamed(&entry.id));
+    again.folders.iter_mut().for_each(|folder| folder.id = renamed(&folder.id));
+    for tie in &mut again.ties {
+        (tie.source, tie.target) = (renamed(&tie.source), renamed(&tie.target));
+    }
+    again.entries.reverse();
+    again.ties.reverse();
+    world.iti42(&again).await.succeeds();
+    let lists = world.get("/fhir/List?patient=Patient/p1").await.expect(200);
+    assert_eq!(lists.ids().len(), 2, "a set and a folder: nothing was registered twice");
+    // One membership less is another submission.
+    let mut other = called(message, "as");
+    other.ties.truncate(other.ties.len() - 2);
+    world.iti42(&other).await.fails("XDSDuplicateUniqueIdInRegistry");
+}
+
+#[tokio::test]
+async fn an_entry_uuid_that_something_had_is_told_as_taken() {
+    let world = World::new().await;
+    let (entry, message) = registered(&world).await;
+    let (gone, removed) = registered(&world).await;
+    let ids: Vec<&str> = [&removed.set, &gone.id, &removed.ties[0].id].map(String::as_str).to_vec();
+    world.iti62(&ids).await.succeeds();
+    let update = |id: &str| Message::new().update(Entry { id: id.to_owned(), ..next(&entry, "Next") }, 1);
+    let mut of_the_set = Message { set: removed.set.clone(), ..Message::new() };
+    of_the_set = of_the_set.update(next(&entry, "Next"), 1);
+    world.iti57(&of_the_set).await.fails("XDSRegistryMetadataError");
+    world.iti57(&update(&gone.id)).await.fails("XDSMetadataUpdateError");
+    world.iti57(&update(&message.ties[0].id)).await.fails("XDSMetadataUpdateError");
+    world.iti57(&update(&uuid())).await.succeeds();
+}
+
+#[tokio::test]
 async fn a_patient_that_is_not_known_is_named() {
     let world = World::new().await;
     let entry = Entry { patient: "nobody".to_owned(), ..Entry::new("d") };

@@ -173,7 +173,11 @@ async fn other_metadata_with_the_same_documents_is_not_taken_for_what_is_registe
     here.registry.state.lock().unwrap().silent = 0;
     let other = Source { title: "Something else".to_owned(), ..source.clone() };
     let told = text(&here.provide(&other).await);
-    assert_eq!(xds::attribute(&told, "errorCode").as_deref(), Some("XDSDuplicateUniqueIdInRegistry"), "{told}");
+    assert_eq!(
+        xds::attribute(&told, "errorCode").as_deref(),
+        Some("XDSDuplicateUniqueIdInRegistry"),
+        "{told}"
+    );
     succeeded(&here.provide(&source).await);
     let served = where_it_is_registered(&here).await;
     assert_eq!(text(&served), "one document", "{served:?}");

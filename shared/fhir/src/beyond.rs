@@ -300,6 +300,26 @@ pub(crate) fn into_folder(folder: &mut Folder, resource: &Value, at: &Place, fin
     }
 }
 
+/// What a resource says beyond FHIR, taken apart for a digest: its associations, without the places where a request said them,
+/// and the resource with the rest.
+pub(crate) fn apart(resource: &Value) -> Option<(Value, Vec<Value>)> {
+    let index = items(resource, "extension").iter().position(|one| text(one, "url") == Some(BEYOND))?;
+    let written = text(&items(resource, "extension")[index], "valueString")?;
+    let mut says: Map<String, Value> = serde_json::from_str(written).ok()?;
+    let Some(Value::Array(mut associations)) = says.remove(ASSOCIATIONS) else { return None };
+    for association in associations.iter_mut().filter_map(Value::as_object_mut) {
+        association.remove("at");
+    }
+    let mut rest = resource.clone();
+    let extensions = rest.get_mut("extension").and_then(Value::as_array_mut)?;
+    if says.is_empty() {
+        extensions.remove(index);
+    } else {
+        extensions[index]["valueString"] = Value::Object(says).to_string().into();
+    }
+    Some((rest, associations))
+}
+
 /// Lays what associations say of themselves over those that were read, and adds those that FHIR cannot say.
 pub(crate) fn into_associations(
     known: &mut Vec<Association>,
