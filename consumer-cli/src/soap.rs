@@ -62,7 +62,7 @@ pub(crate) fn question(
     format: Format,
     what: &str,
 ) -> Result<Call, Failure> {
-    let message = message(action, url, vec![Piece::Xml(body)], format);
+    let message = message(action, url, vec![Piece::Xml(body.into())], format);
     let mut bytes = Vec::new();
     for frame in message.frames {
         if let mtom::Frame::Bytes(piece) = frame {

@@ -98,7 +98,7 @@ pub(super) async fn retrieve(
     let url = context.settings.xds_repository.url()?;
     let what = format!("document {}", promise.id);
     sink.restart().await.map_err(super::retrieve::local)?;
-    let message = soap::message(ACTION, url, vec![Piece::Xml(request(place))], Format::Package);
+    let message = soap::message(ACTION, url, vec![Piece::Xml(request(place).into())], Format::Package);
     let mut bytes = Vec::new();
     for frame in message.frames {
         if let ebxml::mtom::Frame::Bytes(piece) = frame {

@@ -26,17 +26,17 @@ pub(super) fn pending(url: &str, provide: &Provide, documents: Vec<Attached>) ->
     let Some(head) = body.strip_suffix(END) else {
         return Err(Failure::other("the message was not written as expected"));
     };
-    let mut pieces = vec![Piece::Xml(head.to_vec())];
+    let mut pieces = vec![Piece::Xml(head.to_vec().into())];
     for (document, entry) in provide.documents.iter().zip(&submission.documents) {
         let id = ids.of_symbol(&entry.symbol).unwrap_or(&entry.symbol);
-        pieces.push(Piece::Xml(format!("<xds:Document id=\"{id}\">").into_bytes()));
+        pieces.push(Piece::Xml(format!("<xds:Document id=\"{id}\">").into_bytes().into()));
         pieces.push(Piece::Document(Enclosed {
             content_type: document.content_type.clone(),
             size: document.size,
         }));
-        pieces.push(Piece::Xml(b"</xds:Document>".to_vec()));
+        pieces.push(Piece::Xml(b"</xds:Document>".as_slice().into()));
     }
-    pieces.push(Piece::Xml(END.to_vec()));
+    pieces.push(Piece::Xml(END.into()));
     let message = soap::message(ACTION, url, pieces, Format::Package);
     // The documents are sent in the order they were given in.
     let (mut texts, mut text) = (Vec::new(), String::new());

@@ -76,7 +76,7 @@ where
     }
 
     fn write(&self, response: Written, _: &Context) -> Answer {
-        self.call.answer(iti18::write_response(&response))
+        self.call.answer_in_parts(iti18::write_response(response))
     }
 
     fn refuse(&self, fault: Fault<Findings>, context: &Context) -> Answer {

@@ -2,6 +2,7 @@
 //! was none.
 
 use actor::{Codec, Context, Fault};
+use bytes::Bytes;
 use ebxml::iti43::{DocumentRequest, Given, read_request, write_answer};
 use futures_util::stream::{self, LocalBoxStream};
 use futures_util::{StreamExt as _, TryStreamExt as _};
@@ -26,7 +27,7 @@ pub(crate) fn refusal(findings: &[Finding]) -> Vec<u8> {
     let pieces = write_answer::<()>(&super::soap::refusal(findings), Vec::new());
     let xml = pieces.into_iter().map(|piece| match piece {
         Piece::Xml(xml) => xml,
-        Piece::Document(()) => Vec::new(),
+        Piece::Document(()) => Bytes::new(),
     });
     xml.flatten().collect()
 }

@@ -92,12 +92,12 @@ pub fn write_answer<D>(response: &[u8], documents: Vec<Given<D>>) -> Vec<Piece<D
         xml.leaf("xds:mimeType", &mime_type).start("xds:Document").text("");
         let written = xml.finish();
         head.extend_from_slice(written.strip_suffix(END).unwrap_or(&written));
-        pieces.push(Piece::Xml(std::mem::take(&mut head)));
+        pieces.push(Piece::Xml(std::mem::take(&mut head).into()));
         pieces.push(Piece::Document(document));
         head.extend_from_slice(END);
     }
     head.extend_from_slice(b"</xds:RetrieveDocumentSetResponse>");
-    pieces.push(Piece::Xml(head));
+    pieces.push(Piece::Xml(head.into()));
     pieces
 }
 
@@ -168,7 +168,7 @@ mod tests {
         let xml: Vec<u8> = pieces
             .iter()
             .flat_map(|piece| match piece {
-                Piece::Xml(xml) => xml.clone(),
+                Piece::Xml(xml) => xml.to_vec(),
                 Piece::Document(base64) => base64.as_bytes().to_vec(),
             })
             .collect();

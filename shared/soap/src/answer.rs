@@ -31,6 +31,9 @@ impl Enclosed for Document {
     }
 }
 
+/// Bytes of an answer, below which it is sent in one piece: joining so few costs less than each piece on its own way.
+const JOINED: u64 = 16 << 10;
+
 /// A message as an answer.
 pub(crate) fn message(addressing: &Addressing, body: Vec<Piece<Document>>, format: Format) -> Answer {
     let unique = uuid::Uuid::new_v4().to_string();
@@ -42,8 +45,10 @@ pub(crate) fn message(addressing: &Addressing, body: Vec<Piece<Document>>, forma
             Frame::Document { .. } => None,
         });
         let parts: Vec<Bytes> = parts.collect();
-        // One piece: what is sent later is sent as it is.
-        return answer.body(AnswerBody::Bytes(parts.concat().into()));
+        return answer.body(match length {
+            ..JOINED => AnswerBody::Bytes(parts.concat().into()),
+            _ => AnswerBody::Parts(parts),
+        });
     }
     let stream = stream::iter(frames).flat_map(|frame| match frame {
         Frame::Bytes(bytes) => stream::once(async { Ok(bytes) }).boxed_local(),

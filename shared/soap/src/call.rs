@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 
 use actor::{Context, Fault};
+use bytes::Bytes;
 use ebxml::Element;
 use ebxml::addressing::Addressing;
 use ebxml::mtom::{self, Format, Piece, Reference, Source};
@@ -92,7 +93,12 @@ impl Call {
 
     /// The answer: the element of its body, which declares its own namespaces.
     pub fn answer(&self, body: Vec<u8>) -> Answer {
-        self.answer_with(vec![Piece::Xml(body)])
+        self.answer_with(vec![Piece::Xml(body.into())])
+    }
+
+    /// The answer, its body in parts that are sent one behind the other without being joined.
+    pub fn answer_in_parts(&self, body: Vec<Bytes>) -> Answer {
+        self.answer_with(body.into_iter().map(Piece::Xml).collect())
     }
 
     /// The answer with documents, each where its base64 would stand.

@@ -150,7 +150,7 @@ impl<A: 'static> Opening for Reading<'_, A> {
                 };
                 // The transaction is known by now, and has a way to say it.
                 let addressing = Addressing::of_answer(line.reply, &answer::message_id(), &known);
-                let body = vec![Piece::Xml((line.refusal)(&[finding]))];
+                let body = vec![Piece::Xml((line.refusal)(&[finding]).into())];
                 let mut answer = told::retrying(answer::message(&addressing, body, self.format.get()), retry);
                 answer.close = true;
                 answer

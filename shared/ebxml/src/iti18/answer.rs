@@ -1,5 +1,6 @@
 //! AdhocQueryResponse: a status, errors, and the objects found or references to them.
 
+use bytes::Bytes;
 use xds::{Finding, Findings, Side};
 
 use crate::names::namespace;
@@ -10,16 +11,22 @@ use crate::{Element, Writer};
 /// Bytes of the answer around its objects, about.
 const AROUND: usize = 512;
 
-/// Writes an answer with objects that are written already, with the prefix `rim`.
-pub fn write_response<T: AsRef<[u8]>>(objects: &[T]) -> Vec<u8> {
-    let bytes: usize = objects.iter().map(|object| object.as_ref().len()).sum();
-    let mut xml = Writer::with_capacity(AROUND + bytes);
+/// What stands behind the objects.
+const TAIL: &[u8] = b"</rim:RegistryObjectList></query:AdhocQueryResponse>";
+
+/// Writes an answer with objects that are written already, with the prefix `rim`: parts that follow each other, for the objects are
+/// many and stay where they are.
+pub fn write_response(objects: Vec<Bytes>) -> Vec<Bytes> {
+    let mut xml = Writer::with_capacity(AROUND);
     begin(&mut xml, Status::Success);
-    xml.start("rim:RegistryObjectList");
-    for object in objects {
-        xml.raw(object.as_ref());
-    }
-    xml.finish()
+    xml.start("rim:RegistryObjectList").text("");
+    let mut head = xml.finish();
+    head.truncate(head.len() - TAIL.len());
+    let mut parts = Vec::with_capacity(objects.len() + 2);
+    parts.push(Bytes::from(head));
+    parts.extend(objects);
+    parts.push(Bytes::from_static(TAIL));
+    parts
 }
 
 /// Writes the answer to a query that was refused.

@@ -125,6 +125,21 @@ fn a_query_that_is_written_reads_as_the_same() {
     assert!(matches!(asked.question, Question::Find(filters) if filters[0].all.len() == 5));
 }
 
+#[test]
+fn the_parts_of_an_answer_are_one_message() {
+    for ids in [&[][..], &["urn:uuid:4c5ca0e4-14d3-4b1d-9c4e-5f2c4a1d7b6a"; 2]] {
+        let objects = ids.iter().map(|id| {
+            let mut xml = Writer::default();
+            crate::rim::write_object_reference(&mut xml, id, None);
+            bytes::Bytes::from(xml.finish())
+        });
+        let answer = write_response(objects.collect()).concat();
+        let read = read_response(&element(&answer)).expect("it says its status");
+        assert_eq!(read.status, crate::response::Status::Success);
+        assert_eq!((read.objects.references.len(), read.remarks.len()), (ids.len(), 0));
+    }
+}
+
 proptest::proptest! {
     #[test]
     fn no_value_makes_the_reader_stumble(text in "[a'\"(), ^%\\n]{0,12}") {

@@ -20,7 +20,7 @@ pub trait Enclosed {
 #[derive(Debug)]
 pub enum Piece<D> {
     /// XML.
-    Xml(Vec<u8>),
+    Xml(Bytes),
     /// A document.
     Document(D),
 }
@@ -71,7 +71,7 @@ pub fn package<D: Enclosed>(
                     Piece::Document(document) => package.document(document, true),
                 }
             }
-            package.bytes(tail.to_vec());
+            package.bytes(Bytes::from_static(tail));
         }
         Format::Package => {
             package.content_type = format!(
@@ -120,9 +120,10 @@ pub fn package<D: Enclosed>(
 }
 
 impl<D: Enclosed> Package<D> {
-    fn bytes(&mut self, bytes: Vec<u8>) {
+    fn bytes(&mut self, bytes: impl Into<Bytes>) {
+        let bytes = bytes.into();
         self.length += bytes.len() as u64;
-        self.frames.push(Frame::Bytes(Bytes::from(bytes)));
+        self.frames.push(Frame::Bytes(bytes));
     }
 
     fn document(&mut self, document: D, base64: bool) {

@@ -253,11 +253,11 @@ fn what_is_written_is_read_back_in_either_format() {
     for format in [Format::Package, Format::Simple] {
         let addressing = Addressing::of_request("urn:do", "urn:uuid:1", "http://there");
         let pieces = vec![
-            Piece::Xml(b"<D xmlns='urn:d'><Document>".to_vec()),
+            Piece::Xml(b"<D xmlns='urn:d'><Document>".as_slice().into()),
             Piece::Document(Whole("text/plain", b"bytes of one")),
-            Piece::Xml(b"</Document><Document>".to_vec()),
+            Piece::Xml(b"</Document><Document>".as_slice().into()),
             Piece::Document(Whole("bad\r\nX: y/z", b"")),
-            Piece::Xml(b"</Document></D>".to_vec()),
+            Piece::Xml(b"</Document></D>".as_slice().into()),
         ];
         let package = package(&addressing, pieces, format, "5cf0");
         let mut bytes = Vec::new();

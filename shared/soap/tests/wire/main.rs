@@ -61,6 +61,18 @@ async fn an_answer_comes_in_the_format_of_its_request() {
 }
 
 #[tokio::test]
+async fn an_answer_in_parts_is_one_message_however_long() {
+    for much in [0, 40_000] {
+        let body = format!("<Ask xmlns='urn:test' much='{much}'/>");
+        let whole = envelope(&addressed("urn:test:ask"), &body);
+        for (content_type, message) in [(SIMPLE, whole.clone()), (PACKAGE, package(&whole, &[]))] {
+            let reply = actor().ask(content_type, message).await;
+            assert_eq!((reply.status, reply.body().text.len()), (200, much));
+        }
+    }
+}
+
+#[tokio::test]
 async fn habits_of_other_stacks_are_taken() {
     let actor = actor();
     let body = "<Ask xmlns='urn:test'/>";

@@ -87,11 +87,11 @@ impl Codec<Count> for Counting {
         if self.0.body().attribute("do") == Some("give") {
             let stream =
                 futures_util::stream::iter(["one", "-two"]).map(|text| Ok(Bytes::from(text))).boxed_local();
-            pieces.push(Piece::Xml(b"<t:Document>".to_vec()));
+            pieces.push(Piece::Xml(b"<t:Document>".as_slice().into()));
             pieces.push(Piece::Document(Document { content_type: "text/plain".into(), length: 7, stream }));
-            pieces.push(Piece::Xml(b"</t:Document>".to_vec()));
+            pieces.push(Piece::Xml(b"</t:Document>".as_slice().into()));
         }
-        pieces.push(Piece::Xml(b"</t:Counted>".to_vec()));
+        pieces.push(Piece::Xml(b"</t:Counted>".as_slice().into()));
         self.0.answer_with(pieces)
     }
 
@@ -131,7 +131,13 @@ static LINES: &[Line<Actor>] = &[
         transaction: "ITI-1",
         documents: false,
         refusal,
-        serve: |_, _, call| Box::pin(async move { call.answer(b"<Asked xmlns=\"urn:test\"/>".to_vec()) }),
+        serve: |_, _, call| {
+            Box::pin(async move {
+                let much = vec![b'x'; call.body().attribute("much").map_or(0, |much| much.parse().unwrap())];
+                let parts = [&b"<Asked xmlns=\"urn:test\">"[..], &much, b"</Asked>"];
+                call.answer_in_parts(parts.map(Bytes::copy_from_slice).into())
+            })
+        },
     },
 ];
 
