@@ -120,6 +120,19 @@ async fn answers_that_are_lost_leave_one_submission_and_a_success_in_the_end() {
     assert_eq!(sets::status(&told), "Success", "{told}");
     let found = region.search(&format!("patient.identifier={DOMAIN}|x-4&status=current")).await;
     assert_eq!((found.len(), region.store.health().documents), (2, 2));
+    // Sent again before anybody has asked: the registry takes it for what it has, which is the attempt before.
+    proxy.inject_times("POST /xds/registry", Fault::DropAnswer, 3);
+    let third = about("x-4", Entry::new("sent twice"));
+    let told = region.provide_set(&third).await;
+    assert!(told.contains("soap:Receiver"), "{told}");
+    let told = region.provide_set(&third).await;
+    assert_eq!(sets::status(&told), "Success", "{told}");
+    let found = region.search(&format!("patient.identifier={DOMAIN}|x-4&status=current")).await;
+    assert_eq!((found.len(), region.store.health().documents), (3, 3));
+    for document in &found {
+        let url = document["content"][0]["attachment"]["url"].as_str().unwrap();
+        assert_eq!(get(url).await.status, 200, "what is registered is where it says");
+    }
 }
 
 #[tokio::test]
