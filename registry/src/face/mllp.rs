@@ -114,6 +114,8 @@ impl Connection {
         let mut frames = mllp::Reader::new(limit);
         let mut piece = vec![0; PIECE];
         let mut deadline = None;
+        // What stands outside of frames is no message, and keeps no connection.
+        let mut quiet_since = Instant::now();
         loop {
             while let Some(frame) = frames.next_frame() {
                 deadline = None;
@@ -137,11 +139,12 @@ impl Connection {
                 if !goes_on || *stopping.borrow() {
                     return;
                 }
+                quiet_since = Instant::now();
             }
             let until = if frames.is_open() {
                 *deadline.get_or_insert_with(|| Instant::now() + Duration::from_secs(settings.frame_timeout))
             } else {
-                Instant::now() + Duration::from_secs(settings.idle_timeout)
+                quiet_since + Duration::from_secs(settings.idle_timeout)
             };
             let read = tokio::select! {
                 read = timeout_at(until, self.stream.read(&mut piece)) => read,

@@ -1,10 +1,12 @@
 //! An XML element read whole: what a message holds beside its documents, which stream past it.
 
+use std::sync::Arc;
+
 /// An attribute, its namespace resolved. An attribute without prefix has none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attribute {
     /// The namespace; empty: none.
-    pub namespace: Box<str>,
+    pub namespace: Arc<str>,
     /// The local name.
     pub name: Box<str>,
     /// The value, unescaped.
@@ -15,7 +17,7 @@ pub struct Attribute {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Element {
     /// The namespace; empty: none.
-    pub namespace: Box<str>,
+    pub namespace: Arc<str>,
     /// The local name.
     pub name: Box<str>,
     /// Its attributes, in order; declarations of namespaces are not among them.

@@ -1,6 +1,8 @@
 //! Provide and Register Document Set-b [ITI-41] (TF-2 3.41): the metadata, and which element holds which document. The
 //! documents themselves pass by in a stream (`mtom`).
 
+use std::collections::HashSet;
+
 use xds::{Finding, Findings, Place, Rule, Submission};
 
 use crate::element::Element;
@@ -36,14 +38,21 @@ pub fn read_request(body: &Element) -> (Request<'_>, Findings) {
         }
     };
     let mut documents: Vec<(&str, &Element)> = Vec::new();
+    let symbols = submission.documents.iter().map(|entry| entry.symbol.as_str());
+    let exact: HashSet<&str> = symbols.clone().collect();
+    let folded: HashSet<String> = symbols.map(str::to_ascii_lowercase).collect();
+    let has_entry = |id: &str| {
+        exact.contains(id) || (id.starts_with("urn:uuid:") && folded.contains(&id.to_ascii_lowercase()))
+    };
+    let mut known = HashSet::new();
     for element in body.children_named(XDS, "Document") {
         let id = element.attribute("id").unwrap_or_default().trim();
         let place = Place::at(format!("Document[@id='{id}']"));
-        if documents.iter().any(|(known, _)| *known == id) {
+        if !known.insert(id) {
             let text =
                 format!("Two documents have the id {id:?}; each has the id of its own ExtrinsicObject.");
             findings.push(Finding::error(Rule::MetadataInvalid, place, text));
-        } else if submission.documents.iter().any(|entry| same_id(&entry.symbol, id)) {
+        } else if has_entry(id) {
             documents.push((id, element));
         } else {
             let text = format!(
@@ -52,7 +61,8 @@ pub fn read_request(body: &Element) -> (Request<'_>, Findings) {
             findings.push(Finding::error(Rule::MissingDocumentMetadata, place, text));
         }
     }
-    (Request { submission, documents }, findings)
+    drop((exact, folded));
+    (Request { submission, documents }, rim::told(findings))
 }
 
 impl<'a> Request<'a> {

@@ -3,6 +3,8 @@
 mod encoding;
 
 use std::borrow::Cow;
+use std::collections::HashSet;
+use std::sync::Arc;
 
 use quick_xml::NsReader;
 use quick_xml::errors::{Error, IllFormedError};
@@ -33,6 +35,9 @@ impl Default for Limits {
         Limits { depth: 64, attributes: 64, namespaces: 32, text: 1 << 20, nodes: 200_000 }
     }
 }
+
+/// Bytes of the name of a namespace. None is that long; each element says it again.
+const NAMESPACE: usize = 512;
 
 /// Configuration keys of the limits.
 pub mod key {
@@ -86,8 +91,14 @@ pub(crate) fn read_text(bytes: &[u8], encoding: Encoding, limits: &Limits) -> Re
     let mut xml = NsReader::from_str(text);
     xml.config_mut().expand_empty_elements = true;
     xml.config_mut().check_comments = true;
-    let mut builder =
-        Builder { xml, limits, encoding, lines: Lines { text: bytes, at: 0, line: 1 }, nodes: 0 };
+    let mut builder = Builder {
+        xml,
+        limits,
+        encoding,
+        lines: Lines { text: bytes, at: 0, line: 1 },
+        nodes: 0,
+        spaces: HashSet::new(),
+    };
     builder.document().map_err(|(at, text)| Broken { text, line: line_at(at) })
 }
 
@@ -120,6 +131,8 @@ struct Builder<'a> {
     encoding: Encoding,
     lines: Lines<'a>,
     nodes: u64,
+    /// Names of namespaces, each kept once however many elements are in it.
+    spaces: HashSet<Arc<str>>,
 }
 
 /// Where, and what.
@@ -218,7 +231,7 @@ impl Builder<'_> {
         self.count()?;
         let line = self.lines.of(start);
         let (space, name) = self.xml.resolver().resolve_element(tag.name());
-        let namespace = bound(&space).map_err(|why| (start, why.to_owned()))?;
+        let namespace = bound(&space, &mut self.spaces).map_err(|why| (start, why.to_owned()))?;
         let name = name.as_ref().into();
         let (mut attributes, mut declarations, mut seen) = (Vec::new(), 0_u64, 0_u64);
         for attribute in tag.attributes().with_checks(false) {
@@ -229,6 +242,9 @@ impl Builder<'_> {
             );
             if declares {
                 declarations += 1;
+                if attribute.value.len() > NAMESPACE {
+                    return self.wrong(format!("the name of a namespace has more than {NAMESPACE} bytes"));
+                }
                 if declarations > self.limits.namespaces {
                     let most = self.limits.namespaces;
                     return self
@@ -243,7 +259,7 @@ impl Builder<'_> {
             }
             self.count()?;
             let (space, local) = self.xml.resolver().resolve_attribute(attribute.key);
-            let namespace = bound(&space).map_err(|why| (start, why.to_owned()))?;
+            let namespace = bound(&space, &mut self.spaces).map_err(|why| (start, why.to_owned()))?;
             let value = unescape(attribute.value.as_ref()).map_err(|why| (start, why.to_owned()))?;
             if value.len() as u64 > self.limits.text {
                 let most = self.limits.text;
@@ -261,12 +277,21 @@ impl Builder<'_> {
     }
 }
 
-fn bound(found: &ResolveResult<'_>) -> Result<Box<str>, &'static str> {
-    match found {
-        ResolveResult::Bound(namespace) => Ok(namespace.0.into()),
-        ResolveResult::Unbound => Ok("".into()),
-        ResolveResult::Unknown(_) => Err("a prefix is not declared"),
+fn bound(found: &ResolveResult<'_>, known: &mut HashSet<Arc<str>>) -> Result<Arc<str>, &'static str> {
+    let name: &str = match found {
+        ResolveResult::Bound(namespace) if namespace.0.len() > NAMESPACE => {
+            return Err("the name of a namespace is too long");
+        }
+        ResolveResult::Bound(namespace) => namespace.0,
+        ResolveResult::Unbound => "",
+        ResolveResult::Unknown(_) => return Err("a prefix is not declared"),
+    };
+    if let Some(known) = known.get(name) {
+        return Ok(Arc::clone(known));
     }
+    let name: Arc<str> = name.into();
+    known.insert(Arc::clone(&name));
+    Ok(name)
 }
 
 /// The letter a reference stands for. Only those of XML itself are known.

@@ -13,6 +13,7 @@ mod tests;
 
 use xds::{Availability, Timestamp};
 
+pub(crate) use read::told;
 pub use read::{Column, Objects, Registered, Update, codes, read_objects, read_submission, read_update};
 pub use write::{
     Ids, write_association, write_document, write_folder, write_object_reference, write_submission,

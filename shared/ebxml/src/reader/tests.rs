@@ -101,3 +101,13 @@ fn each_limit_is_named_by_its_key() {
 fn ends_of_lines_are_one_and_references_stay() {
     assert_eq!(parsed("<a>1\r\n2\r3&#13;4</a>").text, "1\n2\n3\r4");
 }
+
+#[test]
+fn the_name_of_a_namespace_is_kept_once_and_is_not_endless() {
+    let long = "u".repeat(1 << 20);
+    for xml in [format!("<a xmlns='{long}'><b/></a>"), format!("<p:a xmlns:p='{long}' p:k=''/>")] {
+        assert!(refused(xml.as_bytes()).text.contains("namespace"));
+    }
+    let two = parsed("<a xmlns='urn:u'><b/></a>");
+    assert!(std::sync::Arc::ptr_eq(&two.namespace, &two.children[0].namespace));
+}

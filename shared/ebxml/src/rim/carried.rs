@@ -162,5 +162,7 @@ pub(super) fn content(out: &mut Writer, element: &Element) {
 /// The elements of a piece of XML we wrote.
 fn elements(xml: &str) -> Vec<Element> {
     let whole = format!("<kept xmlns:rim=\"{RIM}\">{xml}</kept>");
-    reader::read(whole.as_bytes(), &Limits::default()).map(|kept| kept.children).unwrap_or_default()
+    // It was held to the limits when it came, whatever they were.
+    let limits = Limits { text: u64::MAX, nodes: u64::MAX, ..Limits::default() };
+    reader::read(whole.as_bytes(), &limits).map(|kept| kept.children).unwrap_or_default()
 }

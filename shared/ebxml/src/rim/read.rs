@@ -17,6 +17,7 @@ use super::{Standing, value};
 use crate::element::Element;
 use crate::names::status as word;
 
+pub(crate) use submission::told;
 pub use submission::{Update, read_objects, read_submission, read_update};
 
 /// Which column of the framework's tables counts (TF-3 4.3.1).
@@ -113,6 +114,9 @@ pub fn codes(submission: &Submission) -> Vec<Given> {
     all
 }
 
+/// Findings among which those of one object are looked for.
+const MAX_LATEST: usize = 200;
+
 /// Says what is missing, unless what stands there was found to be wrong already.
 struct Missing<'a> {
     column: Column,
@@ -121,7 +125,9 @@ struct Missing<'a> {
 
 impl Missing<'_> {
     fn unless(&mut self, given: bool, at: Place, attribute: &'static str) {
-        if given || self.findings.iter().any(|finding| finding.at.path == at.path) {
+        // What was found about an object was found last.
+        let mut found = self.findings.iter().rev().take(MAX_LATEST);
+        if given || found.any(|finding| finding.at.path == at.path) {
             return;
         }
         let text = format!("{attribute} is missing; {}.", self.column.demands());

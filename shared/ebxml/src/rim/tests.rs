@@ -446,3 +446,34 @@ fn an_object_of_the_other_face_gets_ids_that_are_no_uuids_by_accident() {
     assert_eq!(ids.of_symbol(url), Some("Document01"));
     assert!(!String::from_utf8(out.finish()).unwrap().contains(url));
 }
+
+#[test]
+fn a_request_of_very_many_objects_is_refused_in_a_word() {
+    let many = vec!["<RegistryPackage id='p'/>".to_owned(); 5_001];
+    let (_, findings) = submitted(&many);
+    assert!(findings[0].text.contains("5000"), "{findings:?}");
+    let (_, findings) = submitted(&many[..2_000]);
+    assert_eq!(findings.len(), 1_000);
+    assert!(findings.iter().any(|one| one.severity == xds::Severity::Error));
+}
+
+#[test]
+fn an_id_of_any_length_is_not_repeated_in_the_place_of_each_finding() {
+    let id = "x".repeat(1 << 20);
+    let (_, findings) =
+        submitted(&[format!("<ExtrinsicObject id='{id}'>{}</ExtrinsicObject>", "<a/>".repeat(500))]);
+    let told: usize = findings.iter().map(|one| one.at.path.len() + one.text.len()).sum();
+    assert!(findings[0].text.contains("256") && told < 2_000, "{told}");
+}
+
+#[test]
+fn the_cost_of_slots_and_classifications_grows_as_they_do() {
+    let slots: String = (0..60_000).map(|n| format!("<Slot name='urn:x:{n}'/>")).collect();
+    let started = std::time::Instant::now();
+    let (_, findings) = submitted(&[format!("<ExtrinsicObject id='d'>{slots}</ExtrinsicObject>")]);
+    assert!(!findings.is_empty());
+    let packages = (0..2_400).map(|n| format!("<RegistryPackage id='p{n}'/>"));
+    let beside = (0..2_400).map(|n| format!("<Classification classifiedObject='q{n}'/>"));
+    let _ = submitted(&packages.chain(beside).collect::<Vec<_>>());
+    assert!(started.elapsed() < std::time::Duration::from_secs(10), "{:?}", started.elapsed());
+}

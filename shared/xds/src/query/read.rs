@@ -1,5 +1,7 @@
 //! Parameters as they were given, held to the table: which are missing, doubled or of another form. All findings at once.
 
+use std::collections::HashSet;
+
 use super::build::{self, Values};
 use super::{Asked, Given, Limits, Means, Parameter, StoredQuery, Takes, value};
 use crate::finding::{Finding, Findings, Place, Rule};
@@ -15,9 +17,10 @@ const QUERY: &str = "AdhocQuery";
 pub fn read(query: &StoredQuery, given: &[Given], limits: &Limits) -> Result<Asked, Findings> {
     costly(given, limits)?;
     let mut reading = Reading { query, values: Values::default(), findings: Findings::new() };
-    for (at, one) in given.iter().enumerate() {
+    let mut before = HashSet::new();
+    for one in given {
         let Some(parameter) = query.parameter(&one.name) else { continue };
-        let again = given[..at].iter().any(|before| before.name == one.name);
+        let again = !before.insert(one.name.as_str());
         reading.take(parameter, one, again);
     }
     reading.complete(given);

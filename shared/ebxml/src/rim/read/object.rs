@@ -1,5 +1,7 @@
 //! One object of a request while it is read: its parts are taken one by one, and what is left is metadata beyond the framework.
 
+use std::collections::HashSet;
+
 use xds::{Author, Code, Finding, Findings, Place, Rule, Slot, Timestamp};
 
 use crate::element::Element;
@@ -301,12 +303,14 @@ fn check_extra(name: &str, at: &str, findings: &mut Findings) {
 /// The slots of an element.
 fn slots<'a>(element: &'a Element, at: &str, strict: bool, findings: &mut Findings) -> Vec<SlotRead<'a>> {
     let mut slots: Vec<SlotRead<'a>> = Vec::new();
+    let mut names = HashSet::new();
     for slot in element.children_named(RIM, "Slot") {
         let name = slot.attribute("name").unwrap_or_default().trim();
         let lists = slot.children.iter().filter(|list| list.is(RIM, "ValueList"));
         let values = lists.flat_map(|list| list.children.iter()).filter(|value| value.is(RIM, "Value"));
         let values = values.map(Element::trimmed).collect();
-        if strict && (name.is_empty() || slots.iter().any(|known| known.name == name)) {
+        let again = !names.insert(name);
+        if strict && (again || name.is_empty()) {
             let text = match name {
                 "" => "A slot has no name.".to_owned(),
                 name => format!(

@@ -1,6 +1,6 @@
 //! A RegistryObjectList as a whole: which objects it holds, and what refers to what.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use xds::plan::{NewVersion, Trigger};
 use xds::{
@@ -15,6 +15,15 @@ use crate::element::Element;
 use crate::names::namespace::{LCM, RIM};
 use crate::names::{folder, submission_set};
 use crate::rim::{Standing, value};
+
+/// Bytes of an id. Places repeat it: it is a UUID or a short word.
+const MAX_ID: usize = 256;
+
+/// Objects, classifications and associations of one request.
+const MAX_ELEMENTS: usize = 5_000;
+
+/// Findings that are told at once.
+const MAX_FINDINGS: usize = 1_000;
 
 /// A metadata update as it was received.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,7 +44,8 @@ pub fn read_submission(request: &Element, column: Column) -> (Submission, Findin
         Read::Status { .. } | Read::Submit { .. } => None,
     });
     let ties: Vec<Tie> = ties.collect();
-    (list.submission(ties, &mut findings), findings)
+    let submission = list.submission(ties, &mut findings);
+    (submission, told(findings))
 }
 
 /// Reads a metadata update from its `lcm:SubmitObjectsRequest` (ITI-57, ITI-92).
@@ -58,7 +68,8 @@ pub fn read_update(request: &Element) -> (Update, Findings) {
             }
         }
     }
-    (Update { submission: list.submission(ties, &mut findings), triggers }, findings)
+    let update = Update { submission: list.submission(ties, &mut findings), triggers };
+    (update, told(findings))
 }
 
 /// Reads the objects of an answer from its `rim:RegistryObjectList`.
@@ -83,6 +94,15 @@ pub fn read_objects(list: &Element) -> (Objects, Findings) {
     objects.submission_sets = list.sets;
     objects.references = list.references;
     (objects, findings)
+}
+
+/// Findings as they are told: the worst of them, where there are very many.
+pub(crate) fn told(mut findings: Findings) -> Findings {
+    if findings.len() > MAX_FINDINGS {
+        xds::finding::sort(&mut findings);
+        findings.truncate(MAX_FINDINGS);
+    }
+    findings
 }
 
 /// A list while it is read.
@@ -138,6 +158,14 @@ impl<'a> List<'a> {
         let mut read = List::empty(column);
         let strict = column != Column::Answer;
         let (mut entries, mut packages) = (Vec::new(), Vec::new());
+        if strict && list.children.len() > MAX_ELEMENTS {
+            let text = format!(
+                "The request holds {} objects, classifications and associations; at most {MAX_ELEMENTS} are taken at once. Submit in several requests.",
+                list.children.len()
+            );
+            findings.push(Finding::error(Rule::MetadataInvalid, Place::at("RegistryObjectList"), text));
+            return read;
+        }
         for element in &list.children {
             match &*element.name {
                 "ExtrinsicObject" | "RegistryPackage" | "Association" if &*element.namespace == RIM => {}
@@ -179,6 +207,16 @@ impl<'a> List<'a> {
             findings.push(Finding::error(Rule::MetadataRequired, place, text));
             return None;
         };
+        if id.len() > MAX_ID {
+            let text = format!(
+                "The id of an {} has {} bytes; an id is urn:uuid: and a UUID, or a word of at most {MAX_ID} bytes.",
+                element.name,
+                id.len()
+            );
+            let place = Place::at(format!("{}/@id (line {})", element.name, element.line)).of("entryUUID");
+            findings.push(Finding::error(Rule::MetadataInvalid, place, text));
+            return None;
+        }
         let at = format!("{}[@id='{id}']", element.name);
         let strict = self.column != Column::Answer;
         if strict && is_uuid_like(id) && value::entry_uuid(id).is_none() {
@@ -214,15 +252,16 @@ impl<'a> List<'a> {
         findings: &mut Findings,
     ) {
         let (column, strict) = (self.column, self.column != Column::Answer);
+        let beside = Beside::of(list);
         let kinds: Vec<Option<Package>> =
-            packages.iter().map(|(element, id)| kind(element, id, list)).collect();
+            packages.iter().map(|(element, id)| kind(element, id, &beside)).collect();
         let mut limited = false;
         for ((element, id), kind) in packages.iter().zip(&kinds) {
             if *kind == Some(Package::SubmissionSet) {
                 let object = Object::new(element, id, strict, findings);
                 let mut set = package::read_submission_set(object, column, findings);
                 let node = submission_set::LIMITED_METADATA;
-                let nodes = siblings(list, id).map(|one| one.attribute("classificationNode"));
+                let nodes = beside.siblings(id).map(|one| one.attribute("classificationNode"));
                 set.limited_metadata |= nodes.into_iter().any(|given| is_scheme(given, node));
                 limited |= set.limited_metadata;
                 self.sets.push(Registered { object: set, standing: standing(element) });
@@ -274,7 +313,7 @@ impl<'a> List<'a> {
         if tie.kind != AssociationType::HasMember || key(&tie.source) != key(set) {
             return None;
         }
-        let target = key(&tie.target);
+        let target = self.ids.get(&key(&tie.target))?;
         let version = |symbol: &str, standing: &Standing| NewVersion {
             symbol: symbol.to_owned(),
             logical_id: standing.lid.as_deref().and_then(value::entry_uuid),
@@ -282,10 +321,10 @@ impl<'a> List<'a> {
             propagate: tie.propagate,
             at: tie.at.clone(),
         };
-        if let Some(entry) = self.documents.iter().find(|entry| key(&entry.object.symbol) == target) {
+        if let Some(entry) = self.documents.iter().find(|entry| entry.object.symbol == *target) {
             return Some(Trigger::Document(version(&entry.object.symbol, &entry.standing)));
         }
-        let folder = self.folders.iter().find(|folder| key(&folder.object.symbol) == target)?;
+        let folder = self.folders.iter().find(|folder| folder.object.symbol == *target)?;
         Some(Trigger::Folder(version(&folder.object.symbol, &folder.standing)))
     }
 
@@ -308,10 +347,11 @@ impl<'a> List<'a> {
             findings.push(Finding::error(rule, place, text));
         }
         let set = key(&self.set_symbol());
+        let documents: HashSet<String> =
+            self.documents.iter().map(|entry| key(&entry.object.symbol)).collect();
         for tie in ties.iter().filter(|tie| tie.kind == AssociationType::HasMember && key(&tie.source) == set)
         {
-            let target = key(&tie.target);
-            let is_document = self.documents.iter().any(|entry| key(&entry.object.symbol) == target);
+            let is_document = documents.contains(&key(&tie.target));
             association::check_original(tie, is_document, findings);
         }
         let associations: Vec<Association> =
@@ -355,9 +395,9 @@ fn neither(id: &str) -> Finding {
 }
 
 /// What a package is: its classification by node stands in it or beside it.
-fn kind(element: &Element, id: &str, list: &Element) -> Option<Package> {
+fn kind(element: &Element, id: &str, beside: &Beside<'_>) -> Option<Package> {
     let inside = element.children.iter().filter(|child| child.is(RIM, "Classification"));
-    inside.chain(siblings(list, id)).find_map(|one| {
+    inside.chain(beside.siblings(id)).find_map(|one| {
         let node = one.attribute("classificationNode");
         if is_scheme(node, submission_set::NODE) {
             Some(Package::SubmissionSet)
@@ -369,11 +409,23 @@ fn kind(element: &Element, id: &str, list: &Element) -> Option<Package> {
     })
 }
 
-/// Classifications of an object that stand beside it.
-fn siblings<'a>(list: &'a Element, id: &str) -> impl Iterator<Item = &'a Element> {
-    let id = key(id);
-    list.children_named(RIM, "Classification")
-        .filter(move |one| given(one, "classifiedObject").is_some_and(|owner| key(owner) == id))
+/// Classifications that stand beside the objects they classify, by the id of the object.
+struct Beside<'a>(HashMap<String, Vec<&'a Element>>);
+
+impl<'a> Beside<'a> {
+    fn of(list: &'a Element) -> Beside<'a> {
+        let mut beside: HashMap<String, Vec<&Element>> = HashMap::new();
+        for one in list.children_named(RIM, "Classification") {
+            if let Some(owner) = given(one, "classifiedObject") {
+                beside.entry(key(owner)).or_default().push(one);
+            }
+        }
+        Beside(beside)
+    }
+
+    fn siblings(&self, id: &str) -> impl Iterator<Item = &'a Element> {
+        self.0.get(&key(id)).into_iter().flatten().copied()
+    }
 }
 
 /// An id as it is compared: UUIDs in lower case, symbols as they are.
