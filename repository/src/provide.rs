@@ -477,10 +477,7 @@ impl Provide {
         if doubt || was_sent {
             let open = match self.registrar.foreign {
                 None => Vec::new(),
-                Some(_) => {
-                    let known = self.records.intent(&key)?.map(|(_, intent)| intent).unwrap_or_default();
-                    known.open.into_iter().chain(known.withheld).collect()
-                }
+                Some(_) => self.records.intent(&key)?.map(|(_, intent)| intent.tried()).unwrap_or_default(),
             };
             match self.registrar.settle(&key, number, &open).await {
                 Ok(Settled::Absent { .. }) => {}
@@ -507,8 +504,7 @@ impl Provide {
 
     /// Asks a registry of another make which of the attempts of a key it has committed.
     async fn which_attempt(&self, key: &str, attempt: &Attempt) -> Result<Outcome, Fault<Findings>> {
-        let known = self.records.intent(key)?.map(|(_, intent)| intent).unwrap_or_default();
-        let tried: Vec<Attempt> = known.open.into_iter().chain(known.withheld).collect();
+        let tried = self.records.intent(key)?.map(|(_, intent)| intent.tried()).unwrap_or_default();
         match self.registrar.settle(key, attempt.attempt, &tried).await {
             Ok(Settled::Committed(commit)) if commit.has_content(&attempt.digest) => {
                 self.committed_before(key, attempt, &commit).await

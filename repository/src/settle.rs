@@ -167,7 +167,7 @@ impl Settler {
     pub(crate) async fn settle(&self, key: &str) -> Result<(), Undecided> {
         let Some((_, intent)) = self.records.intent(key)? else { return Ok(()) };
         let Some(newest) = intent.open.iter().map(|open| open.attempt).max() else { return Ok(()) };
-        match self.registrar.settle(key, newest, &intent.open).await? {
+        match self.registrar.settle(key, newest, &intent.tried()).await? {
             Settled::Absent { .. } if self.registrar.foreign.is_some() => {
                 self.records.withhold(key, |open| open <= newest).await?;
             }
@@ -186,7 +186,7 @@ impl Settler {
     pub(crate) async fn ask_again(&self, key: &str) -> Result<(), Undecided> {
         let Some((_, intent)) = self.records.intent(key)? else { return Ok(()) };
         let Some(newest) = intent.withheld.iter().map(|open| open.attempt).max() else { return Ok(()) };
-        if let Settled::Committed(commit) = self.registrar.settle(key, newest, &intent.withheld).await? {
+        if let Settled::Committed(commit) = self.registrar.settle(key, newest, &intent.tried()).await? {
             tracing::warn!("the registry has come to know a submission it had not known for long");
             if self.records.close(key, &commit, None).await?.is_none() {
                 self.records.drop_withheld(key).await?;

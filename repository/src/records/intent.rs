@@ -74,6 +74,13 @@ fn is_true(ours: &bool) -> bool {
     *ours
 }
 
+impl Intent {
+    /// Every attempt that the registry may have committed without our knowing it.
+    pub(crate) fn tried(&self) -> Vec<Attempt> {
+        self.open.iter().chain(&self.withheld).cloned().collect()
+    }
+}
+
 impl Attempt {
     /// Ids of its blobs.
     pub(crate) fn blobs(&self) -> impl Iterator<Item = &str> {

@@ -164,6 +164,22 @@ async fn a_registry_that_answers_a_repetition_with_success_is_asked_which_attemp
 }
 
 #[tokio::test]
+async fn an_attempt_that_was_believed_absent_is_kept_when_a_later_one_is_settled() {
+    let here = between(|settings| settings.registry.absent_after = 0).await;
+    here.registry.then(&[Fate::Delay, Fate::Lose, Fate::Lose]);
+    let source = Source::new(vec![Entry::new("registered after all")]);
+    assert_eq!(here.provide(&source).await.status, 500);
+    here.world.settle().await;
+    here.registry.then(&[Fate::Fault, Fate::Fault, Fate::Fault]);
+    assert_eq!(here.provide(&source).await.status, 500);
+    here.registry.let_through();
+    here.world.settle().await;
+    assert_eq!(here.world.documents(), 1);
+    let served = where_it_is_registered(&here).await;
+    assert_eq!(text(&served), "registered after all", "{served:?}");
+}
+
+#[tokio::test]
 async fn other_metadata_with_the_same_documents_is_not_taken_for_what_is_registered() {
     let here = between(|_| {}).await;
     here.registry.then(&[Fate::CommitAndLose, Fate::Fault, Fate::Fault]);
