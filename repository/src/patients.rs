@@ -12,6 +12,7 @@ use moka::sync::Cache;
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use serde_json::{Value, json};
 use web::{Error, Peer, PeerAnswer};
+use xds::hl7::Cx;
 use xds::{Finding, Findings, Identifier, Patient, Place, Rule};
 
 use crate::config::{IdentitySettings, PatientEntries};
@@ -120,7 +121,7 @@ impl Patients {
             Named::Id(id) => Ok(self.resolved(id, provided.patient().identifier.clone())),
             Named::By(identifier) => match self.find(&identifier, trace, &at).await? {
                 Some(id) => Ok(self.resolved(id, Some(identifier))),
-                None => Err(unknown(&at, "the patient of the submission is not known in this domain")),
+                None => Err(unknown(&at, &not_known(&identifier, provided.origin))),
             },
             Named::Entry => match entry {
                 Some((full_url, patient)) => self.entered(provided, full_url, patient, trace, &at).await,
@@ -347,6 +348,15 @@ impl Patients {
 
 fn unknown(at: &Place, text: &str) -> Nobody {
     Nobody::Refused(vec![Finding::error(Rule::UnknownPatient, at.clone(), text)])
+}
+
+/// Which patient it was, as the language of the request writes it (ITI TF-3 table 4.2.4.1-2).
+fn not_known(identifier: &Identifier, origin: Origin) -> String {
+    let named = match origin {
+        Origin::Ebxml => Cx::of(identifier).write(),
+        _ => format!("{}|{}", identifier.system, identifier.value),
+    };
+    format!("the patient of the submission, {named}, is not known in this domain")
 }
 
 fn subject_of(provided: &Provided) -> Place {

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 use ::soap::{Call, Line};
 use actor::{Codec, Context, Fault, Transaction};
 use ebxml::names::namespace::LCM;
-use ebxml::{iti42, iti57, iti62};
+use ebxml::{Writer, iti42, iti57, iti62, response};
 use fhir::iti65::{Door, Provided};
 use futures_util::future::LocalBoxFuture;
 use web::{Answer, Request};
@@ -25,7 +25,7 @@ pub(super) const REGISTER: Line<Registry> = Line {
     body: SUBMIT,
     transaction: "ITI-42",
     documents: false,
-    refusal,
+    refusal: |findings| refusal(findings, "stored"),
     serve: |registry, request, call| {
         walk(registry, &registry.register, request, Writing::new(registry, call))
     },
@@ -45,6 +45,7 @@ pub(super) const UPDATE: Line<Registry> = Line {
     action: iti57::UPDATE.0,
     reply: iti57::UPDATE.1,
     transaction: "ITI-57",
+    refusal: |findings| refusal(findings, "changed"),
     serve: |registry, request, call| walk(registry, &registry.amend, request, Writing::new(registry, call)),
     ..REGISTER
 };
@@ -53,6 +54,7 @@ pub(super) const RESTRICTED_UPDATE: Line<Registry> = Line {
     action: iti57::RESTRICTED_UPDATE.0,
     reply: iti57::RESTRICTED_UPDATE.1,
     transaction: "ITI-92",
+    refusal: |findings| refusal(findings, "changed"),
     serve: |registry, request, call| {
         walk(registry, &registry.restricted, request, Writing::new(registry, call))
     },
@@ -64,12 +66,15 @@ pub(super) const REMOVE: Line<Registry> = Line {
     reply: iti62::DELETE.1,
     body: (LCM, "RemoveObjectsRequest"),
     transaction: "ITI-62",
+    refusal: |findings| refusal(findings, "changed"),
     serve: |registry, request, call| walk(registry, &registry.remove, request, Writing::new(registry, call)),
     ..REGISTER
 };
 
-fn refusal(findings: &[Finding]) -> Vec<u8> {
-    iti42::write_response(findings, Side::Registry)
+fn refusal(findings: &[Finding], done: &str) -> Vec<u8> {
+    let mut xml = Writer::default();
+    response::write_refusal(&mut xml, findings, Side::Registry, done);
+    xml.finish()
 }
 
 fn walk<'a, T: Transaction<Findings = Findings>>(

@@ -9,7 +9,7 @@ use fhir::iti65::{Door, Measured, Provided};
 use soap::Call;
 use store::blob::Staged;
 use web::{Answer, Request};
-use xds::{Finding, Findings, Severity, Side};
+use xds::{Finding, Findings, Place, Rule, Severity, Side};
 
 use super::body::Intake;
 use super::soap::registry_response;
@@ -85,12 +85,29 @@ fn received(call: &Call, intake: Intake<'_>) -> Result<Received, Findings> {
         }
     }
     findings.extend(provided.verify(&measured));
+    // Where a document is missing, its part is most likely there under another name: that is the one fault.
+    if !findings.iter().any(|finding| finding.rule == Rule::MissingDocument) {
+        findings.extend(unclaimed(call));
+    }
     findings.extend(provided.check());
     if has_errors(&findings) {
         return Err(findings);
     }
     provided.warnings.extend(findings);
     Ok(Received { provided, staged, measured, idempotency_key: None })
+}
+
+/// Parts that no Document names: somebody meant them to be kept, and said not as what (ITI TF-2 3.41.4.1.3).
+fn unclaimed(call: &Call) -> Option<Finding> {
+    let text = match call.unclaimed() {
+        0 => return None,
+        1 => "1 part of the message is".to_owned(),
+        many => format!("{many} parts of the message are"),
+    };
+    let text = format!(
+        "{text} named by no Document; the xop:Include of a Document names the Content-ID of its part, without < and >."
+    );
+    Some(Finding::error(Rule::MissingDocumentMetadata, Place::at("Document"), text))
 }
 
 fn has_errors(findings: &[Finding]) -> bool {

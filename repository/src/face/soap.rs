@@ -24,7 +24,7 @@ static LINES: &[Line<Repository>] = &[
         body: (XDS, "ProvideAndRegisterDocumentSetRequest"),
         transaction: "ITI-41",
         documents: true,
-        refusal,
+        refusal: not_stored,
         serve: |repository, request, call| Box::pin(iti41::serve(repository, request, call)),
     },
     Line {
@@ -61,6 +61,13 @@ pub(super) fn registry_response(findings: &[Finding], given: bool) -> Vec<u8> {
 /// The same of what was refused whole.
 pub(super) fn refusal(findings: &[Finding]) -> Vec<u8> {
     registry_response(findings, false)
+}
+
+/// The same of a submission.
+fn not_stored(findings: &[Finding]) -> Vec<u8> {
+    let mut xml = Writer::with_capacity(1024);
+    response::write_refusal(&mut xml, findings, Side::Repository, "stored");
+    xml.finish()
 }
 
 /// Answers a message.

@@ -233,7 +233,45 @@ async fn an_unknown_patient_is_told_with_its_id() {
     let world = world().await;
     let patient = format!("nobody^^^&amp;{AUTHORITY}&amp;ISO");
     let reply = ask(&world, Source { patient, ..Source::new(vec![Entry::new("x")]) }.package()).await;
-    assert_eq!(code(&reply), "XDSUnknownPatientId", "{reply:?}");
+    let told = text(&reply);
+    assert_eq!(code(&reply), "XDSUnknownPatientId", "{told}");
+    let named = format!("nobody^^^&amp;{AUTHORITY}&amp;ISO");
+    assert!(told.contains(&named) && told.contains("Nothing was stored."), "{told}");
+    assert_eq!(world.documents(), 0);
+}
+
+#[tokio::test]
+async fn a_target_that_is_nowhere_is_told_by_the_name_it_was_given() {
+    let world = world().await;
+    let (content_type, body) = Source::new(vec![Entry::new("bytes")]).package();
+    let body = String::from_utf8(body).unwrap();
+    let relation = "<rim:Association id=\"relation\" associationType=\"urn:ihe:iti:2007:AssociationType:APND\" \
+                    sourceObject=\"Document01\" targetObject=\"nowhere\"/></rim:RegistryObjectList>";
+    let body = body.replacen("</rim:RegistryObjectList>", relation, 1);
+    let reply = ask(&world, (content_type, body.into_bytes())).await;
+    assert_eq!(code(&reply), "UnresolvedReferenceException", "{reply:?}");
+    let context = xds::attribute(&text(&reply), "codeContext").unwrap();
+    assert!(context.starts_with("nowhere is neither"), "{context}");
+}
+
+#[tokio::test]
+async fn a_part_that_no_document_names_is_not_lost_in_silence() {
+    let world = world().await;
+    let (content_type, body) = Source::new(vec![Entry::new("bytes")]).package();
+    let body = String::from_utf8(body).unwrap();
+    let at = body.rfind("\r\n--").unwrap();
+    let boundary = body[at + 2..].trim_end().trim_end_matches("--");
+    let extra =
+        format!("\r\n{boundary}\r\nContent-Type: text/plain\r\nContent-ID: <nobody@tests>\r\n\r\nlost");
+    let more = format!("{}{extra}{}", &body[..at], &body[at..]);
+    let reply = ask(&world, (content_type.clone(), more.into_bytes())).await;
+    assert_eq!(code(&reply), "XDSMissingDocumentMetadata", "{reply:?}");
+    assert!(text(&reply).contains("1 part of the message is named by no Document"), "{reply:?}");
+    let other = body.replacen("href=\"cid:", "href=\"cid:other-", 1);
+    let reply = ask(&world, (content_type, other.into_bytes())).await;
+    let told = text(&reply);
+    assert_eq!(code(&reply), "XDSMissingDocument", "{told}");
+    assert!(told.contains("the part of the message that its Document names"), "{told}");
     assert_eq!(world.documents(), 0);
 }
 

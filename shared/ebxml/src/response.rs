@@ -1,6 +1,6 @@
 //! RegistryResponse: how a request went, with the errors and warnings (TF-3 4.2.4).
 
-use xds::{Finding, Findings, Severity, Side};
+use xds::{Finding, Findings, Rule, Severity, Side};
 
 use crate::element::Element;
 use crate::names::namespace::RS;
@@ -73,6 +73,24 @@ pub fn write(out: &mut Writer, status: Status, findings: &[Finding], side: Side)
     out.start("rs:RegistryResponse").attribute("xmlns:rs", RS).attribute("status", status.urn());
     write_errors(out, &errors);
     out.end();
+}
+
+/// Writes the answer to a request that was refused whole: every error says that nothing came of it, as far as that is certain.
+/// `done` is what was asked for: "stored", "changed".
+pub fn write_refusal(out: &mut Writer, findings: &[Finding], side: Side, done: &str) {
+    let uncertain = |finding: &Finding| {
+        let rules = [Rule::ActorFailed, Rule::ActorBusy, Rule::OutOfResources, Rule::RegistryNotAvailable];
+        rules.contains(&finding.rule)
+    };
+    let mut findings = findings.to_vec();
+    if Status::of(&findings) == Status::Failure && !findings.iter().any(uncertain) {
+        let failing = findings.iter_mut().filter(|finding| finding.severity == Severity::Error);
+        for finding in failing.filter(|finding| !finding.text.to_lowercase().contains("nothing was")) {
+            let text = finding.text.trim_end_matches('.');
+            finding.text = format!("{text}. Nothing was {done}.");
+        }
+    }
+    write(out, Status::of(&findings), &findings, side);
 }
 
 /// Writes a `rs:RegistryErrorList`; nothing where there are none. The prefix `rs` must be declared.
@@ -163,7 +181,7 @@ pub fn read_errors(response: &Element) -> Vec<RegistryError> {
 
 #[cfg(test)]
 mod tests {
-    use xds::{Place, Rule};
+    use xds::Place;
 
     use super::*;
     use crate::reader::{self, Limits};
@@ -172,6 +190,25 @@ mod tests {
         let place =
             Place::at("ExtrinsicObject[@id='Document01'].masterIdentifier").of("DocumentEntry.uniqueId");
         Finding::error(Rule::MetadataRequired, place, "it is \"missing\"")
+    }
+
+    #[test]
+    fn who_is_refused_hears_that_nothing_came_of_it() {
+        let told = |findings: &[Finding]| {
+            let mut out = Writer::default();
+            write_refusal(&mut out, findings, Side::Registry, "stored");
+            let contexts = read(&reader::read(&out.finish(), &Limits::default()).unwrap()).unwrap().errors;
+            contexts.into_iter().map(|error| error.context).collect::<Vec<_>>()
+        };
+        let warning = Finding::warning(Rule::RecipientNotNotified, Place::whole(), "nobody was told");
+        assert_eq!(
+            told(&[finding(), warning]),
+            ["it is \"missing\". Nothing was stored.", "nobody was told"]
+        );
+        let said = Finding::error(Rule::MetadataInvalid, Place::whole(), "x; nothing was changed");
+        assert_eq!(told(&[said]), ["x; nothing was changed"]);
+        let uncertain = Finding::error(Rule::ActorFailed, Place::whole(), "a defect");
+        assert_eq!(told(&[uncertain]), ["a defect"]);
     }
 
     #[test]

@@ -62,9 +62,18 @@ pub(crate) fn find<A>(lines: &'static [Line<A>], envelope: &Envelope) -> Result<
         return Ok(line);
     }
     Err(Fault::sender(format!(
-        "The wsa:Action asks for {}, whose body is {} of {}; another element was sent. Nothing was stored.",
-        line.transaction, line.body.1, line.body.0
+        "The wsa:Action asks for {}, whose body is {} of {}; {} was sent. Nothing was stored.",
+        line.transaction,
+        line.body.1,
+        line.body.0,
+        sent(envelope)
     )))
+}
+
+/// The element that came instead.
+fn sent(envelope: &Envelope) -> String {
+    let (name, namespace) = (shortened(&envelope.body.name), shortened(&envelope.body.namespace));
+    if namespace.is_empty() { format!("{name} of no namespace") } else { format!("{name} of {namespace}") }
 }
 
 fn accepted<A>(lines: &[Line<A>]) -> String {

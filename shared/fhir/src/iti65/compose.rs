@@ -3,6 +3,8 @@
 //! Each object becomes the entry it would have been in ITI-65, under a fullUrl made of its id in the request. What only XDS can
 //! say goes with it (`crate::beyond`), so that the registry, which reads the Bundle, knows the same submission.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 use xds::hl7;
@@ -79,7 +81,8 @@ impl Provided {
                     findings.push(Finding::error(Rule::MissingDocument, place, text));
                 }
                 None => {
-                    let text = "No Document of the request has the id of this ExtrinsicObject: its bytes did not come.";
+                    let text = "The bytes of this ExtrinsicObject did not come: no Document of the request has its id, or the \
+                                part of the message that its Document names (xop:Include, cid:…) is missing.";
                     findings.push(Finding::error(Rule::MissingDocument, place, text));
                 }
             }
@@ -99,6 +102,7 @@ impl Provided {
 /// Gives every object the fullUrl of its entry for a symbol: an id in XDS may be any word, also one that stands elsewhere.
 fn rename(submission: &mut Submission) {
     let renamed = |symbol: &mut String| *symbol = full_url(symbol);
+    let known: HashSet<String> = symbols(submission).map(str::to_owned).collect();
     renamed(&mut submission.submission_set.symbol);
     submission.documents.iter_mut().for_each(|document| renamed(&mut document.symbol));
     submission.folders.iter_mut().for_each(|folder| renamed(&mut folder.symbol));
@@ -108,11 +112,22 @@ fn rename(submission: &mut Submission) {
             renamed(&mut association.symbol);
         }
         for end in [&mut association.source, &mut association.target] {
-            if let ObjectRef::Symbol(symbol) = end {
+            // What names nothing here keeps its name: a refusal says it.
+            if let ObjectRef::Symbol(symbol) = end
+                && known.contains(symbol)
+            {
                 renamed(symbol);
             }
         }
     }
+}
+
+fn symbols(submission: &Submission) -> impl Iterator<Item = &str> {
+    let documents = submission.documents.iter().map(|document| &document.symbol);
+    let folders = submission.folders.iter().map(|folder| &folder.symbol);
+    let associations = submission.associations.iter().map(|association| &association.symbol);
+    let all = documents.chain(folders).chain(associations).chain([&submission.submission_set.symbol]);
+    all.map(String::as_str).filter(|symbol| !symbol.is_empty())
 }
 
 /// An object that names no patient is about the one that the others are about.

@@ -161,7 +161,9 @@ fn compare(
 pub(super) fn verify(document: &mut DocumentEntry, measured: &Measured, at: &Place, findings: &mut Findings) {
     if document.hash.is_some_and(|hash| hash.0 != measured.sha1) {
         let place = at.member("hash").of("DocumentEntry.hash");
-        let text = "hash (DocumentEntry.hash) is not the SHA-1 of the bytes that came.";
+        let came: String = measured.sha1.iter().map(|byte| format!("{byte:02x}")).collect();
+        let text =
+            format!("hash (DocumentEntry.hash) is not the SHA-1 of the bytes that came, which is {came}.");
         findings.push(Finding::error(Rule::ContentMismatch, place, text));
     }
     if let Some(size) = document.size.filter(|size| *size != measured.size) {

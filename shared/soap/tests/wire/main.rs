@@ -119,7 +119,13 @@ async fn what_is_no_message_for_this_door_is_a_fault_that_says_what_is() {
             "MessageAddressingHeaderRequired",
             "urn:test:count",
         ),
-        (SIMPLE, envelope(&addressed("urn:test:count"), ask), 400, "Sender", "Count of urn:test"),
+        (
+            SIMPLE,
+            envelope(&addressed("urn:test:count"), ask),
+            400,
+            "Sender",
+            "Count of urn:test; Ask of urn:test was sent",
+        ),
         (
             SIMPLE,
             envelope("<x:F xmlns:x='urn:x' s:mustUnderstand='1'/>", ask),

@@ -22,7 +22,7 @@ pub(super) fn unique_id_of_the_set(submission: &Submission, findings: &mut Findi
             Rule::MetadataInvalid,
             at,
             format!(
-                "the uniqueId of the submission set is {:?}; it must be an OID, written urn:oid: and digits with dots",
+                "the uniqueId of the submission set is {:?}; it must be an OID: digits with dots (in FHIR with urn:oid: before them)",
                 identifier.value
             ),
         )),
@@ -39,7 +39,7 @@ pub(super) fn source_id(submission: &Submission, findings: &mut Findings) {
         findings.push(Finding::error(
             Rule::MetadataInvalid,
             Place::at(submission.place(&set.symbol)).member("extension").of("SubmissionSet.sourceId"),
-            format!("the sourceId of the submission set is {:?}; it must be an OID, written urn:oid: and digits with dots", set.source_id.value),
+            format!("the sourceId of the submission set is {:?}; it must be an OID: digits with dots (in FHIR with urn:oid: before them)", set.source_id.value),
         ));
     }
 }
