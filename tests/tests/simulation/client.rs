@@ -9,7 +9,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Method;
 use serde_json::Value;
-use tests::faults::history::{Asked, Body, Event, Kind, Retrieve, Search, Seen, Submit, Told, Update, What};
+use tests::faults::history::{
+    Asked, Body, Event, Kind, Merge, Retrieve, Search, Seen, Submit, Told, Update, What,
+};
 use tests::faults::resource::{remark, remarking};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -39,6 +41,8 @@ pub(crate) struct Clients {
     remarks: Cell<u64>,
     /// Patients by their number.
     pub(crate) patients: RefCell<HashMap<u8, String>>,
+    /// Whether the identity source has taken the merge.
+    pub(crate) merged: Cell<bool>,
 }
 
 impl Clients {
@@ -53,6 +57,7 @@ impl Clients {
             versions: RefCell::default(),
             remarks: Cell::new(0),
             patients: RefCell::default(),
+            merged: Cell::new(false),
         })
     }
 
@@ -233,15 +238,26 @@ impl Clients {
         });
     }
 
-    /// The second patient is merged into the first. The history does not hear of it: the registry leaves documents with the
-    /// patient that went, which I9 would not have.
+    /// The second patient is merged into the first: what belonged to it is the first one's from then on. The registry hears of
+    /// it some time after the identity source has answered, so until all is quiet nobody can say whose it is.
     pub(crate) fn merge(self: &Rc<Self>) {
         let clients = Rc::clone(self);
         self.beside(async move {
             let (from, into) = (samples::patient_value(1), samples::patient_value(0));
             let resource = testkit::merged_patient(DOMAIN, &from, DOMAIN, &into);
-            clients.put_patient(&from, &resource).await;
+            let begin = clients.now();
+            let answer = clients.put_patient(&from, &resource).await;
+            if answer.is_some_and(|answer| matches!(answer.status, 200 | 201)) {
+                clients.merged.set(true);
+            }
+            clients.note_merge(begin, 0);
         });
+    }
+
+    /// The merge as the history has it: `status` 0 says that it is not told yet whether it was made.
+    pub(crate) fn note_merge(&self, begin: u64, status: u16) {
+        let id = |number: u8| self.patients.borrow().get(&number).cloned().unwrap_or_default();
+        self.record(begin, What::Merge(Merge { from: id(1), into: id(0), status }));
     }
 
     async fn put_patient(&self, value: &str, resource: &Value) -> Option<PeerAnswer> {

@@ -14,6 +14,8 @@ use crate::samples::{self, KEYS, PATIENTS};
 /// How long a client may wait for its answer.
 const CLIENTS: Duration = Duration::from_secs(100);
 /// How long an attempt may stay in doubt when it is quiet (I12).
+/// Quiet time after which every feed of a patient has reached the registry.
+const TOLD: Duration = Duration::from_mins(1);
 const IN_DOUBT: Duration = Duration::from_secs(60);
 const SLICE: Duration = Duration::from_secs(5);
 
@@ -35,6 +37,11 @@ impl World {
         self.phase(Phase::Quiet);
         if self.send_again().await {
             self.until_settled().await;
+        }
+        if self.clients.merged.get() {
+            // By then the registry has been told of it, however often it was away.
+            self.pass(TOLD).await;
+            self.clients.note_merge(self.clients.now(), 200);
         }
         self.look().await;
         for second in [false, true] {
