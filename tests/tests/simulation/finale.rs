@@ -13,9 +13,9 @@ use crate::samples::{self, KEYS, PATIENTS};
 
 /// How long a client may wait for its answer.
 const CLIENTS: Duration = Duration::from_secs(100);
-/// How long an attempt may stay in doubt when it is quiet (I12).
 /// Quiet time after which every feed of a patient has reached the registry.
 const TOLD: Duration = Duration::from_mins(1);
+/// How long an attempt may stay in doubt when it is quiet (I12).
 const IN_DOUBT: Duration = Duration::from_secs(60);
 const SLICE: Duration = Duration::from_secs(5);
 
