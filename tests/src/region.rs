@@ -6,6 +6,7 @@ use std::fs::{self, File, OpenOptions};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
@@ -369,14 +370,30 @@ fn signal(child: &Child, signal: Signal) -> Result<()> {
     kill_process(pid, signal).context("sending a signal")
 }
 
-/// Six ports nobody listens on. They are held together, so that they differ, and released together.
+/// Where the next ports are looked for, beyond what the process adds of its own.
+static NEXT_PORT: AtomicU16 = AtomicU16::new(0);
+
+/// Six ports nobody listens on. They are held together, so that they differ, and released together. They lie below those that
+/// the system gives to callers: while an actor is down, no connection takes the port it comes back to.
 fn free_ports() -> Result<[u16; 6]> {
+    const FIRST: u16 = 20_000;
+    const PORTS: u16 = 12_000;
+    let own = u16::try_from(std::process::id() % 1_000)? * 7;
     let mut held = Vec::new();
     let mut ports = [0; 6];
     for port in &mut ports {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).context("looking for a free port")?;
-        *port = listener.local_addr().context("asking for a port")?.port();
-        held.push(listener);
+        let mut tries = 0;
+        *port = loop {
+            let candidate = FIRST + NEXT_PORT.fetch_add(1, Ordering::Relaxed).wrapping_add(own) % PORTS;
+            match TcpListener::bind((Ipv4Addr::LOCALHOST, candidate)) {
+                Ok(listener) => {
+                    held.push(listener);
+                    break candidate;
+                }
+                Err(error) if tries == PORTS => return Err(error).context("looking for a free port"),
+                Err(_) => tries += 1,
+            }
+        };
     }
     Ok(ports)
 }
