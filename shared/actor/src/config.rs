@@ -233,7 +233,11 @@ impl<S: DeserializeOwned + Serialize + Default + Clone> Shape<S> {
 }
 
 fn typed<T: DeserializeOwned>(tree: Value) -> Result<T, String> {
-    serde_path_to_error::deserialize(tree).map_err(|error| error.into_inner().to_string())
+    serde_path_to_error::deserialize(tree).map_err(|error| match error.path().to_string() {
+        // Which of several tables it is.
+        path if path.contains('[') => format!("{path}: {}", error.into_inner()),
+        _ => error.into_inner().to_string(),
+    })
 }
 
 fn tree(settings: &impl Serialize) -> Map<String, Value> {

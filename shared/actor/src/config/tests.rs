@@ -16,6 +16,15 @@ struct Search {
     require_patient: bool,
     codes: Vec<String>,
     page_secret: String,
+    receiver: Vec<Receiver>,
+}
+
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct Receiver {
+    name: String,
+    port: u16,
+    password: String,
 }
 
 impl Default for Own {
@@ -33,6 +42,7 @@ const OWN_KEYS: &[(&str, &str)] = &[
     ("search.require_patient", "Whether a search needs a patient."),
     ("search.codes", "Codes."),
     ("search.page_secret", "Key of page tokens."),
+    ("search.receiver", "Receivers, each a table."),
 ];
 
 fn shape() -> Shape<Own> {
@@ -176,6 +186,39 @@ fn what_is_shown_can_be_read_again() {
     let loaded = shape().load("registry", &Sources::default()).unwrap();
     let (_directory, sources) = file(&loaded.shown);
     assert_eq!(shape().load("registry", &sources).unwrap().house, loaded.house);
+}
+
+#[test]
+fn a_key_may_be_several_tables() {
+    let text = "[[search.receiver]]\nname = \"a\"\nport = 1\n\n[[search.receiver]]\nname = \"b\"\npassword = \"hunter2\"\n";
+    let (_directory, sources) = file(text);
+    let loaded = shape().load("registry", &sources).unwrap();
+    let names: Vec<_> = loaded.own.search.receiver.iter().map(|one| (one.name.as_str(), one.port)).collect();
+    assert_eq!(names, [("a", 1), ("b", 0)]);
+    assert_eq!(loaded.own.search.receiver[1].password, "hunter2");
+    assert!(!loaded.shown.contains("hunter2"), "{}", loaded.shown);
+    let (_directory, again) = file(&loaded.shown);
+    assert_eq!(shape().load("registry", &again).unwrap().own.search.receiver.len(), 2);
+}
+
+#[test]
+fn several_tables_may_come_from_the_environment() {
+    let environment = vec![(
+        "DOCSHARE__SEARCH__RECEIVER".to_owned(),
+        "[{ name = \"a\", port = 1 }, { name = \"b\" }]".to_owned(),
+    )];
+    let sources = Sources { environment, ..Sources::default() };
+    assert_eq!(shape().load("registry", &sources).unwrap().own.search.receiver.len(), 2);
+}
+
+#[test]
+fn what_is_wrong_in_one_of_several_tables_is_told_with_its_number() {
+    let (_directory, sources) = file(
+        "[[search.receiver]]\nname = \"a\"\n[[search.receiver]]\nprot = 1\n[[search.receiver]]\nport = \"x\"\n",
+    );
+    let flaws = shape().load("registry", &sources).unwrap_err();
+    let text: Vec<String> = flaws.iter().map(Flaw::to_string).collect();
+    assert!(text[0].contains("search.receiver[1]") && text[0].contains("unknown field `prot`"), "{text:?}");
 }
 
 #[test]
