@@ -1,37 +1,25 @@
 //! The assigning authorities whose identifiers name patients here: what a feed of HL7 v2 or v3 may bring.
 
 use hl7v2::Authority;
-
-/// How an identifier of an OID's is named in every face: the system of a FHIR Identifier.
-const OID: &str = "urn:oid:";
+use xds::authority;
+use xds::hl7::Hd;
 
 /// The authorities of `identity.authorities`.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Authorities(Vec<Authority>);
+pub(crate) struct Authorities(authority::Authorities);
 
 impl Authorities {
     /// Reads the setting; refuses with words for the operator.
     pub(crate) fn read(settings: &[String]) -> Result<Authorities, String> {
-        let one = |text: &String| {
-            let parts: Vec<&str> = text.split('&').map(str::trim).collect();
-            let (namespace, oid) = match parts.as_slice() {
-                [oid] => ("", *oid),
-                [namespace, oid] | [namespace, oid, "ISO"] => (*namespace, *oid),
-                _ => ("", ""),
-            };
-            let oid = oid.strip_prefix(OID).unwrap_or(oid);
-            if !is_oid(oid) {
-                return Err(format!(
-                    "identity.authorities: {text:?} is no assigning authority; write its OID, or NAMESPACE&1.2.3&ISO as it stands in PID-3.4"
-                ));
-            }
-            Ok(Authority {
-                namespace: namespace.to_owned(),
-                universal_id: oid.to_owned(),
-                universal_id_type: "ISO".to_owned(),
-            })
+        let one = |text: &String| match authority::Authority::read(text) {
+            Ok(known) if !known.oid.is_empty() => Ok(known),
+            Ok(_) | Err(_) => Err(format!(
+                "identity.authorities: {text:?} is no assigning authority; write its OID, or NAMESPACE&1.2.3&ISO as it stands in PID-3.4"
+            )),
         };
-        settings.iter().map(one).collect::<Result<_, _>>().map(Authorities)
+        let all = settings.iter().map(one).collect::<Result<_, _>>()?;
+        let known = authority::Authorities::new(all).map_err(|why| format!("identity.authorities: {why}"))?;
+        Ok(Authorities(known))
     }
 
     /// Whether none is configured.
@@ -41,35 +29,24 @@ impl Authorities {
 
     /// All of them, in words.
     pub(crate) fn words(&self) -> String {
-        let all: Vec<String> = self.0.iter().map(ToString::to_string).collect();
-        if all.is_empty() { "none (identity.authorities is empty)".to_owned() } else { all.join(", ") }
+        if self.is_empty() { "none (identity.authorities is empty)".to_owned() } else { self.0.words() }
     }
 
     /// The system of the identifiers of an authority, if it is one of these. An OID decides; where there is none, the name
     /// space does, which is completed from the configuration (TF-2 3.8.4.1.2).
     pub(crate) fn system(&self, named: &Authority) -> Option<String> {
-        let oid = named.universal_id.strip_prefix(OID).unwrap_or(&named.universal_id);
-        let fits = |known: &&Authority| {
-            if oid.is_empty() {
-                !named.namespace.is_empty() && known.namespace == named.namespace
-            } else {
-                known.universal_id == oid
-            }
+        let hd = Hd {
+            namespace: named.namespace.clone(),
+            universal_id: named.universal_id.clone(),
+            universal_type: named.universal_id_type.clone(),
         };
-        self.0.iter().find(fits).map(|known| format!("{OID}{}", known.universal_id))
+        self.0.named(&hd).map(authority::Authority::system)
     }
 
-    /// Whether identifiers of a system are of one of these.
+    /// Whether identifiers of a system, in its canonical spelling, are of one of these.
     pub(crate) fn has(&self, system: &str) -> bool {
-        system.strip_prefix(OID).is_some_and(|oid| self.0.iter().any(|known| known.universal_id == oid))
+        self.0.of(system).is_some_and(|known| known.system() == system)
     }
-}
-
-fn is_oid(text: &str) -> bool {
-    let arc = |arc: &str| {
-        !arc.is_empty() && arc.bytes().all(|b| b.is_ascii_digit()) && (arc == "0" || !arc.starts_with('0'))
-    };
-    text.len() <= 64 && text.contains('.') && text.starts_with(['0', '1', '2']) && text.split('.').all(arc)
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@
 
 pub mod affinity;
 pub mod attribute;
+pub mod authority;
 pub mod calendar;
 pub mod filter;
 pub mod finding;
