@@ -7,7 +7,6 @@ mod hl7v2;
 mod hl7v3;
 mod metadata;
 pub(crate) mod mllp;
-mod person;
 mod publish;
 mod read;
 mod reconcile;

@@ -461,7 +461,20 @@ fn patient_head(name: &str, record: &PatientRecord) -> bool {
 }
 
 /// What a feed of HL7 v2 or v3 can tell of a patient beside identifiers.
-const TOLD: [&str; 3] = ["name", "gender", "birthDate"];
+pub(crate) const TOLD: &[&str] = &[
+    "extension",
+    "name",
+    "telecom",
+    "gender",
+    "birthDate",
+    "deceasedBoolean",
+    "deceasedDateTime",
+    "address",
+    "maritalStatus",
+    "multipleBirthBoolean",
+    "multipleBirthInteger",
+    "communication",
+];
 
 /// The resource of a patient, as far as one was kept.
 fn kept(row: &Row) -> Map<String, Value> {

@@ -12,6 +12,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("audit", &[]),
     ("ebxml", &["xds"]),
     ("hl7v2", &[]),
+    ("hl7v3", &["xds", "ebxml"]),
     ("soap", &["xds", "ebxml", "store", "web", "audit", "actor"]),
     ("fhir", &["xds", "audit"]),
     ("access", &["web"]),
@@ -26,8 +27,9 @@ const DOORS: &[(&str, &[&str])] = &[
     ("tests", &["testkit"]),
 ];
 
-const SERVER: &[&str] =
-    &["xds", "ebxml", "fhir", "hl7v2", "soap", "store", "web", "access", "audit", "actor", "affinity"];
+const SERVER: &[&str] = &[
+    "xds", "ebxml", "fhir", "hl7v2", "hl7v3", "soap", "store", "web", "access", "audit", "actor", "affinity",
+];
 const CLIENT: &[&str] = &["xds", "ebxml", "fhir", "hl7v2", "web", "affinity"];
 /// The launcher is compiled together with what it starts.
 const STARTER: &[&str] =

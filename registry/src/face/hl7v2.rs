@@ -291,7 +291,7 @@ fn about(message: &Message) -> Map<String, Value> {
     if let Some(gender) = gender {
         about.insert("gender".to_owned(), json!(gender));
     }
-    if let Some(day) = super::person::birth_date(&message.field("PID", 7).text()) {
+    if let Some(day) = xds::hl7::birth_date(&message.field("PID", 7).text()) {
         about.insert("birthDate".to_owned(), json!(day));
     }
     about
@@ -299,7 +299,7 @@ fn about(message: &Message) -> Map<String, Value> {
 
 fn name(part: Part<'_>) -> Option<Value> {
     let text = |part: Part<'_>| {
-        if part.is_null() { String::new() } else { super::person::clean(&part.text()) }
+        if part.is_null() { String::new() } else { xds::hl7::clean(&part.text()) }
     };
     let mut name = Map::new();
     let family = text(part.component(1).subcomponent(1));

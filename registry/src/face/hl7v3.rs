@@ -2,20 +2,18 @@
 
 use ::soap::{Call, Line};
 use actor::{Codec, Context, Fault};
-use ebxml::iti44::{self, Code, Detail, Event, InstanceId, Message};
-use ebxml::names::namespace::HL7;
 use futures_util::future::LocalBoxFuture;
 use hl7v2::{Authority, Condition};
+use hl7v3::acknowledgement::{self, Code, Detail};
+use hl7v3::{Event, Header, InstanceId, Message, NAMESPACE, feed};
 use jiff::Timestamp;
-use serde_json::{Map, Value, json};
 use uuid::Uuid;
 use web::{Answer, Request};
 use xds::{Finding, Identifier};
 
-use super::person;
 use crate::Registry;
 use crate::authorities::Authorities;
-use crate::identify::{Change, Done, FeedV3, Misfit, Spot};
+use crate::identify::{Change, Done, FeedV3, Misfit, Spot, TOLD};
 
 /// Bytes of an identifier.
 const MAX_ID: usize = 255;
@@ -28,8 +26,8 @@ const SUBSUMED: &str = "//replacementOf/priorRegistration/subject1/priorRegister
 pub(super) const fn line(action: &'static str, element: &'static str) -> Line<Registry> {
     Line {
         action,
-        reply: iti44::ACKNOWLEDGED,
-        body: (HL7, element),
+        reply: acknowledgement::ACTION,
+        body: (NAMESPACE, element),
         transaction: "ITI-44",
         documents: false,
         refusal,
@@ -55,7 +53,7 @@ fn refusal(findings: &[Finding]) -> Vec<u8> {
     };
     let details: Vec<Detail> = findings.iter().map(detail).collect();
     let id = Uuid::new_v4().to_string();
-    iti44::write_acknowledgement(&iti44::Header::default(), Code::Error, &details, &id, "")
+    acknowledgement::write(&Header::default(), Code::Error, &details, &id, "")
 }
 
 struct Hearing<'a> {
@@ -66,11 +64,11 @@ struct Hearing<'a> {
 
 impl Hearing<'_> {
     fn answer(&self, code: Code, details: &[Detail]) -> Answer {
-        let header = iti44::read_header(self.call.body());
+        let header = hl7v3::read_header(self.call.body());
         let time = Timestamp::from_microsecond(self.clock.now()).unwrap_or(Timestamp::UNIX_EPOCH);
         let created = time.strftime("%Y%m%d%H%M%S").to_string();
         let id = Uuid::new_v4().to_string();
-        self.call.answer(iti44::write_acknowledgement(&header, code, details, &id, &created))
+        self.call.answer(acknowledgement::write(&header, code, details, &id, &created))
     }
 
     fn refused(&self, condition: Condition, text: String, location: Option<String>) -> Answer {
@@ -97,7 +95,8 @@ fn named(condition: Condition) -> &'static str {
 
 impl Codec<FeedV3> for Hearing<'_> {
     async fn read(&self, _: &mut Request, _: &Context) -> Result<Change, Fault<Misfit>> {
-        change(iti44::read(self.call.body()), self.authorities).map_err(Fault::Refused)
+        let message = feed::read(self.call.body(), &|id| system(id, self.authorities));
+        change(message, self.authorities).map_err(Fault::Refused)
     }
 
     fn write(&self, done: Done, _: &Context) -> Answer {
@@ -165,7 +164,7 @@ fn location(spot: Spot) -> Option<String> {
 
 /// What a message wants done.
 fn change(message: Option<Message>, authorities: &Authorities) -> Result<Change, Misfit> {
-    let Some(message) = message else {
+    let Some(mut message) = message else {
         let text = "the body is no message of ITI-44; accepted are PRPA_IN201301UV02, PRPA_IN201302UV02, PRPA_IN201304UV02";
         return Err(Misfit::new(Condition::UnsupportedType, Spot::Message, text));
     };
@@ -174,13 +173,15 @@ fn change(message: Option<Message>, authorities: &Authorities) -> Result<Change,
         return Err(Misfit::new(Condition::UnsupportedType, Spot::Message, text));
     }
     let own = |ids: &[InstanceId], path: &str| identifiers(ids, path, authorities);
+    // Whose child the patient is, is the business of an identity source.
+    message.about.retain(|member, _| TOLD.contains(&member.as_str()));
     match message.event {
         Event::Added => {
-            Ok(Change::Add { identifiers: own(&message.identifiers, PATIENT)?, about: about(&message) })
+            Ok(Change::Add { identifiers: own(&message.identifiers, PATIENT)?, about: message.about })
         }
         Event::Revised => Ok(Change::Revise {
             identifiers: own(&message.identifiers, PATIENT).unwrap_or_default(),
-            about: about(&message),
+            about: message.about,
         }),
         Event::DuplicatesResolved => {
             if message.replacements != 1 {
@@ -197,18 +198,22 @@ fn change(message: Option<Message>, authorities: &Authorities) -> Result<Change,
     }
 }
 
+/// The system of an identifier of a configured authority.
+fn system(id: &InstanceId, authorities: &Authorities) -> Option<String> {
+    authorities.system(&Authority {
+        namespace: id.authority.clone(),
+        universal_id: id.root.clone(),
+        universal_id_type: "ISO".to_owned(),
+    })
+}
+
 /// The identifiers of configured authorities; there is at least one.
 fn identifiers(ids: &[InstanceId], path: &str, authorities: &Authorities) -> Result<Vec<Identifier>, Misfit> {
     let wrong = |condition, text: String| Misfit::new(condition, Spot::Path(path.to_owned()), text);
     let mut found: Vec<Identifier> = Vec::new();
     let told = || ids.iter().filter(|id| !id.extension.is_empty());
     for id in told() {
-        let authority = Authority {
-            namespace: id.authority.clone(),
-            universal_id: id.root.clone(),
-            universal_id_type: "ISO".to_owned(),
-        };
-        let Some(system) = authorities.system(&authority) else { continue };
+        let Some(system) = system(id, authorities) else { continue };
         if id.extension.len() > MAX_ID || id.extension.chars().any(char::is_control) {
             let text = format!("an identifier has at most {MAX_ID} bytes and no control characters");
             return Err(wrong(Condition::DataType, text));
@@ -230,50 +235,4 @@ fn identifiers(ids: &[InstanceId], path: &str, authorities: &Authorities) -> Res
         authorities.words()
     );
     Err(wrong(Condition::UnknownKey, text))
-}
-
-/// What is told of the patient, as a Patient says it.
-fn about(message: &Message) -> Map<String, Value> {
-    let mut about = Map::new();
-    let names: Vec<Value> = message.names.iter().filter_map(name).collect();
-    if !names.is_empty() {
-        about.insert("name".to_owned(), Value::Array(names));
-    }
-    let gender = match message.gender.as_str() {
-        "M" => Some("male"),
-        "F" => Some("female"),
-        "UN" | "O" => Some("other"),
-        _ => None,
-    };
-    if let Some(gender) = gender {
-        about.insert("gender".to_owned(), json!(gender));
-    }
-    if let Some(day) = person::birth_date(&message.born) {
-        about.insert("birthDate".to_owned(), json!(day));
-    }
-    about
-}
-
-fn name(told: &iti44::Name) -> Option<Value> {
-    let clean = |texts: &[String]| -> Vec<String> {
-        texts.iter().map(|text| person::clean(text)).filter(|text| !text.is_empty()).collect()
-    };
-    let mut name = Map::new();
-    let family = clean(&told.family).join(" ");
-    if !family.is_empty() {
-        name.insert("family".to_owned(), json!(family));
-    }
-    for (member, texts) in [("given", &told.given), ("prefix", &told.prefix), ("suffix", &told.suffix)] {
-        let texts = clean(texts);
-        if !texts.is_empty() {
-            name.insert(member.to_owned(), json!(texts));
-        }
-    }
-    if name.is_empty() {
-        return None;
-    }
-    if told.usage.split_whitespace().any(|usage| usage == "L") {
-        name.insert("use".to_owned(), json!("official"));
-    }
-    Some(Value::Object(name))
 }

@@ -11,7 +11,6 @@ pub mod iti18;
 pub mod iti41;
 pub mod iti42;
 pub mod iti43;
-pub mod iti44;
 pub mod iti57;
 pub mod iti62;
 pub mod mtom;

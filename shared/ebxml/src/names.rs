@@ -20,8 +20,6 @@ pub mod namespace {
     pub const XDS: &str = "urn:ihe:iti:xds-b:2007";
     /// Removal of documents, ITI-86 (`rmd`).
     pub const RMD: &str = "urn:ihe:iti:rmd:2017";
-    /// HL7 v3, ITI-44 (`hl7`).
-    pub const HL7: &str = "urn:hl7-org:v3";
 }
 
 /// What a SubmissionSet is said with (TF-3 4.2.5.1).

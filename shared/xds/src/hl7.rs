@@ -9,11 +9,13 @@ mod fill;
 mod identifier;
 mod person;
 mod telecom;
+mod told;
 
 pub use fill::{fill, fill_author, fill_document};
 pub use identifier::{Cx, Hd, coded, write_coded};
 pub use person::{Xcn, Xon};
 pub use telecom::Xtn;
+pub use told::{birth_date, clean};
 
 use std::borrow::Cow;
 

@@ -1,21 +1,24 @@
-//! What HL7 v2 and v3 tell of a person, as FHIR says it.
+//! What feeds of HL7 v2 and v3 tell of a person, made fit to be kept: texts for people, and days.
 
-use jiff::civil::Date;
+use crate::calendar::days_of_month;
 
 /// A text for people: without control characters, and without those that turn the direction of what follows.
-pub(super) fn clean(text: &str) -> String {
+pub fn clean(text: &str) -> String {
     let turns = |c: char| matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
     text.chars().filter(|c| !c.is_control() && !turns(*c)).collect::<String>().trim().to_owned()
 }
 
-/// A time of HL7 (`YYYY[MM[DD…]]`) as a FHIR date; none if there is no such day.
-pub(super) fn birth_date(text: &str) -> Option<String> {
+/// A time of HL7 (`YYYY[MM[DD…]]`) as a FHIR date, as exact as it was told; none if there is no such day.
+pub fn birth_date(text: &str) -> Option<String> {
     let digits: String = text.trim().chars().take_while(char::is_ascii_digit).collect();
     let part = |from: usize, to: usize| digits.get(from..to);
     let year = part(0, 4).filter(|year| *year != "0000")?;
     let (month, day) = (part(4, 6), part(6, 8));
-    let number = |text: Option<&str>| text.map_or(Some(1), |text| text.parse::<i8>().ok());
-    Date::new(year.parse().ok()?, number(month)?, number(day)?).ok()?;
+    let number = |text: Option<&str>| text.map_or(Some(1), |text| text.parse::<i64>().ok());
+    let (y, m, d) = (year.parse().ok()?, number(month)?, number(day)?);
+    if !(1..=12).contains(&m) || !(1..=days_of_month(y, m)).contains(&d) {
+        return None;
+    }
     Some([Some(year), month, day].into_iter().flatten().collect::<Vec<_>>().join("-"))
 }
 
@@ -31,6 +34,7 @@ mod tests {
             ("197502", Some("1975-02")),
             ("1975", Some("1975")),
             ("19750229", None),
+            ("19751301", None),
             ("75", None),
             ("", None),
         ] {
