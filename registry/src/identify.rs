@@ -427,7 +427,7 @@ impl Identities {
         let mut resource = kept(&row);
         if let Some(about) = about.filter(|_| record.fed == 0) {
             for member in TOLD {
-                resource.shift_remove(member);
+                resource.shift_remove(*member);
             }
             resource.extend(about.clone());
         }
