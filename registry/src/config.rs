@@ -1,7 +1,5 @@
 //! The registry's own sections of the configuration.
 
-use std::net::SocketAddr;
-
 use serde::{Deserialize, Serialize};
 
 /// What a registry can be told.
@@ -21,7 +19,7 @@ pub struct Settings {
     /// The SOAP endpoint.
     pub soap: soap::Settings,
     /// The feed of patients in HL7 v2.
-    pub mllp: Mllp,
+    pub mllp: mllp::Settings,
 }
 
 /// The sharing domain this is a part of.
@@ -64,55 +62,6 @@ pub struct Identity {
 impl Default for Identity {
     fn default() -> Identity {
         Identity { url: "http://127.0.0.1:8083/fhir".to_owned(), authorities: Vec::new() }
-    }
-}
-
-/// The feed of patients in HL7 v2 [ITI-8].
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Mllp {
-    /// Address and port; empty: nothing is listened to.
-    pub listen: String,
-    /// Bytes of a message.
-    #[serde(with = "web::units::size")]
-    pub max_frame_bytes: u64,
-    /// Segments of a message.
-    pub max_segments: u64,
-    /// Repetitions of a field.
-    pub max_repetitions: u64,
-    /// Seconds in which a message must be complete.
-    #[serde(with = "web::units::seconds")]
-    pub frame_timeout: u64,
-    /// Seconds for which a connection may stay idle.
-    #[serde(with = "web::units::seconds")]
-    pub idle_timeout: u64,
-    /// Connections at once.
-    pub max_connections: u64,
-}
-
-impl Default for Mllp {
-    fn default() -> Mllp {
-        Mllp {
-            listen: String::new(),
-            max_frame_bytes: 1 << 20,
-            max_segments: 500,
-            max_repetitions: 100,
-            frame_timeout: 30,
-            idle_timeout: 300,
-            max_connections: 64,
-        }
-    }
-}
-
-impl Mllp {
-    /// Where to listen, if anywhere.
-    pub(crate) fn address(&self) -> Result<Option<SocketAddr>, String> {
-        match self.listen.trim() {
-            "" => Ok(None),
-            text => text.parse().map(Some).map_err(|_| {
-                format!("mllp.listen: {text:?} is no address with a port, e.g. \"127.0.0.1:2575\"")
-            }),
-        }
     }
 }
 
@@ -203,17 +152,19 @@ pub(crate) const KEYS: &[(&str, &str)] = &[
     ),
     (
         "mllp.listen",
-        "Address and port of the patient identity feed in HL7 v2 (ITI-8), e.g. `127.0.0.1:2575`; port 0 takes a free one; empty: none. Plain MLLP: TLS is not part of this version.",
+        "Address and port of the patient identity feed in HL7 v2 (ITI-8), e.g. `127.0.0.1:2575`; port 0 takes a free one; empty: none.",
     ),
-    ("mllp.max_frame_bytes", "Bytes of a message. Beyond: AE, and the connection is closed."),
-    ("mllp.max_segments", "Segments of a message. Beyond: AE."),
-    ("mllp.max_repetitions", "Repetitions of a field. Beyond: AE."),
-    (
-        "mllp.frame_timeout",
-        "Time in which a message must be complete once it has begun. Beyond: the connection is closed.",
-    ),
-    ("mllp.idle_timeout", "Time for which a connection may say nothing. Beyond: it is closed."),
-    ("mllp.max_connections", "Connections at once. Those beyond wait until one ends."),
+    mllp::KEYS[0],
+    mllp::KEYS[1],
+    mllp::KEYS[2],
+    mllp::KEYS[3],
+    mllp::KEYS[4],
+    mllp::KEYS[5],
+    mllp::KEYS[6],
+    mllp::KEYS[7],
+    mllp::KEYS[8],
+    mllp::KEYS[9],
+    mllp::KEYS[10],
     (
         "search.require_patient",
         "Whether a search must name a patient, an identifier or an id. Switched off, a search may look at everything there is.",

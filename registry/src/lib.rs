@@ -40,13 +40,14 @@ mod whom;
 
 use std::sync::Arc;
 
-use actor::{Actor, Check, Corridor, Door, Doors, House, Route};
+use actor::{Actor, Check, Corridor, Door, House, Route};
 use fhir::page::Sealer;
 use futures_util::future::LocalBoxFuture;
+use mllp::Ear;
 use web::{Answer, Limits, Request};
 
 pub use affinity::{Enforced, Enforcing};
-pub use config::{Domain, Export, Identity, Mllp, Search, Settings, StoredQuery, UnknownPatient};
+pub use config::{Domain, Export, Identity, Search, Settings, StoredQuery, UnknownPatient};
 
 use face::fhir as table;
 
@@ -74,8 +75,8 @@ pub struct Registry {
     identities: identify::Identities,
     feed_v2: identify::FeedV2,
     feed_v3: identify::FeedV3,
-    mllp: Mllp,
-    doors: Doors,
+    /// Where HL7 v2 is listened to.
+    ear: Ear,
     settle: settle::Settle,
     update: update::Update,
     /// Which codes are accepted.
@@ -104,9 +105,8 @@ impl Actor for Registry {
         if let Some(errors) = actor::errors() {
             fhir::outcome::documented_at(errors);
         }
-        let House {
-            settings, corridor, clock, limits, public_url, secret, time_zone, stopping, doors, ..
-        } = house;
+        let ear = Ear::new(house.settings.mllp.clone(), &house, Registry::NAME)?;
+        let House { settings, corridor, clock, limits, public_url, secret, time_zone, stopping, .. } = house;
         let store = corridor.store.clone();
         let identity = settings.identity.url.trim_end_matches('/').to_owned();
         if identity.is_empty() {
@@ -228,8 +228,7 @@ impl Actor for Registry {
             feed_v2: identify::FeedV2(identities.clone()),
             feed_v3: identify::FeedV3(identities.clone()),
             identities,
-            mllp: settings.mllp,
-            doors,
+            ear,
             bindings: bindings::Bindings { store: store.clone(), clock: clock.clone() },
             whom: whom::Whom { store: store.clone(), clock: clock.clone() },
             submissions: bindings::Submissions { store: store.clone(), clock: clock.clone() },
@@ -264,24 +263,23 @@ impl Actor for Registry {
     fn doors(settings: &Settings) -> Vec<Door> {
         // What is no address is refused with words when the actor is built.
         let address = settings.mllp.address().ok().flatten();
-        address.map(|address| Door { key: face::mllp::LISTEN, address }).into_iter().collect()
+        address.map(|address| Door { key: mllp::LISTEN, address }).into_iter().collect()
     }
 
     fn background(self: Arc<Registry>) -> Vec<LocalBoxFuture<'static, ()>> {
         let stopping = self.stopping.clone();
         vec![
             Box::pin(Arc::clone(&self.exports).work(self.stopping.clone())),
-            Box::pin(face::mllp::serve(self, stopping)),
+            Box::pin(mllp::serve(self, stopping)),
         ]
     }
 
     fn checks(&self) -> Vec<Check> {
         // Old codes are served all the same; the operator reads it here.
         let mut checks = vec![Check { name: "domain", ok: true, text: self.domain.note() }];
-        let listening = self.doors.addresses().into_iter().find(|(key, _)| *key == face::mllp::LISTEN);
-        let text = match listening {
-            Some((_, address)) => {
-                format!("HL7 v2 at {address}, identifiers of {}", self.identities.authorities.words())
+        let text = match self.ear.place() {
+            Some(place) => {
+                format!("HL7 v2 at {place}, identifiers of {}", self.identities.authorities.words())
             }
             None => "not listened to (mllp.listen is empty)".to_owned(),
         };
@@ -293,6 +291,7 @@ impl Actor for Registry {
     }
 
     fn reload(&self) -> Result<String, String> {
+        self.ear.reload()?;
         let change = self.domain.reload()?;
         for remark in &change.loaded.remarks {
             tracing::warn!("affinity domain: {remark}");

@@ -13,6 +13,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("ebxml", &["xds"]),
     ("hl7v2", &[]),
     ("hl7v3", &["xds", "ebxml"]),
+    ("mllp", &["hl7v2", "store", "web", "access", "actor"]),
     ("soap", &["xds", "ebxml", "store", "web", "audit", "actor"]),
     ("fhir", &["xds", "audit"]),
     ("access", &["web"]),
@@ -28,7 +29,8 @@ const DOORS: &[(&str, &[&str])] = &[
 ];
 
 const SERVER: &[&str] = &[
-    "xds", "ebxml", "fhir", "hl7v2", "hl7v3", "soap", "store", "web", "access", "audit", "actor", "affinity",
+    "xds", "ebxml", "fhir", "hl7v2", "hl7v3", "mllp", "soap", "store", "web", "access", "audit", "actor",
+    "affinity",
 ];
 const CLIENT: &[&str] = &["xds", "ebxml", "fhir", "hl7v2", "web", "affinity"];
 /// The launcher is compiled together with what it starts.

@@ -1,101 +1,33 @@
 //! Patient Identity Feed [ITI-8]: ADT messages read, acknowledgements written.
 
-use std::cell::RefCell;
-
 use actor::{Codec, Context, Fault};
-use hl7v2::{Acknowledgement, Condition, Cx, Header, Limits, Location, Message, Part, Refusal};
-use http::StatusCode;
-use jiff::Timestamp;
+use hl7v2::{Acknowledgement, Condition, Cx, Location, Message, Part, Refusal};
+use mllp::Hearing;
 use serde_json::{Map, Value, json};
-use uuid::Uuid;
 use web::{Answer, Request};
 use xds::Identifier;
 
 use crate::authorities::Authorities;
-use crate::config::Mllp;
 use crate::identify::{Change, Done, FeedV2, Misfit, Spot};
 
-/// The key of the limit of a frame.
-pub(super) const MAX_FRAME: &str = "mllp.max_frame_bytes";
-/// The media type of HL7 v2 in its usual form.
-const MEDIA_TYPE: &str = "application/hl7-v2+er7";
 /// What is taken.
 const TAKEN: &str = "ADT^A01, A04, A05 (a patient becomes known), A08 (acknowledged), A40 (an identifier is merged into another one)";
 /// Bytes of an identifier.
 const MAX_ID: usize = 255;
 
 /// One message, with what its answer has to look like.
-pub(super) struct Hearing<'a> {
-    settings: &'a Mllp,
-    authorities: &'a Authorities,
-    clock: &'a actor::Clock,
-    /// What is known of whom to answer.
-    header: RefCell<Option<Header>>,
+pub(super) struct Feed<'a> {
+    pub(super) hearing: Hearing<'a>,
+    pub(super) authorities: &'a Authorities,
 }
 
-impl<'a> Hearing<'a> {
-    pub(super) fn new(
-        settings: &'a Mllp,
-        authorities: &'a Authorities,
-        clock: &'a actor::Clock,
-    ) -> Hearing<'a> {
-        Hearing { settings, authorities, clock, header: RefCell::default() }
-    }
-
-    /// The answer to a frame that is too long, by its beginning.
-    pub(super) fn too_long(&self, beginning: &[u8]) -> Vec<u8> {
-        let beginning = beginning.split(|byte| *byte == b'\r' || *byte == b'\n').next().unwrap_or_default();
-        if let Ok(message) = Message::read(beginning, &self.limits()) {
-            *self.header.borrow_mut() = Some(message.header().clone());
-        }
-        let text = format!(
-            "the message is longer than {} bytes ({MAX_FRAME}); nothing was stored",
-            self.settings.max_frame_bytes
-        );
-        self.written(&Acknowledgement::refused(Refusal::new(Condition::DataType, text)))
-    }
-
-    fn limits(&self) -> Limits {
-        let number = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
-        Limits {
-            segments: (number(self.settings.max_segments), "mllp.max_segments"),
-            repetitions: (number(self.settings.max_repetitions), "mllp.max_repetitions"),
-        }
-    }
-
-    fn written(&self, acknowledgement: &Acknowledgement) -> Vec<u8> {
-        let time = Timestamp::from_microsecond(self.clock.now()).unwrap_or(Timestamp::UNIX_EPOCH);
-        let time = time.strftime("%Y%m%d%H%M%S+0000").to_string();
-        // MSH-10 has room for 20 letters in older versions.
-        let id: String = Uuid::new_v4().simple().to_string().chars().take(20).collect();
-        acknowledgement.write(self.header.borrow().as_ref(), &id, &time)
-    }
-
-    fn answer(&self, acknowledgement: &Acknowledgement) -> Answer {
-        Answer::bytes(StatusCode::OK, MEDIA_TYPE, self.written(acknowledgement))
-    }
-}
-
-/// The code of an answer, for the log and the metrics: `AA`, `AE`, `AR`, or `none` where there is none.
-pub(super) fn code(answer: &[u8]) -> &'static str {
-    let message = Message::read(answer, &Limits { segments: (9, ""), repetitions: (9, "") }).ok();
-    match message.as_ref().map(|message| message.field("MSA", 1).raw()) {
-        Some("AA") => "AA",
-        Some("AE") => "AE",
-        Some("AR") => "AR",
-        _ => "none",
-    }
-}
-
-impl Codec<FeedV2> for Hearing<'_> {
+impl Codec<FeedV2> for Feed<'_> {
     async fn read(&self, request: &mut Request, _: &Context) -> Result<Change, Fault<Misfit>> {
-        let bytes = request.body.whole(self.settings.max_frame_bytes, MAX_FRAME).await?;
-        let message = Message::read(&bytes, &self.limits()).map_err(|unread| {
-            *self.header.borrow_mut() = unread.header.map(|header| *header);
-            let Refusal { condition, location, text } = unread.refusal;
-            Fault::Refused(Misfit::new(condition, location.map_or(Spot::Message, Spot::Field), text))
+        let message = self.hearing.read(request).await.map_err(|fault| {
+            fault.map(|Refusal { condition, location, text }| {
+                Misfit::new(condition, location.map_or(Spot::Message, Spot::Field), text)
+            })
         })?;
-        *self.header.borrow_mut() = Some(message.header().clone());
         change(&message, self.authorities).map_err(Fault::Refused)
     }
 
@@ -106,37 +38,18 @@ impl Codec<FeedV2> for Hearing<'_> {
             Done::MergedBefore => Some("merged already; nothing had to be changed"),
             Done::Ignored => Some("acknowledged; nothing was changed"),
         };
-        self.answer(&Acknowledgement { note: note.map(str::to_owned), ..Acknowledgement::accepted() })
+        self.hearing.answer(&Acknowledgement { note: note.map(str::to_owned), ..Acknowledgement::accepted() })
     }
 
     fn refuse(&self, fault: Fault<Misfit>, _: &Context) -> Answer {
-        let condition = match &fault {
-            Fault::Refused(misfit) => {
-                let (condition, location) = (misfit.condition, location(&misfit.spot));
-                let refusal = Refusal { condition, location, text: misfit.text.clone() };
-                return self.answer(&Acknowledgement::refused(refusal));
-            }
-            // What may have happened is not denied: without an answer the sender sends it again (reliability 6).
-            Fault::Unknown { .. } | Fault::Unauthenticated => return Answer::empty(StatusCode::OK),
-            Fault::Busy(_) => Condition::Locked,
-            Fault::TooLarge { .. } => Condition::DataType,
-            Fault::Forbidden
-            | Fault::NotFound
-            | Fault::Gone(_)
-            | Fault::BodyLost
-            | Fault::BodyBroken(_)
-            | Fault::UnsupportedMedia(_)
-            | Fault::NotAcceptable(_)
-            | Fault::Precondition(_)
-            | Fault::Unavailable { .. }
-            | Fault::NoRoom(_)
-            | Fault::Unwritable(_)
-            | Fault::Damaged
-            | Fault::Unreadable(_)
-            | Fault::Internal(_) => Condition::Internal,
-        };
-        let text = fault.told().map(|told| told.text).unwrap_or_default();
-        self.answer(&Acknowledgement::refused(Refusal::new(condition, text)))
+        let refusal = mllp::told(fault, |misfit| {
+            let Misfit { condition, spot, text } = misfit;
+            Refusal { condition, location: location(&spot), text }
+        });
+        match refusal {
+            Some(refusal) => self.hearing.answer(&Acknowledgement::refused(refusal)),
+            None => Hearing::silence(),
+        }
     }
 
     fn reason(&self, fault: &Fault<Misfit>) -> String {
@@ -333,8 +246,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> Result<Change, Misfit> {
-        let limits = Limits { segments: (50, ""), repetitions: (50, "") };
-        let message = Message::read(text.as_bytes(), &limits).expect("it is a message");
+        let message = Message::read(text.as_bytes(), &hl7v2::Limits::AMPLE).expect("it is a message");
         let authorities = Authorities::read(&["RED&1.2.3&ISO".to_owned()]).expect("it is sound");
         change(&message, &authorities)
     }

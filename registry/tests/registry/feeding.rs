@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use actor::Setup;
-use registry::{Identity, Mllp, Settings};
+use registry::{Identity, Settings};
 use serde_json::json;
 use testkit::Provide;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -17,7 +17,7 @@ const OID: &str = "1.3.6.1.4.1.21367.13.20.1000";
 fn settings() -> Settings {
     Settings {
         identity: Identity { url: IDENTITY.to_owned(), authorities: vec![format!("RED&{OID}&ISO")] },
-        mllp: Mllp { listen: "127.0.0.1:0".to_owned(), ..Mllp::default() },
+        mllp: mllp::Settings { listen: "127.0.0.1:0".to_owned(), ..mllp::Settings::default() },
         ..Settings::default()
     }
 }

@@ -58,6 +58,33 @@ pub enum Fault<F> {
     Internal(String),
 }
 
+impl<F> Fault<F> {
+    /// The same fault, its broken rules in other words.
+    pub fn map<G>(self, words: impl FnOnce(F) -> G) -> Fault<G> {
+        match self {
+            Fault::Refused(findings) => Fault::Refused(words(findings)),
+            Fault::Unauthenticated => Fault::Unauthenticated,
+            Fault::Forbidden => Fault::Forbidden,
+            Fault::NotFound => Fault::NotFound,
+            Fault::Gone(version) => Fault::Gone(version),
+            Fault::TooLarge { limit, key } => Fault::TooLarge { limit, key },
+            Fault::BodyLost => Fault::BodyLost,
+            Fault::BodyBroken(how) => Fault::BodyBroken(how),
+            Fault::UnsupportedMedia(taken) => Fault::UnsupportedMedia(taken),
+            Fault::NotAcceptable(what) => Fault::NotAcceptable(what),
+            Fault::Precondition(stands) => Fault::Precondition(stands),
+            Fault::Busy(after) => Fault::Busy(after),
+            Fault::Unavailable { peer, retry } => Fault::Unavailable { peer, retry },
+            Fault::Unknown { retry } => Fault::Unknown { retry },
+            Fault::NoRoom(why) => Fault::NoRoom(why),
+            Fault::Unwritable(why) => Fault::Unwritable(why),
+            Fault::Damaged => Fault::Damaged,
+            Fault::Unreadable(why) => Fault::Unreadable(why),
+            Fault::Internal(cause) => Fault::Internal(cause),
+        }
+    }
+}
+
 impl<F> From<store::Error> for Fault<F> {
     fn from(error: store::Error) -> Fault<F> {
         match error {

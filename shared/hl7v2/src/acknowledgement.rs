@@ -172,7 +172,7 @@ mod tests {
     use crate::message::{Limits, Message};
     use crate::refusal::Condition;
 
-    const LIMITS: Limits = Limits { segments: (50, ""), repetitions: (10, "") };
+    const LIMITS: Limits = Limits::AMPLE;
 
     fn header(version: &str) -> Header {
         let text = format!("MSH|^~\\&|A&x|B|C|D|1||ADT^A01|id 1|T|{version}\rPID|1");

@@ -8,8 +8,22 @@ use crate::refusal::{Condition, Location, Refusal};
 pub struct Limits {
     /// Segments, and the configuration key that says so.
     pub segments: (usize, &'static str),
+    /// Fields of a segment, and the key.
+    pub fields: (usize, &'static str),
+    /// Bytes of a field with all its repetitions, and the key.
+    pub field_bytes: (usize, &'static str),
     /// Repetitions of a field, and the key.
     pub repetitions: (usize, &'static str),
+}
+
+impl Limits {
+    /// For messages whose length is limited where they come from.
+    pub const AMPLE: Limits = Limits {
+        segments: (10_000, ""),
+        fields: (1_000, ""),
+        field_bytes: (1 << 20, ""),
+        repetitions: (10_000, ""),
+    };
 }
 
 /// The separators a message declares in MSH-1 and MSH-2.
@@ -369,14 +383,25 @@ fn segment(line: &[u8], header: &Header, limits: &Limits) -> Result<Segment, Ref
         // MSH-1 is the separator itself.
         fields.insert(1, separators.field.to_string());
     }
+    let number = |number: usize| u32::try_from(number).unwrap_or_default();
+    let (most, key) = limits.fields;
+    if fields.len() - 1 > most {
+        let text =
+            format!("the {name} segment has {} fields; at most {most} are read ({key})", fields.len() - 1);
+        return Err(Refusal::new(Condition::DataType, text).at(Location::segment(&name)));
+    }
+    let (most, key) = limits.field_bytes;
+    if let Some(at) = fields.iter().position(|field| field.len() > most) {
+        let text = format!("{name}-{at} has {} bytes; at most {most} are read ({key})", fields[at].len());
+        return Err(Refusal::new(Condition::DataType, text).at(Location::field(&name, number(at))));
+    }
     let (most, key) = limits.repetitions;
     let encoding = usize::from(name == "MSH") * 2;
-    for (number, field) in fields.iter().enumerate().skip(1 + encoding) {
+    for (at, field) in fields.iter().enumerate().skip(1 + encoding) {
         let repetitions = field.matches(separators.repetition).count() + 1;
         if repetitions > most {
-            let text =
-                format!("{name}-{number} has {repetitions} repetitions; at most {most} are read ({key})");
-            let location = Location::field(&name, u32::try_from(number).unwrap_or_default());
+            let text = format!("{name}-{at} has {repetitions} repetitions; at most {most} are read ({key})");
+            let location = Location::field(&name, number(at));
             return Err(Refusal::new(Condition::DataType, text).at(location));
         }
     }

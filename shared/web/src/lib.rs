@@ -36,7 +36,7 @@ pub use cors::Origin;
 pub use disposition::content_disposition;
 pub use error::Error;
 pub use limits::Limits;
-pub use peer::{Begun, Peer, PeerAnswer, PeerSettings, peer_counts};
+pub use peer::{Begun, ClientTls, Peer, PeerAnswer, PeerSettings, peer_counts};
 pub use refusal::Refusal;
 pub use request::{Body, BodySource, Params, Request};
 pub use router::{Found, Router};

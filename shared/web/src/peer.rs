@@ -44,6 +44,20 @@ impl Default for PeerSettings {
     }
 }
 
+/// How a client proves who it is, and whom it believes.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ClientTls {
+    /// PEM file of the authorities of which one must have signed the certificate of the peer; empty: none is named.
+    pub ca: std::path::PathBuf,
+    /// PEM file of the certificate shown to the peer, with its chain; empty: none.
+    pub certificate: std::path::PathBuf,
+    /// PEM file of its private key.
+    pub key: std::path::PathBuf,
+    /// The name the peer's certificate is for, where it is not that of its address.
+    pub server_name: String,
+}
+
 /// What a peer answered.
 #[derive(Debug, Clone)]
 pub struct PeerAnswer {

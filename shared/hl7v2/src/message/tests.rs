@@ -3,7 +3,12 @@ use proptest::prelude::*;
 use super::*;
 use crate::identifier::{Authority, Cx};
 
-const LIMITS: Limits = Limits { segments: (5, "max_segments"), repetitions: (3, "max_repetitions") };
+const LIMITS: Limits = Limits {
+    segments: (5, "max_segments"),
+    fields: (20, "max_fields"),
+    field_bytes: (200, "max_field_bytes"),
+    repetitions: (3, "max_repetitions"),
+};
 
 fn read(text: &str) -> Message {
     Message::read(text.as_bytes(), &LIMITS).expect("it is a message")
@@ -82,6 +87,11 @@ fn what_is_no_message_is_refused() {
 fn limits_are_told_with_their_keys() {
     let refusal = refused("MSH|^~\\&|A\rPID|a~b~c~d");
     assert!(refusal.text.contains("PID-1 has 4 repetitions; at most 3 are read (max_repetitions)"));
+    let refusal = refused(&format!("MSH|^~\\&|A\rPID{}", "|".repeat(21)));
+    assert!(refusal.text.contains("the PID segment has 21 fields; at most 20 are read (max_fields)"));
+    let refusal = refused(&format!("MSH|^~\\&|A\rPID|||7||{}", "A".repeat(201)));
+    assert!(refusal.text.contains("PID-5 has 201 bytes; at most 200 are read (max_field_bytes)"));
+    assert_eq!(refusal.location, Some(Location::field("PID", 5)));
     let refusal = refused("MSH|^~\\&|A\rZZ1\rZZ2\rZZ3\rZZ4\rZZ5");
     assert!(refusal.text.contains("6 segments; at most 5 are read (max_segments)"), "{}", refusal.text);
 }
