@@ -31,8 +31,9 @@ pub struct Ask {
 pub enum Scope {
     /// In these (one range of the index each).
     Partitions(Vec<String>),
-    /// Everywhere. Answered from an index where one of the tests has global reach; otherwise every record of the kind is
-    /// looked at, which is for the owner's own use and never for a question that names a patient.
+    /// Everywhere. Where tests are about facts of global reach, matches are counted from their indexes (held in memory once they
+    /// are asked for, up to a bound), and only the rows of the page are read; so is a question without any test. Where none is,
+    /// every record of the kind is looked at, which is for the owner's own use.
     Everywhere,
     /// Everywhere, but only through an index that leaves no more than this many records to look at; otherwise the answer
     /// is `Error::TooBroad`.

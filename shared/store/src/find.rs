@@ -2,8 +2,9 @@
 
 mod collect;
 pub(crate) mod digest;
-mod evaluate;
-mod plan;
+pub(crate) mod evaluate;
+mod everywhere;
+pub(crate) mod plan;
 mod sort;
 
 use std::collections::{BTreeSet, HashSet};
@@ -14,6 +15,7 @@ use crate::ask::{Ask, Page, Scope};
 use crate::error::Error;
 use crate::find::collect::Collector;
 use crate::find::digest::Digest;
+use crate::find::everywhere::Everywhere;
 use crate::index::digests::Known;
 use crate::index::keys;
 use crate::index::values::verified;
@@ -204,6 +206,17 @@ impl Search<'_> {
     }
 
     fn everywhere(&self, found: &mut Collector<'_>) -> Result<(), Error> {
+        if let Some(ids) = plan::sharp(self.reader, self.ask)? {
+            if self.in_the_past() {
+                self.changed_since(found)?;
+            }
+            return self.by_id(&ids, found, None);
+        }
+        let after = found.after().map(<[u8]>::to_vec);
+        let (reader, ask, as_of, after) = (self.reader, self.ask, self.as_of, after.as_deref());
+        if (Everywhere { reader, ask, as_of, after }).answer(found)? {
+            return Ok(());
+        }
         if self.in_the_past() {
             self.changed_since(found)?;
         }

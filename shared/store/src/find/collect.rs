@@ -115,6 +115,27 @@ impl<'a> Collector<'a> {
         Ok(())
     }
 
+    /// Whether every match has to be seen.
+    pub(crate) fn wants_all(&self) -> bool {
+        self.edges.is_some()
+    }
+
+    /// Behind which place the page begins.
+    pub(crate) fn after(&self) -> Option<&[u8]> {
+        self.after.as_deref()
+    }
+
+    /// So many match; those of the page are offered by themselves.
+    pub(crate) fn count(&mut self, matches: u64) {
+        self.total += matches;
+    }
+
+    /// Takes a row that is known to match and has been counted.
+    pub(crate) fn offer_counted(&mut self, row: &RowView<'_>, bytes: &Bytes) {
+        self.scanned += 1;
+        self.retain(row, || bytes.clone());
+    }
+
     fn take(&mut self, row: &RowView<'_>, bytes: &[u8]) -> bool {
         self.scanned += 1;
         evaluate::matches(row, &self.ask.all) && self.keep(row, || Bytes::copy_from_slice(bytes))
@@ -132,6 +153,10 @@ impl<'a> Collector<'a> {
         if self.ask.order == Order::Natural && self.in_range > self.ask.limit {
             return false;
         }
+        self.retain(row, bytes)
+    }
+
+    fn retain(&mut self, row: &RowView<'_>, bytes: impl FnOnce() -> Bytes) -> bool {
         let place = sort::place(&self.ask.order, row);
         if self.ask.limit == 0 || self.after.as_ref().is_some_and(|after| place <= *after) {
             return false;

@@ -10,7 +10,7 @@ use crate::index::view::Lookup as _;
 use crate::read::Reader;
 use crate::record::{Instant, Reach};
 
-type Ids = BTreeSet<Vec<u8>>;
+pub(crate) type Ids = BTreeSet<Vec<u8>>;
 
 /// Inside a partition an index is only worth its while if it leaves no more than this.
 const FEW: usize = 64;
@@ -21,12 +21,25 @@ const SHARP: u8 = 3;
 /// From this rank on the keys of an index are not in the order a test asks for: all of them would have to be looked at.
 const SCANS: u8 = 6;
 
-/// The ids that can match, if an index holds all of them.
+/// Ids that are read one by one rather than counted in a catalogue.
+const ENOUGH: usize = 256;
+
+/// The ids that can match, if an index holds all of them: those of the condition that leaves fewest, about.
 pub(crate) fn all(reader: &Reader<'_>, ask: &Ask) -> Result<Option<Ids>, Error> {
-    match best(reader, ask, u8::MAX)? {
-        Some(any) => ids(reader, ask, any, usize::MAX),
-        None => Ok(None),
+    for most in [FEW, FEW << 6, usize::MAX] {
+        if let Some(ids) = first_within(reader, ask, most, u8::MAX)? {
+            return Ok(Some(ids));
+        }
     }
+    Ok(None)
+}
+
+/// The ids that can match, if a condition names them or leaves few.
+pub(crate) fn sharp(reader: &Reader<'_>, ask: &Ask) -> Result<Option<Ids>, Error> {
+    if let Some(any) = best(reader, ask, 0)? {
+        return ids(reader, ask, any, usize::MAX);
+    }
+    first_within(reader, ask, ENOUGH, SHARP + 1)
 }
 
 /// The ids that can match, if an index holds them and they are few.
@@ -39,10 +52,15 @@ pub(crate) fn few(reader: &Reader<'_>, ask: &Ask) -> Result<Option<Ids>, Error> 
 
 /// The ids that can match, from the first index that leaves no more than this many.
 pub(crate) fn within(reader: &Reader<'_>, ask: &Ask, most: usize) -> Result<Option<Ids>, Error> {
+    first_within(reader, ask, most, SCANS)
+}
+
+/// The same, of the indexes below a rank.
+fn first_within(reader: &Reader<'_>, ask: &Ask, most: usize, below: u8) -> Result<Option<Ids>, Error> {
     let mut usable = Vec::new();
     for any in ask.all.iter().filter(|any| !any.negated) {
         let rank = any.tests.iter().map(rank).max().unwrap_or(0);
-        let mut whole = rank < SCANS;
+        let mut whole = rank < below;
         for test in &any.tests {
             whole = whole && indexed(reader, ask, test)?;
         }
@@ -57,6 +75,15 @@ pub(crate) fn within(reader: &Reader<'_>, ask: &Ask, most: usize) -> Result<Opti
         }
     }
     Ok(None)
+}
+
+/// Whether facts of a name and class were ever written, with global reach and with less.
+pub(crate) fn reaches(reader: &Reader<'_>, ask: &Ask, name: &str, class: u8) -> Result<(bool, bool), Error> {
+    let written = |reach: Reach| {
+        let key = keys::reach(ask.kind.0.as_bytes(), name.as_bytes(), class, reach);
+        Ok::<_, Error>(reader.view.get(&key)?.is_some())
+    };
+    Ok((written(Reach::Global)?, written(Reach::Partition)?))
 }
 
 /// The condition that promises fewest ids.
@@ -93,7 +120,7 @@ fn rank(test: &Test) -> u8 {
 }
 
 /// Whether the index of a test holds every record that can pass it: no such fact was ever written with less reach.
-fn indexed(reader: &Reader<'_>, ask: &Ask, test: &Test) -> Result<bool, Error> {
+pub(crate) fn indexed(reader: &Reader<'_>, ask: &Ask, test: &Test) -> Result<bool, Error> {
     let global = |name: &str, class: u8| {
         let key = keys::reach(ask.kind.0.as_bytes(), name.as_bytes(), class, Reach::Partition);
         Ok(reader.view.get(&key)?.is_none())
@@ -123,7 +150,7 @@ fn ids(reader: &Reader<'_>, ask: &Ask, any: &AnyOf, most: usize) -> Result<Optio
     Ok(Some(ids))
 }
 
-fn gather(
+pub(crate) fn gather(
     reader: &Reader<'_>,
     ask: &Ask,
     test: &Test,
@@ -227,7 +254,7 @@ fn containing<'a>(key: &'a [u8], needle: &[u8]) -> Option<&'a [u8]> {
 }
 
 /// Between which instants (the second exclusive) a stretch must begin to be able to compare so.
-fn begins(span: Span) -> (Instant, Option<Instant>) {
+pub(crate) fn begins(span: Span) -> (Instant, Option<Instant>) {
     match span {
         Span::Within { from, to } => (from, Some(to)),
         Span::Overlaps { to, .. } => (Instant::MIN, Some(to)),

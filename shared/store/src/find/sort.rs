@@ -4,11 +4,12 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use crate::ask::{Ask, Cursor, Order, OrderKey};
 use crate::error::Error;
-use crate::index::keys::{ascending, descending, escape};
+use crate::index::keys::{self, ascending, descending, escape};
 use crate::row::{RowView, StoredFact, StoredValue};
 
 const PRESENT: u8 = 0;
-const MISSING: u8 = 1;
+/// Begins the place of a record without the fact that it is sorted by.
+pub(crate) const MISSING: u8 = 1;
 const INSTANT: u8 = 0;
 const TEXT: u8 = 1;
 const TERM: u8 = 2;
@@ -102,6 +103,32 @@ fn sortable(value: &StoredValue<'_>) -> Vec<u8> {
             }
         }
     }
+    key
+}
+
+/// What the places of all records begin with that are sorted by this value of a column.
+pub(crate) fn beginning(table: u8, value: &[u8], descending: bool) -> Vec<u8> {
+    let mut key = Vec::with_capacity(value.len() + 4);
+    match table {
+        keys::STRETCH => {
+            key.push(INSTANT);
+            key.extend_from_slice(value.get(..8).unwrap_or(value));
+        }
+        keys::TERM => {
+            key.push(TERM);
+            key.extend_from_slice(value);
+            key.push(0);
+        }
+        _ => {
+            key.push(TEXT);
+            escape(value, &mut key);
+            key.push(0);
+        }
+    }
+    if descending {
+        key.iter_mut().for_each(|byte| *byte = !*byte);
+    }
+    key.insert(0, PRESENT);
     key
 }
 

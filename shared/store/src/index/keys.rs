@@ -18,6 +18,8 @@
 //! | blob | id | [`super::values::StoredBlob`] |
 //! | state | | [`super::values::State`] |
 
+use std::borrow::Cow;
+
 use crate::record::{Instant, Reach, Sequence, Version};
 
 pub(crate) const ROW: u8 = b'R';
@@ -95,6 +97,22 @@ pub(crate) fn escape(part: &[u8], out: &mut Vec<u8>) {
             out.push(byte);
         }
     }
+}
+
+/// A part as it was before it was escaped.
+pub(crate) fn plain(escaped: &[u8]) -> Cow<'_, [u8]> {
+    if !escaped.contains(&ESCAPE) {
+        return Cow::Borrowed(escaped);
+    }
+    let mut out = Vec::with_capacity(escaped.len());
+    let mut bytes = escaped.iter();
+    while let Some(&byte) = bytes.next() {
+        out.push(match byte {
+            ESCAPE => bytes.next().map_or(byte, |next| next.saturating_sub(1)),
+            byte => byte,
+        });
+    }
+    Cow::Owned(out)
 }
 
 /// A signed number whose unsigned order is its own.
@@ -209,6 +227,16 @@ mod tests {
         parts.sort_by(|left, right| left.0.cmp(right.0).then(right.1.cmp(&left.1)));
         let keys: Vec<_> = parts.iter().map(|(part, order)| row(b"k", part, *order, b"id")).collect();
         assert!(keys.is_sorted());
+    }
+
+    #[test]
+    fn what_is_escaped_comes_back() {
+        for part in [&b""[..], b"abc", b"\0", b"\x01", b"a\0\x01\x02b"] {
+            let mut escaped = Vec::new();
+            escape(part, &mut escaped);
+            assert!(!escaped.contains(&END));
+            assert_eq!(plain(&escaped).as_ref(), part);
+        }
     }
 
     #[test]

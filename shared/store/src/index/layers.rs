@@ -4,6 +4,7 @@ use std::sync::{Arc, Weak};
 
 use parking_lot::{Mutex, RwLock};
 
+use crate::index::catalogues::{self, Catalogues};
 use crate::index::digests::Digests;
 use crate::index::overlay::{Run, Runs};
 use crate::index::values::State;
@@ -12,7 +13,7 @@ use crate::index::view::{Base, View};
 /// The index as it grows.
 pub(crate) struct Layers {
     parts: Mutex<Parts>,
-    view: RwLock<Arc<View>>,
+    view: Arc<RwLock<Arc<View>>>,
 }
 
 struct Parts {
@@ -23,6 +24,7 @@ struct Parts {
     base: Option<Arc<dyn Base>>,
     state: State,
     digests: Arc<Digests>,
+    catalogues: Arc<Catalogues>,
     generation: Arc<()>,
 }
 
@@ -33,6 +35,7 @@ impl Parts {
             base: self.base.clone(),
             state: self.state,
             digests: Arc::clone(&self.digests),
+            catalogues: Arc::clone(&self.catalogues),
             _generation: self.generation.clone(),
         })
     }
@@ -40,15 +43,20 @@ impl Parts {
 
 impl Layers {
     pub(crate) fn new(base: Option<Arc<dyn Base>>, state: State) -> Layers {
-        let parts = Parts {
+        let mut parts = Parts {
             active: Runs::default(),
             frozen: Runs::default(),
             base,
             state,
             digests: Arc::new(Digests::after(state.sequence)),
+            catalogues: Arc::default(),
             generation: Arc::default(),
         };
-        Layers { view: RwLock::new(parts.view()), parts: Mutex::new(parts) }
+        let view = Arc::new_cyclic(|now| {
+            parts.catalogues = Arc::new(Catalogues::of(now.clone()));
+            RwLock::new(parts.view())
+        });
+        Layers { view, parts: Mutex::new(parts) }
     }
 
     /// What a reader sees now.
@@ -60,9 +68,11 @@ impl Layers {
     pub(crate) fn publish(&self, run: Run, state: State) {
         let mut parts = self.parts.lock();
         parts.digests.let_go(&run, state.sequence);
+        let news = catalogues::news(&run);
         parts.active = parts.active.with(run);
         parts.state = state;
-        *self.view.write() = parts.view();
+        let view = parts.view();
+        parts.catalogues.publish(&news, || *self.view.write() = view);
     }
 
     /// Bytes that are not on their way to the library, and whether others are.
@@ -94,6 +104,7 @@ impl Layers {
             base: None,
             state,
             digests: Arc::new(Digests::after(state.sequence)),
+            catalogues: Arc::new(Catalogues::of(Arc::downgrade(&self.view))),
             generation: Arc::default(),
         };
         *self.view.write() = parts.view();

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::error::Error;
+use crate::index::catalogues::Catalogues;
 use crate::index::digests::Digests;
 use crate::index::overlay::{Changes, Runs, Visit};
 use crate::index::values::State;
@@ -28,6 +29,8 @@ pub(crate) struct View {
     pub(crate) state: State,
     /// Digests of partitions, whatever state they stand for.
     pub(crate) digests: Arc<Digests>,
+    /// Catalogues of kinds, as of the last commit that is visible.
+    pub(crate) catalogues: Arc<Catalogues>,
     /// Held by every view made since the last checkpoint began; tells when the older ones are gone.
     pub(crate) _generation: Arc<()>,
 }

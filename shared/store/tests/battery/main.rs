@@ -1,6 +1,7 @@
 //! One list of promises, kept by every engine.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on says so by panicking")]
 
+mod catalogue;
 mod damage;
 mod documents;
 mod embedded;
@@ -75,6 +76,11 @@ promises! {
         what_changed_is_found_by_its_new_facts_only,
         names_with_odd_characters_do_not_mix,
         partitions_are_told_in_order_without_what_has_left,
+    }
+    catalogue {
+        what_is_counted_is_what_every_record_says,
+        a_total_is_told_without_reading_what_is_counted,
+        many_alike_are_paged_in_order,
     }
     documents {
         a_document_is_read_as_it_was_given,
