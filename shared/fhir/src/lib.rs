@@ -23,6 +23,7 @@ pub mod iti66;
 pub mod iti67;
 pub mod iti78;
 pub mod iti83;
+pub mod iti93;
 pub mod json;
 pub mod list;
 pub mod negotiate;

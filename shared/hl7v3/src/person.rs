@@ -126,9 +126,6 @@ fn read_mother(person: &Element, system: Systems<'_>, about: &mut Map<String, Va
         mother.insert("name".to_owned(), Value::Array(names));
     }
     about.insert("contained".to_owned(), json!([mother]));
-    let other = json!({ "reference": format!("#{MOTHER}") });
-    about.insert("link".to_owned(), json!([{ "other": other, "type": "seealso" }]));
-    about.insert("active".to_owned(), json!(true));
 }
 
 /// How much of a person is written: a merge names who survives, and no more (PRPA_MT201303UV02).
@@ -309,9 +306,7 @@ mod tests {
                 "patient": { "reference": "#" },
                 "relationship": [{ "coding": [{ "system": ROLES, "code": "MTH" }] }],
                 "name": [{ "family": "Berger", "given": ["Anna"] }]
-            }],
-            "link": [{ "other": { "reference": "#mother" }, "type": "seealso" }],
-            "active": true
+            }]
         });
         assert_eq!(trip(&patient), patient);
     }
