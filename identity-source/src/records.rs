@@ -299,6 +299,9 @@ fn attribute(attribute: Attribute) -> (&'static str, Reach) {
         Attribute::PostalCode => ("postal-code", Reach::Global),
         Attribute::Country => ("country", Reach::Global),
         Attribute::MothersMaidenName => ("mothers-maiden-name", Reach::Global),
+        Attribute::MothersGiven => ("mothers-given", Reach::Global),
+        Attribute::MothersIdentifier => ("mothers-identifier", Reach::Global),
+        Attribute::Account => ("account", Reach::Global),
     }
 }
 
@@ -327,6 +330,9 @@ fn parts(attribute: Attribute) -> &'static [Attribute] {
         Attribute::PostalCode => &[Attribute::PostalCode],
         Attribute::Country => &[Attribute::Country],
         Attribute::MothersMaidenName => &[Attribute::MothersMaidenName],
+        Attribute::MothersGiven => &[Attribute::MothersGiven],
+        Attribute::MothersIdentifier => &[Attribute::MothersIdentifier],
+        Attribute::Account => &[Attribute::Account],
     }
 }
 

@@ -1,5 +1,6 @@
 //! Patient: how a patient is read from one (PDQm Patient profile) and written as one, and what it can be found by.
 
+mod beside;
 mod view;
 
 use serde_json::{Map, Value};
@@ -9,6 +10,7 @@ use xds::{Finding, Findings, Identifier, Place, Rule};
 use crate::document_reference::Stamp;
 use crate::when;
 
+pub use beside::{ACCOUNT, accounts, mother, mothers_identifiers};
 pub use view::{Elements, View};
 
 /// The extension that carries the mother's maiden name (PDQm 3.2, 2:3.78.4.1.2.3).
@@ -49,6 +51,12 @@ pub enum Attribute {
     Country,
     /// Mother's maiden name.
     MothersMaidenName,
+    /// Given names of the mother.
+    MothersGiven,
+    /// Identifiers of the mother.
+    MothersIdentifier,
+    /// Numbers of accounts.
+    Account,
 }
 
 /// One thing a patient can be found by, free of any store.
@@ -285,7 +293,24 @@ impl Patient {
                 push_texts(&mut facts, Attribute::MothersMaidenName, extension, &["valueString"]);
             }
         }
+        self.push_beside(&mut facts);
         facts
+    }
+
+    /// What it can be found by beside itself.
+    fn push_beside(&self, facts: &mut Vec<(Attribute, Fact)>) {
+        for name in mother(&self.resource).map(|mother| items(mother.get("name"))).unwrap_or_default() {
+            push_texts(facts, Attribute::MothersGiven, name, &["given"]);
+        }
+        for identifier in mothers_identifiers(&self.resource) {
+            facts.push((Attribute::MothersIdentifier, term(&identifier.system, &identifier.value)));
+        }
+        for account in accounts(&self.resource) {
+            let space = text(account, "system").map(canonical_system).unwrap_or_default();
+            if let Some(number) = text(account, "value") {
+                facts.push((Attribute::Account, term(&space, number)));
+            }
+        }
     }
 }
 
@@ -357,7 +382,18 @@ mod tests {
             "name": [{ "family": "Mühlbauer", "given": ["Alice", "Zoë"] }],
             "gender": "female",
             "birthDate": "1958-01-30",
-            "extension": [{ "url": MOTHERS_MAIDEN_NAME, "valueString": "Berger" }]
+            "extension": [
+                { "url": MOTHERS_MAIDEN_NAME, "valueString": "Berger" },
+                { "url": ACCOUNT, "valueIdentifier": { "system": "1.2.9", "value": "ACC-1" } }
+            ],
+            "contained": [{
+                "resourceType": "RelatedPerson",
+                "id": "mother",
+                "identifier": [{ "system": "1.2.3", "value": "M-1" }],
+                "patient": { "reference": "#" },
+                "relationship": [{ "coding": [{ "code": "MTH" }] }],
+                "name": [{ "family": "Berger", "given": ["Ida"] }]
+            }]
         })
     }
 
@@ -476,6 +512,9 @@ mod tests {
         assert!(has(Attribute::Gender, term("", "female")));
         assert!(has(Attribute::Active, term("", "true")));
         assert!(has(Attribute::MothersMaidenName, Fact::Text("Berger".into())));
+        assert!(has(Attribute::MothersGiven, Fact::Text("Ida".into())));
+        assert!(has(Attribute::MothersIdentifier, term("urn:oid:1.2.3", "M-1")));
+        assert!(has(Attribute::Account, term("urn:oid:1.2.9", "ACC-1")));
         let day = -376_185_600_000_000;
         assert!(has(Attribute::BirthDate, Fact::Span(day, day + 86_400_000_000)));
     }

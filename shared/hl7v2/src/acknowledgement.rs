@@ -35,6 +35,8 @@ pub struct Acknowledgement {
     pub refusals: Vec<Refusal>,
     /// What is to be said of a message that is accepted.
     pub note: Option<String>,
+    /// Whether what is wrong makes it a message this receiver does not take at all (AR), whatever the condition.
+    pub rejects: bool,
 }
 
 impl Acknowledgement {
@@ -45,14 +47,14 @@ impl Acknowledgement {
 
     /// It is not.
     pub fn refused(refusal: Refusal) -> Acknowledgement {
-        Acknowledgement { refusals: vec![refusal], note: None }
+        Acknowledgement { refusals: vec![refusal], ..Acknowledgement::default() }
     }
 
     /// MSA-1.
     pub fn code(&self) -> Code {
         match self.refusals.as_slice() {
             [] => Code::Accept,
-            [first, ..] if first.condition.rejects() => Code::Reject,
+            [first, ..] if self.rejects || first.condition.rejects() => Code::Reject,
             _ => Code::Error,
         }
     }
@@ -60,16 +62,23 @@ impl Acknowledgement {
     /// Writes it: to whom the header says, under an id and a time (`YYYYMMDDHHMMSS+ZZZZ`) of its own. Without a header it is
     /// a message of version 2.5 to nobody in particular.
     pub fn write(&self, to: Option<&Header>, id: &str, time: &str) -> Vec<u8> {
+        let charset = to.map(|header| header.charset).unwrap_or_default();
+        charset.encode(&self.text(to, None, id, time))
+    }
+
+    /// The same as text: MSH, MSA and ERR, of a message of another type if one is given (`RSP`, `K23`, `RSP_K23`).
+    pub(crate) fn text(&self, to: Option<&Header>, kind: Option<[&str; 3]>, id: &str, time: &str) -> String {
         let unknown = Header { version: "2.5".to_owned(), ..Header::default() };
         let header = to.unwrap_or(&unknown);
         let Separators { field: f, component: c, repetition, escape, subcomponent: s } = header.separators;
         let form = Form::of(&header.version);
         let [sender, facility, receiver, at] = &header.parties;
         let event = &header.event;
-        let kind = match (event.is_empty(), form) {
-            (true, _) => "ACK".to_owned(),
-            (false, Form::Before24) => format!("ACK{c}{event}"),
-            (false, _) => format!("ACK{c}{event}{c}ACK"),
+        let kind = match (kind, event.is_empty(), form) {
+            (Some([kind, event, structure]), _, _) => format!("{kind}{c}{event}{c}{structure}"),
+            (None, true, _) => "ACK".to_owned(),
+            (None, false, Form::Before24) => format!("ACK{c}{event}"),
+            (None, false, _) => format!("ACK{c}{event}{c}ACK"),
         };
         let processing = if header.processing_id.is_empty() { "P" } else { &header.processing_id };
         let version = if header.version.is_empty() { "2.3.1" } else { &header.version };
@@ -106,7 +115,7 @@ impl Acknowledgement {
             let _ = write!(out, "\r{}", error(refusal, &header.separators, form));
         }
         out.push('\r');
-        header.charset.encode(&out)
+        out
     }
 }
 

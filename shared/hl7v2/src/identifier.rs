@@ -1,6 +1,6 @@
 //! Identifiers and who assigned them: the data types CX and HD.
 
-use crate::message::Part;
+use crate::message::{Part, Separators};
 
 /// Who assigns identifiers (HD): a name, a universal id, or both.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -54,5 +54,14 @@ impl Cx {
                 universal_id_type: text(authority.subcomponent(3)),
             },
         }
+    }
+
+    /// As a field has it: `7^^^RED&1.2.3&ISO`.
+    pub fn write(&self, separators: &Separators) -> String {
+        let Authority { namespace, universal_id, universal_id_type } = &self.authority;
+        let authority = separators.subcomponents([namespace, universal_id, universal_id_type]);
+        let c = separators.component;
+        let written = format!("{}{c}{c}{c}{authority}", separators.escape(&self.id));
+        written.trim_end_matches(c).to_owned()
     }
 }

@@ -1,6 +1,7 @@
 //! The codec of HL7 v2, as far as patient identity speaks it.
 //!
-//! Lives here: segments, fields and their escapes, character sets, acknowledgements, the MLLP frame.
+//! Lives here: segments, fields and their escapes, character sets, questions about patients (PIX, PDQ) and answers to them,
+//! acknowledgements, the MLLP frame.
 //! Does not live here: sockets, what a message does, anything of a patient beyond what its message says.
 //! Doors: none of our crates.
 //!
@@ -13,10 +14,14 @@ mod charset;
 mod identifier;
 mod message;
 pub mod mllp;
+mod query;
 mod refusal;
+mod response;
 
 pub use acknowledgement::{Acknowledgement, Code};
 pub use charset::Charset;
 pub use identifier::{Authority, Cx};
 pub use message::{Header, Limits, Message, Part, Segment, Separators, Unread};
+pub use query::{Candidates, Corresponding, Criterion, Question, cancelled};
 pub use refusal::{Condition, Location, Refusal};
+pub use response::{Response, Status};

@@ -111,6 +111,59 @@ impl Separators {
         out
     }
 
+    /// A repetition with these components, escaped; what is empty at its end is left out.
+    pub fn components<T: AsRef<str>>(&self, parts: impl IntoIterator<Item = T>) -> String {
+        self.joined(parts, self.component)
+    }
+
+    /// A component with these subcomponents.
+    pub fn subcomponents<T: AsRef<str>>(&self, parts: impl IntoIterator<Item = T>) -> String {
+        self.joined(parts, self.subcomponent)
+    }
+
+    fn joined<T: AsRef<str>>(&self, parts: impl IntoIterator<Item = T>, by: char) -> String {
+        let mut out = String::new();
+        for (number, part) in parts.into_iter().enumerate() {
+            if number > 0 {
+                out.push(by);
+            }
+            out.push_str(&self.escape(part.as_ref()));
+        }
+        out.truncate(out.trim_end_matches(by).len());
+        out
+    }
+
+    /// A segment with these fields by their numbers, in order, each as it shall stand there; without its end.
+    pub fn segment<T: AsRef<str>>(&self, name: &str, fields: impl IntoIterator<Item = (usize, T)>) -> String {
+        let mut out = name.to_owned();
+        let mut last = 0;
+        for (number, field) in fields {
+            if field.as_ref().is_empty() {
+                continue;
+            }
+            (last..number).for_each(|_| out.push(self.field));
+            out.push_str(field.as_ref());
+            last = number;
+        }
+        out
+    }
+
+    /// What was written with these separators, written with others.
+    pub fn translate(&self, raw: &str, others: &Separators) -> String {
+        if self == others {
+            return raw.to_owned();
+        }
+        let mut out = String::with_capacity(raw.len());
+        let (ours, theirs) = (self.all(), others.all());
+        for c in raw.chars() {
+            match ours.iter().position(|own| *own == c) {
+                Some(which) => out.push(theirs[which]),
+                None => out.push_str(&others.escape(c.encode_utf8(&mut [0; 4]))),
+            }
+        }
+        out
+    }
+
     /// A text as it was meant. Escapes that mean a font or a character set of their own are left as they are.
     fn unescape(&self, text: &str) -> String {
         let mut out = String::with_capacity(text.len());
@@ -287,6 +340,12 @@ impl Message {
     /// The first segment of this name.
     pub fn segment(&self, name: &str) -> Option<&Segment> {
         self.segments.iter().find(|segment| segment.name == name)
+    }
+
+    /// The first segment of this name as it stands in the message, without its name: `QPD` of a question, for its answer.
+    pub fn fields(&self, segment: &str) -> String {
+        let separator = self.header.separators.field.to_string();
+        self.segment(segment).map(|segment| segment.fields[1..].join(&separator)).unwrap_or_default()
     }
 
     /// A field of the first segment of this name, from 1; empty where there is none.
