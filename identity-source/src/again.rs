@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use web::{Peer, PeerAnswer};
 
 use crate::deliver::{AT_ONCE, Delivery, LONGEST_PAUSE, Sent};
-use crate::records::{PATIENT, REGISTRY};
+use crate::records::{Kept, PATIENT, REGISTRY, held_only};
 
 /// The header by which a registry tells which life answers, and is told which one is meant.
 pub(crate) const INCARNATION: &str = "docshare-incarnation";
@@ -124,11 +124,11 @@ impl Delivery {
             // Whoever is changed meanwhile comes again at the end.
             let Some(last) = page.last() else { return Ok(Some(refused)) };
             since = last.sequence;
-            let told =
-                page.into_iter().filter(|row| !row.deleted).map(|Row { id, rendering, .. }| async move {
-                    let sent = self.put(peer, Some(life), &id, rendering).await;
-                    (id, sent)
-                });
+            let page = page.into_iter().map(message).collect::<Result<Vec<_>, _>>()?;
+            let told = page.into_iter().map(|(id, message)| async move {
+                let sent = self.put(peer, Some(life), &id, message).await;
+                (id, sent)
+            });
             let mut told = std::pin::pin!(futures_util::stream::iter(told).buffered(AT_ONCE));
             while let Some((id, sent)) = told.next().await {
                 match sent {
@@ -150,7 +150,8 @@ impl Delivery {
         let mut outgoing = Vec::with_capacity(refused.len());
         for id in refused {
             let Some(row) = self.store.get(PATIENT, &id)? else { continue };
-            outgoing.push(Outgoing { peer: REGISTRY.to_owned(), stream: id, payload: row.rendering });
+            let (stream, payload) = message(row)?;
+            outgoing.push(Outgoing { peer: REGISTRY.to_owned(), stream, payload });
         }
         let version = self.store.get(LIFE, REGISTRY)?.map_or(0, |row| row.version);
         let put = Put {
@@ -186,6 +187,12 @@ impl Delivery {
         let patients = self.store.changes(PATIENT, 0, pending.len() + 1)?;
         Ok(patients.iter().any(|row| !pending.iter().any(|message| message.stream == row.id)))
     }
+}
+
+/// What a registry is told of a patient, one that is removed included.
+fn message(row: Row) -> Result<(String, Bytes), store::Error> {
+    let payload = held_only(&Kept::of(&row)?, &row.rendering);
+    Ok((row.id, payload))
 }
 
 /// Which life of the registry gives this answer, if it says so.

@@ -19,8 +19,32 @@ pub struct Settings {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Domain {
-    /// URIs of assigning authorities that count as known before the first patient has an identifier of theirs.
+    /// Assigning authorities in short form: an OID, a URI, or `NAMESPACE&1.2.3&ISO`.
     pub authorities: Vec<String>,
+    /// Assigning authorities with everything that can be said of one.
+    pub authority: Vec<AuthoritySettings>,
+    /// Whether patients are taken of configured authorities only.
+    pub strict: bool,
+    /// Whether sources may remove patients of authorities that say nothing of it themselves.
+    pub remove: bool,
+}
+
+/// One assigning authority: a table of `domain.authority`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AuthoritySettings {
+    /// Its name in HL7 v2 (HD.1).
+    pub namespace: String,
+    /// Its OID.
+    pub oid: String,
+    /// URIs it goes by in FHIR beside the OID's.
+    pub uris: Vec<String>,
+    /// What people call it.
+    pub display: String,
+    /// Who may feed it in HL7 v2: sending application and facility, `APPLICATION|FACILITY`.
+    pub senders: Vec<String>,
+    /// Whether its source may remove patients; as `domain.remove` says if absent.
+    pub remove: Option<bool>,
 }
 
 /// How searches are answered.
@@ -49,7 +73,19 @@ pub(crate) const KEYS: &[(&str, &str)] = &[
     ("registry.tries", "tries of a request to the registry that is safe to repeat"),
     (
         "domain.authorities",
-        "URIs of assigning authorities that are known even before a patient has an identifier of theirs",
+        "assigning authorities in short form, known even before a patient has an identifier of theirs: OID, URI, or NAMESPACE&1.2.3&ISO as in PID-3.4",
+    ),
+    (
+        "domain.authority",
+        "assigning authorities at length, each a table `[[domain.authority]]` with `namespace`, `oid`, `uris`, `display`, `senders` (HL7 v2: `APPLICATION|FACILITY`) and `remove`; all spellings of one are one domain",
+    ),
+    (
+        "domain.remove",
+        "whether a source may remove its patients (DELETE of ITI-104) where the authority says nothing of it",
+    ),
+    (
+        "domain.strict",
+        "whether patients are taken under configured authorities only; otherwise FHIR feeds make new ones known",
     ),
     ("search.page_ttl", "how long the link to a next page stays valid"),
 ];
@@ -75,7 +111,11 @@ mod tests {
 
     #[test]
     fn an_unknown_key_is_refused() {
-        let settings = serde_json::json!({ "domain": { "authority": [] } });
-        assert!(serde_json::from_value::<Settings>(settings).is_err());
+        for domain in
+            [serde_json::json!({ "autority": [] }), serde_json::json!({ "authority": [{ "iod": "1.2" }] })]
+        {
+            let settings = serde_json::json!({ "domain": domain });
+            assert!(serde_json::from_value::<Settings>(settings).is_err());
+        }
     }
 }

@@ -35,6 +35,11 @@ impl Transaction for CrossReference {
         trail: Trail,
         (question, written): (Question, String),
     ) -> Result<Audited<Names>, Fault<Findings>> {
+        let authorities = self.records.authorities();
+        let question = Question {
+            source: authorities.identifier(&question.source),
+            targets: question.targets.iter().map(|target| authorities.canonical(target)).collect(),
+        };
         let (id, names) = self.answer(&question, &trail.context().base)?;
         let subject = Subject {
             patient: Some(id.clone()),

@@ -14,6 +14,7 @@ use tokio::sync::{Notify, oneshot, watch};
 use web::{Peer, PeerAnswer};
 
 use crate::again::{Acquaintance, INCARNATION, life_of};
+use crate::events::Receivers;
 use crate::records::{PATIENT, REGISTRY};
 
 /// Messages taken from the outbox at a time.
@@ -80,6 +81,11 @@ impl Delivery {
     /// Whether there is a registry to be told.
     pub(crate) fn is_on(&self) -> bool {
         self.peer.is_some()
+    }
+
+    /// Who is told of a change.
+    pub(crate) fn receivers(&self) -> Receivers {
+        Receivers { registry: self.is_on() }
     }
 
     /// Wakes the messenger and waits until it has tried to deliver this commit, at most a second.

@@ -1,6 +1,10 @@
-//! Taking a patient in, revising one, merging one into another [ITI-104].
+//! Taking patients in, revising, merging, unmerging and removing them, whichever transaction says so [ITI-104, ITI-8, ITI-44,
+//! ITI-93].
+
+mod decide;
 
 use std::cell::Cell;
+use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,59 +13,147 @@ use actor::{Audited, Clock, Fault, Subject, Trail, Transaction, failpoint};
 use audit::Action;
 use bytes::Bytes;
 use fhir::document_reference::Stamp;
-use fhir::iti104;
-use fhir::patient::{Patient, Survivor, canonical_system};
-use store::Row;
-use xds::{Finding, Findings, Identifier, Place, Rule};
+use fhir::patient::Patient;
+use xds::{Findings, Identifier, Place};
 
 use crate::deliver::Delivery;
-use crate::records::{Kept, Records, Writing, Written};
+use crate::events::{Event, Happened, Stood};
+use crate::records::{Draft, Records};
 
-/// Rounds of planning a feed again after somebody else was first; each round somebody wins.
+/// Rounds of deciding a feed again after somebody else was first; each round somebody wins.
 const ROUNDS: usize = 64;
 
-/// The use case.
-pub(crate) struct FeedPatient {
-    pub(crate) records: Records,
-    pub(crate) clock: Clock,
-    pub(crate) delivery: Arc<Delivery>,
-    /// One merge at a time, so that two of them cannot close a ring.
-    pub(crate) merging: tokio::sync::Mutex<()>,
+/// The number a feed goes by.
+pub(crate) trait Number: 'static {
+    /// As the framework writes it.
+    const NUMBER: &'static str;
 }
 
-/// What is asked.
+/// Patient Identity Feed FHIR.
+pub(crate) struct Iti104;
+
+impl Number for Iti104 {
+    const NUMBER: &'static str = "ITI-104";
+}
+
+/// What every feed shares.
+pub(crate) struct Feeding {
+    records: Records,
+    clock: Clock,
+    delivery: Arc<Delivery>,
+    /// What takes a patient's place away is decided one at a time, so that two merges cannot close a ring, and nobody is merged
+    /// into somebody who is being removed.
+    merging: tokio::sync::Mutex<()>,
+}
+
+impl Feeding {
+    pub(crate) fn new(records: Records, clock: Clock, delivery: Arc<Delivery>) -> Feeding {
+        Feeding { records, clock, delivery, merging: tokio::sync::Mutex::new(()) }
+    }
+}
+
+/// The use case, under the number of a transaction.
+pub(crate) struct FeedPatient<N> {
+    feeding: Arc<Feeding>,
+    number: PhantomData<fn() -> N>,
+}
+
+impl<N: Number> FeedPatient<N> {
+    pub(crate) fn of(feeding: &Arc<Feeding>) -> FeedPatient<N> {
+        FeedPatient { feeding: feeding.clone(), number: PhantomData }
+    }
+}
+
+/// What is asked: changes that are decided one after the other, each seeing those before it, and committed together or not at
+/// all.
 pub(crate) struct Request {
-    /// The condition and the patient.
-    pub(crate) feed: iti104::Feed,
-    /// Versions of `If-Match`, if given; empty stands for any.
+    /// The changes, at least one.
+    pub(crate) changes: Vec<Change>,
+    /// Versions of `If-Match`, if given; empty stands for any. It is about each of the changes.
     pub(crate) if_match: Option<Vec<String>>,
+    /// A name the request has for its source, claimed with its commit: the same request again does nothing, and is answered
+    /// with no change at all.
+    pub(crate) once: Option<String>,
 }
 
-/// What became of it.
+/// One change. Its place says where in the request it stands: findings name places below it.
+pub(crate) enum Change {
+    /// What a source says of a patient: new, revised, merged (`replaced_by`) or unmerged.
+    Put {
+        /// The identifier the source knows the patient by, or this server's base and `Patient/{id}`.
+        condition: Identifier,
+        /// The patient.
+        patient: Box<Patient>,
+        /// Whether an explicit `active` true of a merged patient undoes the merge.
+        unmerges: bool,
+        /// Whether a mother (a contained RelatedPerson) who is known stays known where this says nothing of one.
+        keeps_mother: bool,
+        /// e.g. `Patient`.
+        at: Place,
+    },
+    /// A patient becomes a duplicate of another one, of which its source says nothing more.
+    #[expect(dead_code, reason = "said by the feeds of HL7 v2 and v3")]
+    Merge {
+        /// Who goes.
+        subsumed: Identifier,
+        /// Who stays.
+        survivor: Identifier,
+        /// e.g. `MRG-1`.
+        at: Place,
+    },
+    /// A patient is removed.
+    Remove {
+        /// The identifier its source knows it by.
+        identifier: Identifier,
+        /// Where that stands.
+        at: Place,
+    },
+}
+
+impl Change {
+    /// Whether it takes somebody's place away.
+    fn retires(&self) -> bool {
+        match self {
+            Change::Put { patient, .. } => patient.replaced_by.is_some(),
+            Change::Merge { .. } | Change::Remove { .. } => true,
+        }
+    }
+}
+
+/// What became of one change.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Fed {
-    /// Id here.
+    /// Id here; empty where nobody was to be removed.
     pub(crate) id: String,
     /// Version and time.
     pub(crate) stamp: Stamp,
-    /// True for a patient that was not known.
-    pub(crate) created: bool,
+    /// What happened; none where it stood so already.
+    pub(crate) happened: Option<Happened>,
     /// As readers get it.
     pub(crate) rendering: Bytes,
 }
 
-/// What a feed comes to, as things stand.
-enum Plan {
-    /// Nothing new.
-    Stands(Fed),
-    /// To be written.
-    Write(Box<Written>, Fed),
+impl Fed {
+    fn stands(stood: Stood) -> Fed {
+        let stamp = Stamp { version: stood.version, updated: stood.kept.updated };
+        Fed { id: stood.id, stamp, happened: None, rendering: stood.rendering }
+    }
+
+    fn of(happened: Happened, stood: Stood) -> Fed {
+        Fed { happened: Some(happened), ..Fed::stands(stood) }
+    }
+
+    /// Whether the patient was not known before.
+    pub(crate) fn created(&self) -> bool {
+        self.happened.is_some() && self.stamp.version == 1
+    }
 }
 
-impl Transaction for FeedPatient {
+impl<N: Number> Transaction for FeedPatient<N> {
     type Request = Request;
-    type Response = Fed;
+    type Response = Vec<Fed>;
     type Findings = Findings;
-    const NUMBER: &'static str = "ITI-104";
+    const NUMBER: &'static str = N::NUMBER;
     const ACTION: Action = Action::Update;
 
     async fn run(
@@ -69,25 +161,32 @@ impl Transaction for FeedPatient {
         _grant: Grant<Self>,
         trail: Trail,
         request: Request,
-    ) -> Result<Audited<Fed>, Fault<Findings>> {
-        let _one_merge = match request.feed.patient.replaced_by {
-            Some(_) => Some(self.merging.lock().await),
-            None => None,
+    ) -> Result<Audited<Vec<Fed>>, Fault<Findings>> {
+        self.feeding.feed(trail, &request).await
+    }
+}
+
+impl Feeding {
+    async fn feed(&self, mut trail: Trail, request: &Request) -> Result<Audited<Vec<Fed>>, Fault<Findings>> {
+        let mut one_at_a_time = match request.changes.iter().any(Change::retires) {
+            true => Some(self.merging.lock().await),
+            false => None,
         };
-        let mut trail = trail;
         for _ in 0..ROUNDS {
-            let (written, fed) = match self.plan(&request, &trail.context().base)? {
-                Plan::Stands(fed) => {
-                    let subject = subject(&fed.id);
-                    return Ok(trail.note(self.records.store(), self.clock.now(), subject, fed).await?);
-                }
-                Plan::Write(written, fed) => (written, fed),
+            let mut draft = Draft::new(&self.records, self.clock.now());
+            let fed = match &request.once {
+                Some(name) if !draft.take_once(name)? => Vec::new(),
+                Some(_) | None => self.decide(&mut draft, request, &trail.context().base)?,
             };
+            // Only here it is known what a conditional request did (PIXm audits create, update and delete apart).
+            trail = trail.telling(action(&fed));
+            let subject = subject(&fed, draft.events());
+            if draft.is_empty() {
+                return Ok(trail.note(self.records.store(), self.clock.now(), subject, fed).await?);
+            }
             let sequence = Cell::new(0);
-            // Only here it is known whether a conditional update created (PIXm audits the two apart).
-            trail = trail.telling(if fed.created { Action::Create } else { Action::Update });
-            let subject = subject(&fed.id);
-            let committed = trail.commit(self.records.store(), written.batch, subject, |applied| {
+            let batch = draft.batch(&self.delivery.receivers());
+            let committed = trail.commit(self.records.store(), batch, subject, |applied| {
                 sequence.set(applied.sequence);
                 fed
             });
@@ -95,6 +194,8 @@ impl Transaction for FeedPatient {
             match committed.await {
                 Ok(audited) => {
                     failpoint!(async "id.feed.post_commit");
+                    // Whoever is next need not wait for a registry.
+                    one_at_a_time.take();
                     self.delivery.attempt(sequence.get()).await;
                     failpoint!(async "id.feed.pre_ack");
                     return Ok(audited);
@@ -107,130 +208,39 @@ impl Transaction for FeedPatient {
     }
 }
 
-impl FeedPatient {
-    fn plan(&self, request: &Request, base: &str) -> Result<Plan, Fault<Findings>> {
-        let Request { feed, if_match } = request;
-        let current = self.records.identified(&feed.identifier, base)?;
-        let kept = current.as_ref().map(Kept::of).transpose()?;
-        check_version(current.as_ref(), if_match.as_deref())?;
-        if current.is_none() && feed.identifier.system == base {
-            return Err(refused(
-                Rule::UnresolvedReference,
-                "identifier",
-                "there is no Patient with this id here",
-            ));
-        }
-        let id = current.as_ref().map_or_else(|| uuid::Uuid::new_v4().to_string(), |row| row.id.clone());
-        self.check_holders(&feed.patient, &id)?;
-        let survivor = self.survivor(&feed.patient, &id, base)?;
-        self.check_merge_stays(kept.as_ref(), survivor.as_deref())?;
-        let writing = Writing {
-            id: &id,
-            patient: &feed.patient,
-            survivor: survivor.as_deref(),
-            current: current.as_ref().zip(kept.as_ref()),
-            now: self.clock.now(),
-            feeds: self.delivery.is_on(),
-        };
-        if let Some((row, kept)) = writing.current.filter(|_| self.records.stands(&writing)) {
-            let stamp = Stamp { version: row.version, updated: kept.updated };
-            return Ok(Plan::Stands(Fed {
-                id: row.id.clone(),
-                stamp,
-                created: false,
-                rendering: row.rendering.clone(),
-            }));
-        }
-        let written = self.records.write(&writing)?;
-        let fed = Fed {
-            stamp: written.stamp,
-            created: current.is_none(),
-            rendering: written.rendering.clone(),
-            id: id.clone(),
-        };
-        Ok(Plan::Write(Box::new(written), fed))
-    }
-
-    /// An identifier names one patient; a feed that claims another one's is refused and told which.
-    fn check_holders(&self, patient: &Patient, id: &str) -> Result<(), Fault<Findings>> {
-        let mut findings = Findings::new();
-        for (index, identifier) in patient.identifiers.iter().enumerate() {
-            if self.records.holder(identifier)?.is_some_and(|holder| holder != id) {
-                let text = format!(
-                    "identifier {}|{} belongs to another Patient, so this feed matches several; merge them first (link replaced-by)",
-                    identifier.system, identifier.value
-                );
-                let at = Place::at("Patient.identifier").item(index);
-                findings.push(Finding::error(Rule::MultipleMatches, at, text));
-            }
-        }
-        if findings.is_empty() { Ok(()) } else { Err(Fault::Refused(findings)) }
-    }
-
-    /// The patient that finally takes the place of this one.
-    fn survivor(&self, patient: &Patient, id: &str, base: &str) -> Result<Option<String>, Fault<Findings>> {
-        let Some(named) = &patient.replaced_by else { return Ok(None) };
-        let itself = || refused(Rule::Invariant, "link", "a Patient cannot be replaced by itself");
-        if named.identifier.as_ref().is_some_and(|identifier| patient.identifiers.contains(identifier)) {
-            return Err(itself());
-        }
-        let Some(found) = self.named(named, base)? else {
-            let text = "the surviving Patient named by link.other is not known here; feed it first";
-            return Err(refused(Rule::UnresolvedReference, "link", text));
-        };
-        let (survivor, kept) = self.records.final_survivor(found)?;
-        if survivor.id == id {
-            return Err(itself());
-        }
-        if !kept.active {
-            let text = "the surviving Patient named by link.other is not active";
-            return Err(refused(Rule::BusinessRule, "link", text));
-        }
-        Ok(Some(survivor.id))
-    }
-
-    /// The patient a link names: by identifier, by reference to us, or by reference to the server that counts as its domain.
-    fn named(&self, named: &Survivor, base: &str) -> Result<Option<Row>, Fault<Findings>> {
-        if let Some(identifier) = &named.identifier {
-            return Ok(self.records.identified(identifier, base)?);
-        }
-        let Some(reference) = &named.reference else { return Ok(None) };
-        let Some(start) = reference.rfind("Patient/") else { return Ok(None) };
-        let (server, local) = reference.split_at(start);
-        let local = local.split("/_history/").next().unwrap_or(local);
-        let server = server.trim_end_matches('/');
-        let system = if server.is_empty() { base.to_owned() } else { canonical_system(server) };
-        Ok(self.records.identified(&Identifier { system, value: local.to_owned() }, base)?)
-    }
-
-    /// A merge is final: undoing one is not defined by PIXm, and would move documents back and forth.
-    fn check_merge_stays(&self, kept: Option<&Kept>, survivor: Option<&str>) -> Result<(), Fault<Findings>> {
-        let Some(before) = kept.and_then(|kept| kept.replaced_by.as_deref()) else { return Ok(()) };
-        let lasting = match self.records.patient(before)? {
-            Some(row) => self.records.final_survivor(row)?.0.id,
-            None => before.to_owned(),
-        };
-        if survivor == Some(lasting.as_str()) {
-            return Ok(());
-        }
-        let text = "this Patient was merged into another one; a merge can be neither undone nor redirected by a feed";
-        Err(refused(Rule::MergeIsFinal, "link", text))
-    }
+/// What an auditor calls these changes: what all of them are, an update if they are not the same.
+fn action(fed: &[Fed]) -> Action {
+    let one = |fed: &Fed| match &fed.happened {
+        Some(Happened::Removed { .. }) => Action::Delete,
+        _ if fed.created() => Action::Create,
+        _ => Action::Update,
+    };
+    let mut actions = fed.iter().map(one);
+    let Some(first) = actions.next() else { return Action::Update };
+    if actions.all(|action| action == first) { first } else { Action::Update }
 }
 
-fn check_version(current: Option<&Row>, if_match: Option<&[String]>) -> Result<(), Fault<Findings>> {
-    let Some(wanted) = if_match else { return Ok(()) };
-    match current {
-        Some(row) if wanted.is_empty() || wanted.contains(&row.version.to_string()) => Ok(()),
-        Some(row) => Err(Fault::Precondition(format!("the current version is {}", row.version))),
-        None => Err(Fault::Precondition("there is no such Patient yet".to_owned())),
+/// Whom these changes are about, and every patient they touch.
+fn subject(fed: &[Fed], events: &[Event]) -> Subject {
+    let mut ids: Vec<&str> = fed.iter().map(|fed| fed.id.as_str()).filter(|id| !id.is_empty()).collect();
+    for event in events {
+        ids.push(&event.stood.id);
+        match &event.happened {
+            Happened::Merged { survivor } => ids.push(&survivor.id),
+            Happened::Unmerged { from } => ids.push(&from.id),
+            Happened::Created | Happened::Revised { .. } | Happened::Removed { .. } => {}
+        }
     }
-}
-
-fn refused(rule: Rule, member: &str, text: &str) -> Fault<Findings> {
-    Fault::Refused(vec![Finding::error(rule, Place::at("Patient").member(member), text)])
-}
-
-fn subject(id: &str) -> Subject {
-    Subject { patient: Some(id.to_owned()), entities: vec![format!("Patient/{id}")], query: None }
+    let mut entities: Vec<String> = Vec::with_capacity(ids.len());
+    for id in ids {
+        let entity = format!("Patient/{id}");
+        if !entities.contains(&entity) {
+            entities.push(entity);
+        }
+    }
+    let patient = match fed {
+        [one] if !one.id.is_empty() => Some(one.id.clone()),
+        _ => None,
+    };
+    Subject { patient, entities, query: None }
 }

@@ -9,6 +9,8 @@ mod again;
 mod config;
 mod crossreference;
 mod deliver;
+mod domains;
+mod events;
 mod face;
 mod feed;
 #[cfg(feature = "failpoints")]
@@ -25,11 +27,12 @@ use futures_util::future::LocalBoxFuture;
 use tokio::sync::watch;
 use web::{Answer, Limits, PeerSettings, Request};
 
-pub use config::{Domain, SearchSettings, Settings};
+pub use config::{AuthoritySettings, Domain, SearchSettings, Settings};
 
 use crossreference::CrossReference;
 use deliver::Delivery;
-use feed::FeedPatient;
+use domains::Domains;
+use feed::{FeedPatient, Feeding, Number};
 use query::FindPatients;
 use read::{ReadHistory, ReadPatient};
 use records::{REGISTRY, Records};
@@ -44,11 +47,18 @@ pub struct IdentitySource {
     time_zone: jiff::tz::TimeZone,
     stopping: watch::Receiver<bool>,
     delivery: Arc<Delivery>,
-    feed: FeedPatient,
+    feeding: Arc<Feeding>,
     find: FindPatients,
     cross_reference: CrossReference,
     read: ReadPatient,
     history: ReadHistory,
+}
+
+impl IdentitySource {
+    /// The feed, as the transaction of this number.
+    fn feeding<N: Number>(&self) -> FeedPatient<N> {
+        FeedPatient::of(&self.feeding)
+    }
 }
 
 impl Actor for IdentitySource {
@@ -63,7 +73,7 @@ impl Actor for IdentitySource {
         let is_told = !house.settings.registry.url.is_empty();
         let peer = is_told.then(|| house.peer(REGISTRY, house.settings.registry.clone()));
         let House { settings, corridor, clock, .. } = house;
-        let records = Records::new(corridor.store.clone(), &settings.domain.authorities);
+        let records = Records::new(corridor.store.clone(), Domains::read(&settings.domain)?);
         let delivery = Arc::new(Delivery::new(corridor.store.clone(), clock.clone(), peer));
         Ok(IdentitySource {
             corridor,
@@ -72,12 +82,7 @@ impl Actor for IdentitySource {
             sealer: Sealer::new(house.secret),
             page_ttl_seconds: settings.search.page_ttl_seconds,
             stopping: house.stopping,
-            feed: FeedPatient {
-                records: records.clone(),
-                clock: clock.clone(),
-                delivery: delivery.clone(),
-                merging: tokio::sync::Mutex::new(()),
-            },
+            feeding: Arc::new(Feeding::new(records.clone(), clock.clone(), delivery.clone())),
             delivery,
             find: FindPatients { records: records.clone(), clock: clock.clone() },
             cross_reference: CrossReference { records: records.clone(), clock: clock.clone() },

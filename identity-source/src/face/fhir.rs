@@ -45,6 +45,7 @@ pub(crate) const ROUTES: &[Route<IdentitySource>] = &[
     Route { method: "GET", path: "/fhir/Patient", transaction: "ITI-78", serve: iti78::search },
     Route { method: "POST", path: "/fhir/Patient/_search", transaction: "ITI-78", serve: iti78::search },
     Route { method: "PUT", path: "/fhir/Patient", transaction: "ITI-104", serve: iti104::feed },
+    Route { method: "DELETE", path: "/fhir/Patient", transaction: "ITI-104", serve: iti104::remove },
     Route { method: "GET", path: "/fhir/Patient/$ihe-pix", transaction: "ITI-83", serve: iti83::get },
     Route { method: "POST", path: "/fhir/Patient/$ihe-pix", transaction: "ITI-83", serve: iti83::post },
     Route { method: "GET", path: "/fhir/Patient/{id}", transaction: "ITI-78", serve: read::current },

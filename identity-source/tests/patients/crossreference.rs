@@ -108,7 +108,7 @@ async fn the_three_unknowns_have_their_statuses_and_words() {
 
 #[tokio::test]
 async fn a_configured_domain_is_known_before_its_first_patient() {
-    let domain = Domain { authorities: vec!["1.2.3".to_owned()] };
+    let domain = Domain { authorities: vec!["1.2.3".to_owned()], ..Domain::default() };
     let subject = Subject::start_with(Settings { domain, ..Settings::default() });
     let told = asked(&subject, "sourceIdentifier=urn:oid:1.2.3%7Cx").await;
     assert_eq!(told.status, StatusCode::NOT_FOUND, "{}", told.text);

@@ -50,6 +50,8 @@ pub struct Traits {
     pub conditional_read: bool,
     /// An update by search parameters is possible.
     pub conditional_update: bool,
+    /// One that fits search parameters can be deleted.
+    pub conditional_delete: bool,
     /// An update may create what is not there yet.
     pub update_create: bool,
     /// An update has to name the version it changes.
@@ -221,6 +223,7 @@ fn resource(capability: &Capability, kind: &'static str) -> Value {
     put(&mut resource, "conditionalCreate", traits.conditional_create.then_some(true));
     put(&mut resource, "conditionalRead", traits.conditional_read.then_some("full-support"));
     put(&mut resource, "conditionalUpdate", traits.conditional_update.then_some(true));
+    put(&mut resource, "conditionalDelete", traits.conditional_delete.then_some("single"));
     put(&mut resource, "referencePolicy", several(traits.references));
     put(&mut resource, "searchInclude", of_kind(&capability.includes));
     put(&mut resource, "searchRevInclude", of_kind(&capability.revincludes));

@@ -1,6 +1,7 @@
 //! Patient Identity Feed FHIR [ITI-104]: the conditional update, and how its condition is written.
 
 use serde_json::Value;
+use xds::authority::Authorities;
 use xds::{Finding, Findings, Identifier, Place, Rule};
 
 use crate::patient::{self, Patient};
@@ -66,13 +67,19 @@ fn read_identifier(value: &str) -> Option<Identifier> {
 }
 
 /// Reads a feed: the condition, the body, and that both speak of one patient. `own` is the base of this server, under which
-/// a patient goes by its id here (`identifier={own}|Patient/{id}`).
-pub fn read_request(query: &str, body: Value, own: &str) -> Result<Feed, Findings> {
+/// a patient goes by its id here (`identifier={own}|Patient/{id}`); `authorities` say which spellings of a domain are one.
+pub fn read_request(
+    query: &str,
+    body: Value,
+    own: &str,
+    authorities: &Authorities,
+) -> Result<Feed, Findings> {
     let identifier = read_condition(query)?;
+    let canonical = authorities.identifier(&identifier);
     let at = Place::at("Patient");
     let id = body.get("id").and_then(Value::as_str).map(str::to_owned);
     let mut patient = patient::read(body, &at)?;
-    if !patient.identifiers.contains(&identifier) {
+    if !patient.identifiers.iter().any(|stated| authorities.identifier(stated) == canonical) {
         if id.is_some_and(|id| identifier.value == format!("Patient/{id}")) {
             // The source's own server as the domain: its base and the resource's id there (PIXm 2:3.104.4.1.2).
             if identifier.system != own {
@@ -168,17 +175,22 @@ mod tests {
 
     #[test]
     fn condition_and_body_must_speak_of_one_patient() {
-        let findings = read_request("identifier=urn:oid:1.2|A", body("urn:oid:1.2", "B"), OWN)
-            .expect_err("two patients");
+        let findings =
+            read_request("identifier=urn:oid:1.2|A", body("urn:oid:1.2", "B"), OWN, &Authorities::default())
+                .expect_err("two patients");
         assert_eq!(findings[0].rule, Rule::Value);
         assert!(findings[0].text.contains("urn:oid:1.2|A"), "{}", findings[0].text);
     }
 
     #[test]
     fn a_source_may_use_its_own_server_as_the_domain() {
-        let feed =
-            read_request("identifier=http://source.example/fhir|Patient/123", body("urn:oid:1.2", "B"), OWN)
-                .expect("its id is in the body");
+        let feed = read_request(
+            "identifier=http://source.example/fhir|Patient/123",
+            body("urn:oid:1.2", "B"),
+            OWN,
+            &Authorities::default(),
+        )
+        .expect("its id is in the body");
         assert!(feed.patient.identifiers.contains(&identifier("http://source.example/fhir", "Patient/123")));
         assert_eq!(feed.patient.resource["identifier"][1]["value"], "Patient/123");
     }
@@ -186,7 +198,8 @@ mod tests {
     #[test]
     fn our_own_server_is_not_written_down_as_a_domain() {
         let query = format!("identifier={OWN}|Patient/123");
-        let feed = read_request(&query, body("urn:oid:1.2", "B"), OWN).expect("its id is in the body");
+        let feed = read_request(&query, body("urn:oid:1.2", "B"), OWN, &Authorities::default())
+            .expect("its id is in the body");
         assert_eq!(feed.patient.identifiers, [identifier("urn:oid:1.2", "B")]);
     }
 

@@ -58,8 +58,10 @@ impl Codec<FindPatients> for Search<'_> {
 
     fn write(&self, found: Found, context: &Context) -> Answer {
         let search = &found.question.search;
+        let authorities = self.source.find.records.authorities();
+        let spellings = |domain: &String| authorities.spellings(domain);
         let view = View {
-            domains: search.filter.domains.clone(),
+            domains: search.filter.domains.iter().flat_map(spellings).collect(),
             elements: Elements::asked(search.result.summary.as_deref(), &search.result.elements),
         };
         let entry = |row: &Row| Match {

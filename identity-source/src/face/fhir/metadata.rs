@@ -21,6 +21,11 @@ const INTERACTIONS: &[Interaction] = &[
     interaction("history-instance", None, "All versions of a Patient"),
     interaction("search-type", None, "Mobile Patient Demographics Query [ITI-78]"),
     interaction("update", None, "Patient Identity Feed [ITI-104]: conditional, by identifier"),
+    interaction(
+        "delete",
+        None,
+        "Remove Patient option of ITI-104: conditional, by identifier, where the domain allows it",
+    ),
     interaction("$ihe-pix", Some(PIX), "Patient Identifier Cross-reference Query [ITI-83]"),
     about("$implements", IMPLEMENTS, "Whether this server does what a client's statement requires."),
     about("$conforms", CONFORMS, "What of one statement another one does not offer."),
@@ -45,11 +50,11 @@ const fn about(code: &'static str, definition: &'static str, documentation: &'st
     Interaction { resource: Some("CapabilityStatement"), code, definition: Some(definition), documentation }
 }
 
-pub(super) fn serve<'a>(_source: &'a IdentitySource, request: &'a mut Request) -> Served<'a> {
+pub(super) fn serve<'a>(source: &'a IdentitySource, request: &'a mut Request) -> Served<'a> {
     Box::pin(async move {
         let wishes = Wishes::of(request);
         let described = wishes.check().and_then(|()| {
-            capability::describe(&capability(&request.base), &request.query).map_err(Fault::Refused)
+            capability::describe(&capability(&request.base, source), &request.query).map_err(Fault::Refused)
         });
         match described {
             Ok(written) => wishes
@@ -92,12 +97,13 @@ async fn asked(
         let sent = request.body.whole(source.limits.max_body_bytes, key).await?;
         body = Some(syntax.parse(&sent, &json::Limits::default()).map_err(Fault::Refused)?);
     }
-    let own = capability::statement(&capability(&request.base));
+    let own = capability::statement(&capability(&request.base, source));
     let answered = capability::answer(question, &own, &request.query, body.as_ref(), ELSEWHERE, &request.id);
     answered.map_err(Fault::Refused)
 }
 
-fn capability(base: &str) -> Capability {
+fn capability(base: &str, source: &IdentitySource) -> Capability {
+    let removes = source.find.records.domains().anybody_may_remove();
     Capability {
         title: "docshare patient identity source".to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -111,7 +117,7 @@ fn capability(base: &str) -> Capability {
             "https://profiles.ihe.net/ITI/PIXm/ImplementationGuide/ihe.iti.pixm",
             "https://profiles.ihe.net/ITI/PDQm/ImplementationGuide/ihe.iti.pdqm",
         ],
-        interactions: INTERACTIONS.to_vec(),
+        interactions: INTERACTIONS.iter().filter(|one| removes || one.code != "delete").copied().collect(),
         parameters: iti78::PARAMETERS.iter().map(parameter).collect(),
         profiles: vec![
             ("Patient", "https://profiles.ihe.net/ITI/PDQm/StructureDefinition/IHE.PDQm.Patient"),
@@ -121,6 +127,7 @@ fn capability(base: &str) -> Capability {
             resource: "Patient",
             conditional_read: true,
             conditional_update: true,
+            conditional_delete: removes,
             references: &["literal", "logical"],
             ..Traits::default()
         }],

@@ -252,10 +252,22 @@ impl Rule {
                 "A link of yesterday.",
             ),
             Rule::MergeIsFinal => page(
-                "A patient that was merged into another one is fed as if it were still there.",
-                "A source that has not heard of the merge; an undone merge.",
-                "Feed the patient that took its place.",
-                "`active: true` without `link` for a patient that is replaced.",
+                "A patient that was merged into another one is fed as if it were still there, or is to be merged into a third.",
+                "A source that has not heard of the merge, or that wants to undo it without saying so.",
+                "Feed the patient that took its place. To undo the merge, feed the merged one with `active` true and without a link `replaced-by`.",
+                "A Patient that was merged away, fed again without `active`.",
+            ),
+            Rule::RemovalNotAllowed => page(
+                "A patient is to be removed, which its domain does not allow here, or under an identifier that is not of its own source.",
+                "A domain without `remove`; a source that removes what another one feeds.",
+                "Allow it in the configuration of the identity source (`domain.remove`, or `remove` of the authority), and name the patient by an identifier of its own domain; or feed it with `active` false.",
+                "`DELETE Patient?identifier=urn:oid:1.2.3|7` where nothing in the configuration allows it.",
+            ),
+            Rule::AuthorityNotTaken => page(
+                "A patient is fed under an identifier of an assigning authority this identity source does not know.",
+                "A spelling of the domain that is not configured; a source that is not part of this region.",
+                "Name the authority in `domain.authorities` or `domain.authority` with every spelling it has, or leave `domain.strict` off.",
+                "`PUT Patient?identifier=http://elsewhere.example|7` under `domain.strict = true`.",
             ),
             Rule::MultipleMatches => page(
                 "A condition that must mean one thing is met by several.",

@@ -157,6 +157,8 @@ impl Rule {
             Rule::PageInvalid => row("page-invalid", None, 400, "value", "FHIR R4 search"),
             Rule::PageExpired => row("page-expired", None, 410, "expired", "FHIR R4 search"),
             Rule::MergeIsFinal => row("merge-is-final", None, 409, "conflict", "PIXm 2:3.104"),
+            Rule::RemovalNotAllowed => row("removal-not-allowed", None, 403, "forbidden", "PIXm 2:3.104.4.3"),
+            Rule::AuthorityNotTaken => row("authority-not-taken", None, 422, "code-invalid", "PIXm 2:3.104"),
             Rule::MultipleMatches => row("multiple-matches", None, 412, "multiple-matches", "FHIR R4 http"),
             Rule::VersionConflict => row("version-conflict", None, 412, "conflict", "FHIR R4 http"),
             Rule::IdempotencyKeyReused => {

@@ -81,6 +81,10 @@ pub enum Rule {
     PageExpired,
     /// A patient that was merged away is fed as if it were not.
     MergeIsFinal,
+    /// A patient whose source may not remove it here.
+    RemovalNotAllowed,
+    /// A patient of an assigning authority that none is taken of.
+    AuthorityNotTaken,
     /// A condition that several records meet.
     MultipleMatches,
     /// A version that is not the current one.
@@ -187,6 +191,8 @@ impl Rule {
         Rule::PageInvalid,
         Rule::PageExpired,
         Rule::MergeIsFinal,
+        Rule::RemovalNotAllowed,
+        Rule::AuthorityNotTaken,
         Rule::MultipleMatches,
         Rule::VersionConflict,
         Rule::IdempotencyKeyReused,
