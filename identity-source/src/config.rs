@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use web::PeerSettings;
 
 /// Everything beyond what every actor has.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
     /// The registry that is told of every patient; without a URL nobody is.
@@ -13,6 +13,9 @@ pub struct Settings {
     pub domain: Domain,
     /// How searches are answered.
     pub search: SearchSettings,
+    /// How patients are matched by what is known of them.
+    #[serde(rename = "match")]
+    pub matching: crate::matching::Settings,
 }
 
 /// The identifier domains.
@@ -88,6 +91,22 @@ pub(crate) const KEYS: &[(&str, &str)] = &[
         "whether patients are taken under configured authorities only; otherwise FHIR feeds make new ones known",
     ),
     ("search.page_ttl", "how long the link to a next page stays valid"),
+    ("match.certain", "from this probability on a match is certain"),
+    ("match.probable", "from this probability on a match is probable"),
+    ("match.possible", "from this probability on a match is possible; below, it is not told"),
+    (
+        "match.people",
+        "how many people the domain is made for; the more there are, the more must agree. If more are known, their number counts",
+    ),
+    ("match.max_candidates", "candidates that are compared for one question"),
+    (
+        "match.max_per_key",
+        "a blocking key (names that sound alike, say) that more patients share is not looked through",
+    ),
+    (
+        "match.weights",
+        "weights other than the built-in ones: tables with field, level, stranger and relative (bits), as docs/matching.md lists them",
+    ),
 ];
 
 #[cfg(test)]

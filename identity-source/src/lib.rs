@@ -13,6 +13,8 @@ mod domains;
 mod events;
 mod face;
 mod feed;
+mod matches;
+mod matching;
 #[cfg(feature = "failpoints")]
 mod points;
 mod query;
@@ -28,11 +30,14 @@ use tokio::sync::watch;
 use web::{Answer, Limits, PeerSettings, Request};
 
 pub use config::{AuthoritySettings, Domain, SearchSettings, Settings};
+pub use matching::Settings as MatchSettings;
 
 use crossreference::CrossReference;
 use deliver::Delivery;
 use domains::Domains;
 use feed::{FeedPatient, Feeding, Number};
+use matches::MatchPatient;
+use matching::Matcher;
 use query::FindPatients;
 use read::{ReadHistory, ReadPatient};
 use records::{REGISTRY, Records};
@@ -50,6 +55,7 @@ pub struct IdentitySource {
     feeding: Arc<Feeding>,
     find: FindPatients,
     cross_reference: CrossReference,
+    match_patient: MatchPatient,
     read: ReadPatient,
     history: ReadHistory,
 }
@@ -73,6 +79,7 @@ impl Actor for IdentitySource {
         let is_told = !house.settings.registry.url.is_empty();
         let peer = is_told.then(|| house.peer(REGISTRY, house.settings.registry.clone()));
         let House { settings, corridor, clock, .. } = house;
+        settings.matching.check()?;
         let records = Records::new(corridor.store.clone(), Domains::read(&settings.domain)?);
         let delivery = Arc::new(Delivery::new(corridor.store.clone(), clock.clone(), peer));
         Ok(IdentitySource {
@@ -86,6 +93,11 @@ impl Actor for IdentitySource {
             delivery,
             find: FindPatients { records: records.clone(), clock: clock.clone() },
             cross_reference: CrossReference { records: records.clone(), clock: clock.clone() },
+            match_patient: MatchPatient {
+                records: records.clone(),
+                matcher: Matcher::new(records.clone(), &settings.matching),
+                clock: clock.clone(),
+            },
             read: ReadPatient { records: records.clone(), clock: clock.clone() },
             history: ReadHistory { records, clock },
         })

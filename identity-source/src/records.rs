@@ -20,6 +20,9 @@ pub(crate) use kept::{Kept, KeptIdentifier, held_only};
 /// The sort of record a patient is.
 pub(crate) const PATIENT: Kind = Kind("patient");
 
+/// The blocking keys of a patient, by which candidates of a match are found.
+pub(crate) const KEY: &str = "match-key";
+
 /// The peer that is told of every patient, by its name in the configuration.
 pub(crate) const REGISTRY: &str = "registry";
 

@@ -2,6 +2,7 @@
 
 mod answer;
 mod iti104;
+mod iti119;
 mod iti78;
 mod iti83;
 mod metadata;
@@ -48,6 +49,7 @@ pub(crate) const ROUTES: &[Route<IdentitySource>] = &[
     Route { method: "DELETE", path: "/fhir/Patient", transaction: "ITI-104", serve: iti104::remove },
     Route { method: "GET", path: "/fhir/Patient/$ihe-pix", transaction: "ITI-83", serve: iti83::get },
     Route { method: "POST", path: "/fhir/Patient/$ihe-pix", transaction: "ITI-83", serve: iti83::post },
+    Route { method: "POST", path: "/fhir/Patient/$match", transaction: "ITI-119", serve: iti119::post },
     Route { method: "GET", path: "/fhir/Patient/{id}", transaction: "ITI-78", serve: read::current },
     Route { method: "GET", path: "/fhir/Patient/{id}/_history", transaction: "ITI-78", serve: read::history },
     Route {

@@ -6,10 +6,10 @@ use bytes::Bytes;
 use fhir::document_reference::Stamp;
 use fhir::patient::Patient;
 use serde_json::{Map, Value};
-use store::{Batch, Claim, Fact, Instant, Put};
+use store::{Batch, Claim, Fact, Instant, Put, Reach};
 use xds::Identifier;
 
-use super::{Kept, PATIENT, Records, claim_name, domain_name, fact};
+use super::{KEY, Kept, PATIENT, Records, claim_name, domain_name, fact};
 use crate::events::{Event, Happened, Receivers, Stood, outgoing};
 
 /// The changes of one commit.
@@ -319,7 +319,15 @@ impl<'a> Draft<'a> {
 
 /// Everything a patient can be found by.
 fn facts(patient: &Patient) -> Vec<Fact> {
-    patient.facts().into_iter().map(fact).collect()
+    // One out of use is nobody's match.
+    let keys = if patient.active { crate::matching::keys_of(&patient.resource) } else { Vec::new() };
+    let keys = keys.into_iter().map(|value| Fact::Term {
+        name: KEY,
+        space: String::new(),
+        value,
+        reach: Reach::Global,
+    });
+    patient.facts().into_iter().map(fact).chain(keys).collect()
 }
 
 /// What a registry is told of a patient who is no more: not in use, and by no identifier.

@@ -3,5 +3,6 @@
 mod crossreference;
 mod delivery;
 mod feed;
+mod matching;
 mod query;
 mod subject;

@@ -263,7 +263,7 @@ async fn what_is_not_there_is_not_found() {
         assert_eq!(told.status, status, "{path}: {}", told.text);
         assert!(!told.issue().1.is_empty(), "{path}");
     }
-    let told = subject.request(Method::POST, "/Patient/$match", &[], Some("{}".to_owned())).await;
+    let told = subject.request(Method::POST, "/Patient/$everything", &[], Some("{}".to_owned())).await;
     assert_eq!((told.status, told.issue().0.as_str()), (StatusCode::NOT_FOUND, "not-supported"));
 }
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use serde_json::Value;
 use xds::Finding;
 
-use crate::{outcome, when};
+use crate::{iti119, outcome, when};
 
 /// One match.
 #[derive(Debug, Clone)]
@@ -34,23 +34,26 @@ pub struct SearchSet {
     pub id: String,
 }
 
+/// The answer of `$match` [ITI-119] to be written.
+#[derive(Debug, Default)]
+pub struct MatchSet {
+    /// `total`: all that match, which can be more than are given.
+    pub total: u64,
+    /// `link`: relation and URL.
+    pub links: Vec<(&'static str, String)>,
+    /// The matches, best first.
+    pub entries: Vec<iti119::Scored>,
+    /// Reservations: one `outcome` entry.
+    pub warnings: Vec<Finding>,
+    /// `meta.lastUpdated` of the Bundle, microseconds.
+    pub now: i64,
+    /// Bundle.id and OperationOutcome.id: the request id.
+    pub id: String,
+}
+
 /// Writes a searchset in parts.
 pub fn searchset(set: &SearchSet) -> Vec<Bytes> {
-    let mut head = String::with_capacity(512);
-    head.push_str(r#"{"resourceType":"Bundle""#);
-    if !set.id.is_empty() {
-        head.push_str(r#","id":"#);
-        quote(&mut head, &set.id);
-    }
-    head.push_str(r#","meta":{"lastUpdated":""#);
-    head.push_str(&when::instant(set.now));
-    head.push_str(r#""},"type":"searchset""#);
-    if let Some(total) = set.total {
-        head.push_str(r#","total":"#);
-        head.push_str(&total.to_string());
-    }
-    links(&mut head, &set.links);
-    let mut parts = Parts::new(head, set.entries.len());
+    let mut parts = begin(&set.id, set.now, set.total, &set.links, set.entries.len());
     for entry in &set.entries {
         let mode = if entry.is_match { "match" } else { "include" };
         parts.entry(&entry.full_url, Some(&entry.resource));
@@ -58,14 +61,46 @@ pub fn searchset(set: &SearchSet) -> Vec<Bytes> {
         parts.text.push_str(mode);
         parts.text.push_str("\"}}");
     }
-    if !set.warnings.is_empty() {
-        parts.begin();
-        let outcome = outcome::of_findings(&set.warnings, &set.id);
-        parts.text.push_str(r#"{"resource":"#);
-        parts.give(&Bytes::from(outcome));
-        parts.text.push_str(r#","search":{"mode":"outcome"}}"#);
-    }
+    parts.warnings(&set.warnings, &set.id);
     parts.end()
+}
+
+/// Writes the answer of `$match` in parts.
+pub fn matches(set: &MatchSet) -> Vec<Bytes> {
+    let mut parts = begin(&set.id, set.now, Some(set.total), &set.links, set.entries.len());
+    for entry in &set.entries {
+        parts.entry(&entry.full_url, Some(&entry.resource));
+        parts.text.push_str(r#","search":"#);
+        parts.text.push_str(&iti119::write_search(entry));
+        parts.text.push('}');
+    }
+    parts.warnings(&set.warnings, &set.id);
+    parts.end()
+}
+
+/// Begins a searchset.
+fn begin(
+    id: &str,
+    now: i64,
+    total: Option<u64>,
+    related: &[(&'static str, String)],
+    entries: usize,
+) -> Parts {
+    let mut head = String::with_capacity(512);
+    head.push_str(r#"{"resourceType":"Bundle""#);
+    if !id.is_empty() {
+        head.push_str(r#","id":"#);
+        quote(&mut head, id);
+    }
+    head.push_str(r#","meta":{"lastUpdated":""#);
+    head.push_str(&when::instant(now));
+    head.push_str(r#""},"type":"searchset""#);
+    if let Some(total) = total {
+        head.push_str(r#","total":"#);
+        head.push_str(&total.to_string());
+    }
+    links(&mut head, related);
+    Parts::new(head, entries)
 }
 
 /// One version in a history.
@@ -165,6 +200,17 @@ impl Parts {
         if let Some(resource) = resource {
             self.text.push_str(r#","resource":"#);
             self.give(resource);
+        }
+    }
+
+    /// An entry with an OperationOutcome, if there is something to say.
+    fn warnings(&mut self, warnings: &[Finding], id: &str) {
+        if !warnings.is_empty() {
+            self.begin();
+            let outcome = outcome::of_findings(warnings, id);
+            self.text.push_str(r#"{"resource":"#);
+            self.give(&Bytes::from(outcome));
+            self.text.push_str(r#","search":{"mode":"outcome"}}"#);
         }
     }
 

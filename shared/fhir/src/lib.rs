@@ -18,6 +18,7 @@ pub mod history;
 pub mod iti104;
 pub mod iti105;
 pub mod iti106;
+pub mod iti119;
 pub mod iti65;
 pub mod iti66;
 pub mod iti67;

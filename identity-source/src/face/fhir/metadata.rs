@@ -15,6 +15,8 @@ use crate::IdentitySource;
 
 const PIX: &str = "https://profiles.ihe.net/ITI/PIXm/OperationDefinition/IHE.PIXm.pix";
 
+const MATCH: &str = "https://profiles.ihe.net/ITI/PDQm/OperationDefinition/PDQmMatch";
+
 const INTERACTIONS: &[Interaction] = &[
     interaction("read", None, "Read a Patient [ITI-78]"),
     interaction("vread", None, "Read a version of a Patient"),
@@ -27,6 +29,7 @@ const INTERACTIONS: &[Interaction] = &[
         "Remove Patient option of ITI-104: conditional, by identifier, where the domain allows it",
     ),
     interaction("$ihe-pix", Some(PIX), "Patient Identifier Cross-reference Query [ITI-83]"),
+    interaction("$match", Some(MATCH), "Patient Demographics Match [ITI-119]"),
     about("$implements", IMPLEMENTS, "Whether this server does what a client's statement requires."),
     about("$conforms", CONFORMS, "What of one statement another one does not offer."),
 ];
@@ -112,6 +115,7 @@ fn capability(base: &str, source: &IdentitySource) -> Capability {
         instantiates: vec![
             "https://profiles.ihe.net/ITI/PIXm/CapabilityStatement/IHE.PIXm.Manager",
             "https://profiles.ihe.net/ITI/PDQm/CapabilityStatement/IHE.PDQm.PatientDemographicsSupplier",
+            "https://profiles.ihe.net/ITI/PDQm/CapabilityStatement/IHE.PDQm.PatientDemographicsSupplierMatch",
         ],
         guides: vec![
             "https://profiles.ihe.net/ITI/PIXm/ImplementationGuide/ihe.iti.pixm",
