@@ -1,7 +1,7 @@
 //! Requests and resources to test with: the base requests that every case changes a little.
 //!
-//! Lives here: builders of submissions (ITI-65), patients (ITI-104) and the ids in them, as plain JSON; a proxy that does
-//! what networks do; random numbers that can be repeated.
+//! Lives here: builders of submissions (ITI-65), patients (ITI-104) and the ids in them, as plain JSON; a population of people who
+//! do not exist, and who is who among them; a proxy that does what networks do; random numbers that can be repeated.
 //! Does not live here: anything that asks, stores or judges; rules of the domain (a builder can make wrong things on purpose).
 //! Doors: none of our crates, so that every room can use it under `[dev-dependencies]`.
 //!
@@ -17,6 +17,7 @@ mod document;
 mod folder;
 mod ids;
 mod patient;
+mod population;
 mod provide;
 pub mod proxy;
 
@@ -25,6 +26,7 @@ pub use document::Document;
 pub use folder::Folder;
 pub use ids::{oid, urn_oid, urn_uuid};
 pub use patient::{merged_patient, patient};
+pub use population::{Person, population};
 pub use provide::{Profile, Provide};
 
 /// System of URIs used as identifier values.
