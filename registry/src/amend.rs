@@ -211,7 +211,7 @@ impl Amending {
             return Err(Fault::Refused(vec![Finding::error(Rule::DuplicateUniqueId, at, text)]));
         }
         let subject = Subject {
-            patient: Some(committed.patient.clone()),
+            patient: Some(merged::stands(&self.store, &committed.patient)?),
             entities: vec![format!("submission/{key}")],
             query: None,
         };
@@ -255,11 +255,6 @@ impl Amending {
             }
         }
         Ok(patients)
-    }
-
-    /// Whose the objects of a patient are by now: a merge moves nothing.
-    fn whose(&self, patient: &str) -> Result<String, store::Error> {
-        Ok(merged::survivor(&self.store, patient)?.unwrap_or_else(|| patient.to_owned()))
     }
 
     /// The current version of an object, by logicalID.
@@ -373,10 +368,9 @@ impl Decision<'_> {
     /// What is tied together is of one patient, also afterwards.
     fn reconcile(&mut self) -> Result<(), store::Error> {
         for (object, patient, others) in self.work.ties() {
-            let patient = self.amending.whose(&patient)?;
             for other in others {
                 let Some(of_other) = self.work.patient_of(&other)? else { continue };
-                if self.amending.whose(&of_other)? != patient {
+                if of_other != patient {
                     let text = format!(
                         "urn:uuid:{} and urn:uuid:{} are tied by an association and would be of two patients; move both in one \
                          request, or send AssociationPropagation no, or deprecate the association first. Nothing was changed",

@@ -12,6 +12,7 @@ mod read;
 mod reconcile;
 mod refusal;
 mod register;
+mod review;
 mod search;
 mod soap;
 mod stored_query;

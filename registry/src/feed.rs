@@ -1,18 +1,21 @@
 //! The feed of patients from the identity source: the registry's own record of who there is.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use access::Grant;
-use actor::{Audited, Clock, Fault, Subject, Trail, Transaction};
+use actor::{Audited, Clock, Fault, Subject, Trail, Transaction, failpoint};
 use audit::Action;
 use serde_json::Value;
-use store::{Batch, Store};
+use store::{Batch, Put, Row, Store};
 use xds::{Finding, Findings, Place, Rule};
 
 use crate::authorities::Authorities;
 use crate::gate::Gates;
 use crate::identify::{absorbed, name, shown};
+use crate::merge::{Moving, Planned};
+use crate::merged;
 use crate::patients::identifiers;
 use crate::records::{PatientRecord, patient_put, patient_row};
 
@@ -112,42 +115,66 @@ impl Transaction for Feed {
         let told: Vec<String> = told.map(name).collect();
         for _ in 0..TRIES {
             let _names = self.names.all_alone(told.iter().map(String::as_str)).await;
-            // Who another feed has made of these identifiers is this patient: it takes that one's place.
-            let stands = fed.record.active && fed.record.replaced_by.is_none();
-            let mut puts = if stands && !told.is_empty() {
-                let identifiers = &fed.record.identifiers;
-                absorbed(&self.store, &self.authorities, &self.identity, &fed.id, identifiers)?
-            } else {
-                Vec::new()
-            };
-            // Nothing may be registered for a patient while it is being retired.
-            let retired = puts.iter().map(|put| put.id.clone()).collect::<Vec<_>>();
-            let ids = retired.iter().map(String::as_str).chain([fed.id.as_str()]);
-            let _pass = self.gates.all_alone(ids).await;
-            let known = patient_row(&self.store, &fed.id)?;
+            // Nothing may be registered for a patient while what belongs to it is moved.
+            let turn = self.turn(&fed, &told)?;
+            let _pass = self.gates.all_alone(turn.patients.iter().map(String::as_str)).await;
+            let turn_now = self.turn(&fed, &told)?;
+            if !turn_now.patients.is_subset(&turn.patients) {
+                continue;
+            }
+            let Turn { known, record, before, after, mut absorbed, .. } = turn_now;
             let now = self.clock.now();
-            let subject = Subject {
+            let mut subject = Subject {
                 patient: Some(fed.id.clone()),
                 entities: vec![format!("Patient/{}", fed.id)],
                 query: None,
             };
             let version = match &known {
                 // The feed is delivered at least once: what is known already is answered, and nothing changes.
-                Some((_, record)) if record.fed >= fed.record.fed => {
-                    let taken = Taken { created: false, version: record.fed };
+                Some((_, known)) if known.fed >= fed.record.fed => {
+                    let taken = Taken { created: false, version: known.fed };
                     return Ok(trail.note(&self.store, now, subject, taken).await?);
                 }
                 Some((row, _)) => row.version + 1,
                 None => 1,
             };
-            let record = match &known {
-                Some((_, known)) => fed.record.clone().over(known),
-                None => fed.record.clone(),
-            };
+            let moving =
+                Moving { store: &self.store, authorities: &self.authorities, identity: &self.identity, now };
+            let mut puts = Vec::new();
+            let mut also = Vec::new();
+            // Who another feed has made of these identifiers is this patient: it takes that one's place.
+            for put in &absorbed {
+                let owner = moving.owner(&fed.id, Some(&record))?;
+                let Planned { puts: moved, entities } = moving.merge(&put.id, &owner, Self::NUMBER).await?;
+                puts.extend(moved);
+                subject.entities.push(format!("Patient/{}", put.id));
+                subject.entities.extend(entities);
+            }
+            if before != after {
+                let owner = moving.owner(&after, Some(&record).filter(|_| after == fed.id))?;
+                let planned = if before == fed.id {
+                    moving.merge(&fed.id, &owner, Self::NUMBER).await?
+                } else {
+                    moving.unmerge((&fed.id, &before), &owner, Self::NUMBER).await?
+                };
+                failpoint!(async "reg.merge.mid");
+                puts.extend(planned.puts);
+                let others = [&before, &after].into_iter().filter(|other| **other != fed.id);
+                let others: Vec<&String> = others.collect();
+                subject.entities.extend(others.iter().map(|id| format!("Patient/{id}")));
+                also.extend(others.into_iter().map(|id| Subject {
+                    patient: Some(id.clone()),
+                    entities: vec![format!("Patient/{}", fed.id), format!("Patient/{id}")],
+                    query: None,
+                }));
+                subject.entities.extend(planned.entities);
+            }
             let resource = shown(fed.resource.clone(), &record, &self.identity);
+            puts.append(&mut absorbed);
             puts.push(patient_put(&fed.id, version, &record, &resource));
             let batch = Batch { instant: now, puts, ..Batch::default() };
             let taken = Taken { created: version == 1, version: fed.record.fed };
+            trail = trail.also(also);
             match trail.commit(&self.store, batch, subject, |_| taken).await {
                 Ok(audited) => return Ok(audited),
                 Err((back, store::Error::Lost(_))) => trail = *back,
@@ -155,5 +182,52 @@ impl Transaction for Feed {
             }
         }
         Err(Fault::Busy(Duration::from_secs(1)))
+    }
+}
+
+/// What a fed patient does to what is known.
+struct Turn {
+    /// Whose gates it goes through.
+    patients: BTreeSet<String>,
+    known: Option<(Row, PatientRecord)>,
+    /// What will be known.
+    record: PatientRecord,
+    /// Who has what belongs to it.
+    before: String,
+    /// Who will have it.
+    after: String,
+    /// Patients of other feeds that turn out to be this one.
+    absorbed: Vec<Put>,
+}
+
+impl Feed {
+    fn turn(&self, fed: &Fed, told: &[String]) -> Result<Turn, store::Error> {
+        let known = patient_row(&self.store, &fed.id)?;
+        let record = match &known {
+            Some((_, known)) => fed.record.clone().over(known),
+            None => fed.record.clone(),
+        };
+        let before = match &known {
+            Some(_) => merged::stands(&self.store, &fed.id)?,
+            None => fed.id.clone(),
+        };
+        let after = match record.survivor().filter(|survivor| *survivor != fed.id) {
+            None => fed.id.clone(),
+            Some(survivor) => {
+                let stands = merged::stands(&self.store, survivor)?;
+                // Whoever is merged into somebody that was merged into it: nobody stands for them, and nothing moves.
+                if stands == fed.id { before.clone() } else { stands }
+            }
+        };
+        let stands = record.active && record.survivor().is_none();
+        let absorbed = if stands && !told.is_empty() {
+            let identifiers = &fed.record.identifiers;
+            absorbed(&self.store, &self.authorities, &self.identity, &fed.id, identifiers)?
+        } else {
+            Vec::new()
+        };
+        let retired = absorbed.iter().map(|put| put.id.clone());
+        let patients = retired.chain([fed.id.clone(), before.clone(), after.clone()]).collect();
+        Ok(Turn { patients, known, record, before, after, absorbed })
     }
 }

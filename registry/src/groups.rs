@@ -150,7 +150,7 @@ impl Groups {
         }
         ids.sort_unstable();
         ids.dedup();
-        Ok(GroupRecord { members: ids })
+        Ok(GroupRecord { members: ids, moves: 0 })
     }
 
     /// How a member is named, and who that is.

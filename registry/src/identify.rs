@@ -5,6 +5,7 @@
 //! that a patient of the FHIR feed has is known already; what that feed says of a patient is never touched, and what is told
 //! here is never lost by it (`PatientRecord::over`).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,6 +21,7 @@ use xds::Identifier;
 use crate::authorities::Authorities;
 use crate::face::time::instant_text;
 use crate::gate::Gates;
+use crate::merge::Moving;
 use crate::merged;
 use crate::records::{PatientRecord, patient_put, patient_row, patients_by_identifier};
 
@@ -134,7 +136,7 @@ impl Transaction for FeedV2 {
     const ACTION: Action = Action::Update;
 
     async fn run(&self, _: Grant<Self>, trail: Trail, change: Change) -> Result<Audited<Done>, Failure> {
-        self.0.change(trail, change).await
+        self.0.change(trail, change, Self::NUMBER).await
     }
 }
 
@@ -146,7 +148,7 @@ impl Transaction for FeedV3 {
     const ACTION: Action = Action::Update;
 
     async fn run(&self, _: Grant<Self>, trail: Trail, change: Change) -> Result<Audited<Done>, Failure> {
-        self.0.change(trail, change).await
+        self.0.change(trail, change, Self::NUMBER).await
     }
 }
 
@@ -155,11 +157,13 @@ struct Plan {
     done: Done,
     puts: Vec<Put>,
     about: Vec<String>,
+    /// What a merge moves, as an auditor names it.
+    moved: Vec<String>,
 }
 
 impl Plan {
     fn nothing(done: Done, about: Vec<String>) -> Plan {
-        Plan { done, puts: Vec::new(), about }
+        Plan { done, puts: Vec::new(), about, moved: Vec::new() }
     }
 }
 
@@ -175,7 +179,12 @@ enum Standing {
 }
 
 impl Identities {
-    async fn change(&self, mut trail: Trail, change: Change) -> Result<Audited<Done>, Failure> {
+    async fn change(
+        &self,
+        mut trail: Trail,
+        change: Change,
+        by: &'static str,
+    ) -> Result<Audited<Done>, Failure> {
         let named = match &change {
             Change::Add { identifiers, .. } | Change::Revise { identifiers, .. } => identifiers.clone(),
             Change::Merge { survivors, subsumed } => [survivors.as_slice(), subsumed].concat(),
@@ -186,17 +195,32 @@ impl Identities {
             // Whoever these identifiers name at present; nobody can change that now.
             let patients = self.patients(&named)?;
             let _patients = self.gates.all_alone(patients.iter().map(String::as_str)).await;
+            // The feed of the identity source may have merged one of them meanwhile.
+            if !self.patients(&named)?.is_subset(&patients) {
+                continue;
+            }
             let now = self.clock.now();
             let plan = match &change {
                 Change::Add { identifiers, about } => self.add(identifiers, about, now)?,
                 Change::Revise { identifiers, about } => self.revise(identifiers, about, now)?,
-                Change::Merge { survivors, subsumed } => self.merge(survivors, subsumed, now)?,
+                Change::Merge { survivors, subsumed } => self.merge(survivors, subsumed, (now, by)).await?,
             };
+            let about = plan.about.iter().map(|id| format!("Patient/{id}"));
             let subject = Subject {
                 patient: plan.about.first().cloned(),
-                entities: plan.about.iter().map(|id| format!("Patient/{id}")).collect(),
+                entities: about.chain(plan.moved).collect(),
                 query: None,
             };
+            if plan.done == Done::Merged {
+                failpoint!(async "reg.merge.mid");
+                let entities: Vec<String> = plan.about.iter().map(|id| format!("Patient/{id}")).collect();
+                let others = plan.about.iter().skip(1).map(|id| Subject {
+                    patient: Some(id.clone()),
+                    entities: entities.clone(),
+                    query: None,
+                });
+                trail = trail.also(others.collect());
+            }
             if plan.puts.is_empty() {
                 return Ok(trail.note(&self.store, now, subject, plan.done).await?);
             }
@@ -218,11 +242,15 @@ impl Identities {
         Err(Fault::Busy(Duration::from_secs(1)))
     }
 
-    fn patients(&self, named: &[Identifier]) -> Result<Vec<String>, store::Error> {
-        let mut ids = Vec::new();
+    /// Whom these identifiers name, and who stands for them.
+    fn patients(&self, named: &[Identifier]) -> Result<BTreeSet<String>, store::Error> {
+        let mut ids = BTreeSet::new();
         for identifier in named {
             let found = patients_by_identifier(&self.store, Some(&identifier.system), &identifier.value)?;
-            ids.extend(found.into_iter().map(|(row, _)| row.id));
+            for (row, _) in found {
+                ids.insert(merged::stands(&self.store, &row.id)?);
+                ids.insert(row.id);
+            }
         }
         Ok(ids)
     }
@@ -311,7 +339,12 @@ impl Identities {
     }
 
     /// All or nothing (spec 15.1): both known and active, of one authority, not the same, none of them subsumed before.
-    fn merge(&self, survivors: &[Identifier], subsumed: &[Identifier], now: i64) -> Result<Plan, Failure> {
+    async fn merge(
+        &self,
+        survivors: &[Identifier],
+        subsumed: &[Identifier],
+        (now, by): (i64, &'static str),
+    ) -> Result<Plan, Failure> {
         let mut pairs: Vec<(&Identifier, &Identifier)> = Vec::new();
         for gone in subsumed {
             let same: Vec<&Identifier> = survivors.iter().filter(|kept| kept.system == gone.system).collect();
@@ -339,10 +372,10 @@ impl Identities {
             let (row, record) = *found;
             merges.push((row, record, self.standing(gone)?, gone));
         }
-        let Some((survivor, _, _, _)) = merges.first() else {
+        let Some((survivor, of_survivor, _, _)) = merges.first() else {
             return Ok(Plan::nothing(Done::Known, Vec::new()));
         };
-        let survivor = survivor.id.clone();
+        let (survivor, mut of_survivor) = (survivor.id.clone(), of_survivor.clone());
         if merges.iter().any(|(row, ..)| row.id != survivor) {
             let text = "the surviving identifiers are those of several patients; one message merges into one. Nothing was changed";
             return Err(misfit(Condition::DuplicateKey, Spot::Patient, text));
@@ -369,12 +402,19 @@ impl Identities {
             return Err(misfit(Condition::DuplicateKey, Spot::Subsumed, text));
         }
         let mut plan = Plan::nothing(Done::MergedBefore, vec![survivor.clone()]);
+        let moving =
+            Moving { store: &self.store, authorities: &self.authorities, identity: &self.identity, now };
+        of_survivor.identifiers.retain(|identifier| !dropped.contains(identifier));
+        let owner = moving.owner(&survivor, Some(&of_survivor))?;
         if let Some((row, mut record)) = gone_rows.pop() {
+            let moved = moving.merge(&row.id, &owner, by).await?;
             record.merged_into = Some(survivor.clone());
             record.active = false;
             let written = self.written(Done::Merged, row, record, None, now);
             plan.done = Done::Merged;
             plan.puts.extend(written.puts);
+            plan.puts.extend(moved.puts);
+            plan.moved.extend(moved.entities);
             plan.about.extend(written.about);
         }
         if !dropped.is_empty()
@@ -394,9 +434,13 @@ impl Identities {
             }
             record.identifiers.retain(|identifier| !dropped.contains(identifier));
             record.told.retain(|identifier| !dropped.contains(identifier));
+            let record_gone = dropped.clone();
             record.subsumed.extend(dropped);
             plan.done = Done::Merged;
             plan.puts.extend(self.written(Done::Merged, row, record, None, now).puts);
+            let renamed = moving.renamed(&owner, &record_gone).await?;
+            plan.puts.extend(renamed.puts);
+            plan.moved.extend(renamed.entities);
         }
         Ok(plan)
     }
@@ -412,7 +456,7 @@ impl Identities {
             ..PatientRecord::default()
         };
         let put = self.put(&id, 1, &record, about.clone(), now);
-        Plan { done: Done::Added, puts: vec![put], about: vec![id] }
+        Plan { done: Done::Added, puts: vec![put], about: vec![id], moved: Vec::new() }
     }
 
     /// The next version of a known patient. What is told of one the identity source feeds is left to it.
@@ -432,7 +476,7 @@ impl Identities {
             resource.extend(about.clone());
         }
         let put = self.put(&row.id, row.version + 1, &record, resource, now);
-        Plan { done, puts: vec![put], about: vec![row.id] }
+        Plan { done, puts: vec![put], about: vec![row.id], moved: Vec::new() }
     }
 
     fn put(

@@ -21,6 +21,7 @@ mod feed;
 mod gate;
 mod groups;
 mod identify;
+mod merge;
 mod merged;
 mod patients;
 mod places;
@@ -31,6 +32,7 @@ mod read;
 mod records;
 mod register;
 mod remove;
+mod review;
 mod settle;
 mod stored_query;
 mod survey;
@@ -89,6 +91,7 @@ pub struct Registry {
     whom: whom::Whom,
     exports: Arc<export::Exports>,
     groups: groups::Groups,
+    reviews: review::Reviews,
     /// Where SOAP answers may be sent later.
     soap: soap::Settings,
     stopping: tokio::sync::watch::Receiver<bool>,
@@ -140,7 +143,6 @@ impl Actor for Registry {
             clock: clock.clone(),
             domain: domain.clone(),
             authorities: authorities.clone(),
-            identity: identity.as_str().into(),
         });
         let stored_queries = Arc::new(stored_query::StoredQueries {
             query: query.clone(),
@@ -180,6 +182,13 @@ impl Actor for Registry {
         };
         Ok(Registry {
             exports: Arc::new(exports),
+            reviews: review::Reviews {
+                store: store.clone(),
+                clock: clock.clone(),
+                gates: gates.clone(),
+                authorities: authorities.clone(),
+                identity: identity.as_str().into(),
+            },
             groups: groups::Groups { store: store.clone(), clock: clock.clone(), identity: identity.clone() },
             stopping: stopping.clone(),
             soap: settings.soap,
@@ -211,12 +220,7 @@ impl Actor for Registry {
             find_lists: query::FindLists(query),
             stored_query: stored_query::RegistryQuery(stored_queries.clone()),
             multi_patient_query: stored_query::MultiPatientQuery(stored_queries),
-            read: read::Read {
-                store: store.clone(),
-                clock: clock.clone(),
-                authorities: authorities.clone(),
-                identity: identity.as_str().into(),
-            },
+            read: read::Read { store: store.clone(), clock: clock.clone() },
             feed: feed::Feed {
                 store: store.clone(),
                 clock: clock.clone(),

@@ -67,6 +67,36 @@ pub(crate) fn resolve(
     }
 }
 
+/// The id of whoever is named, be it active or not: the patient of a submission that was registered before it was merged away.
+pub(crate) fn whoever(
+    store: &Store,
+    identity: &str,
+    patient: &Patient,
+    sent: Option<&(String, Value)>,
+) -> Result<Option<String>, store::Error> {
+    let first = |system: Option<&str>, value: &str| -> Result<Option<String>, store::Error> {
+        Ok(patients_by_identifier(store, system, value)?.into_iter().next().map(|(row, _)| row.id))
+    };
+    let by = |identifier: &Identifier| first(Some(&identifier.system), &identifier.value);
+    if patient.id.is_some() {
+        return Ok(patient.id.clone());
+    }
+    match patient.reference.as_deref().map(|reference| named(reference, identity)) {
+        Some(Named::Id(id)) => Ok(patient_row(store, &id)?.map(|(row, _)| row.id)),
+        Some(Named::Identifier(system, value)) => first(system.as_deref(), &value),
+        Some(Named::Entry(url)) => {
+            let resource = sent.filter(|(full_url, _)| *full_url == url).map(|(_, resource)| resource);
+            for identifier in resource.map(identifiers).unwrap_or_default() {
+                if let Some(id) = by(&identifier)? {
+                    return Ok(Some(id));
+                }
+            }
+            Ok(None)
+        }
+        None => patient.identifier.as_ref().map_or(Ok(None), by),
+    }
+}
+
 /// The id of the patient that a reference names, be it active or not; none if it names nobody known, or several.
 pub(crate) fn known(store: &Store, identity: &str, reference: &str) -> Result<Option<String>, store::Error> {
     match named(reference, identity) {

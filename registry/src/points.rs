@@ -26,6 +26,11 @@ pub(crate) const POINTS: &[Point] = &[
         "identify.rs",
         "deciding what a patient identity feed (ITI-8, ITI-44) changes and committing it",
     ),
+    Point::new(
+        "reg.merge.mid",
+        "feed.rs, identify.rs",
+        "finding out what a merge, or its end, moves and committing it",
+    ),
     Point::new("reg.feed.post_commit", "identify.rs", "committing it and telling"),
     Point::new("reg.feed.pre_ack", "face/mllp.rs", "the outcome of a message and its acknowledgement"),
     Point::new(

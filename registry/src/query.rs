@@ -15,7 +15,6 @@ use xds::filter::{Clause, Filter, Has, Link, Of, Test};
 use xds::{Attribute, Finding, Findings, Place, Rule, Token};
 
 use crate::authorities::Authorities;
-use crate::merged::Shown;
 use crate::records::{self, DOCUMENT, LIST, MEMBER_EDGES, RELATION_EDGES};
 
 /// Resources that one page holds beside its matches.
@@ -30,8 +29,6 @@ pub(crate) struct Query {
     pub(crate) domain: Arc<affinity::Shelf>,
     /// Whose identifiers say who a patient is after a merge.
     pub(crate) authorities: Arc<Authorities>,
-    /// Public base of the identity source.
-    pub(crate) identity: Arc<str>,
 }
 
 /// A question.
@@ -203,18 +200,13 @@ impl Query {
             ask.total &= from.total.is_none();
             known_total = from.total;
         }
-        let mut page = self.store.find(&ask).map_err(refused)?;
-        let (mut included, more) = self.follow(kind(question.filter.of), &page.rows, &question.follow)?;
+        let page = self.store.find(&ask).map_err(refused)?;
+        let (included, more) = self.follow(kind(question.filter.of), &page.rows, &question.follow)?;
         if more {
             let text = format!(
                 "More than {MAX_INCLUDED} resources were to be included; the rest is left out. Ask for smaller pages (_count)."
             );
             warnings.push(Finding::warning(Rule::SearchTooCostly, Place::whole(), text));
-        }
-        let mut shown = Shown::new(&self.store, &self.authorities, &self.identity);
-        let listed = included.iter_mut().filter(|(kind, _)| *kind == DOCUMENT || *kind == LIST);
-        for row in page.rows.iter_mut().chain(listed.map(|(_, row)| row)) {
-            shown.rendering(row)?;
         }
         RESULTS.record(page.rows.len() as u64);
         SCANNED.record(page.scanned + included.len() as u64);

@@ -1,7 +1,5 @@
 //! Read, vread and history of document entries and lists.
 
-use std::sync::Arc;
-
 use access::Grant;
 use actor::{Audited, Clock, Fault, Subject, Trail, Transaction};
 use audit::Action;
@@ -9,8 +7,6 @@ use fhir::history::{Asked, Made, Page};
 use store::{Kind, Row, Store, Version};
 use xds::{Finding, Findings, Place, Rule};
 
-use crate::authorities::Authorities;
-use crate::merged::Shown;
 use crate::records::DOCUMENT;
 
 /// The use case.
@@ -18,10 +14,6 @@ use crate::records::DOCUMENT;
 pub(crate) struct Read {
     pub(crate) store: Store,
     pub(crate) clock: Clock,
-    /// Whose identifiers say who a patient is after a merge.
-    pub(crate) authorities: Arc<Authorities>,
-    /// Public base of the identity source.
-    pub(crate) identity: Arc<str>,
 }
 
 /// What is to be read.
@@ -82,7 +74,7 @@ impl Transaction for Read {
     ) -> Result<Audited<Found>, Fault<Findings>> {
         well_formed(&wanted.id)?;
         let now = self.clock.now();
-        let (partition, mut found) = match &wanted.which {
+        let (partition, found) = match &wanted.which {
             Which::History(asked) => {
                 let rows = self.store.history(wanted.kind, &wanted.id)?;
                 let partition = rows.first().ok_or(Fault::NotFound)?.partition.clone();
@@ -98,12 +90,6 @@ impl Transaction for Read {
                 }
             },
         };
-        let mut shown = Shown::new(&self.store, &self.authorities, &self.identity);
-        match &mut found {
-            Found::One(row) => shown.rendering(row)?,
-            // What a version said, it says for ever.
-            Found::History { .. } => {}
-        }
         let subject = Subject {
             patient: Some(partition),
             entities: vec![format!("{}/{}", resource_type(wanted.kind), wanted.id)],

@@ -7,7 +7,9 @@ mod export;
 mod group;
 mod identified;
 mod list;
+mod merge;
 mod patient;
+mod review;
 mod submission;
 
 pub(crate) use ask::{RELATION_EDGES, ask};
@@ -22,10 +24,12 @@ pub(crate) use list::{
     FolderMember, FolderRecord, ListRecord, SetRecord, folder_past, folder_put, folder_stays, list_row,
     set_put, set_version,
 };
+pub(crate) use merge::{Held, MergeRecord, Moved, merge_put, merge_row};
 pub(crate) use patient::{
     PatientRecord, patient_of, patient_put, patient_row, patient_rows_by_identifier, patients_being,
     patients_by_identifier,
 };
+pub(crate) use review::{Decision, ReviewRecord, Settled, Why, review_of, review_put, review_row, reviews};
 pub(crate) use submission::{Committed, SubmissionRecord, submission_put, submission_row};
 
 use store::Kind;
@@ -48,6 +52,11 @@ pub(crate) const EXPORT: Kind = Kind("export");
 /// Groups of patients.
 pub(crate) const GROUP: Kind = Kind("group");
 
+/// What a merge moved from whom to whom.
+pub(crate) const MERGE: Kind = Kind("merge");
+/// Objects that have to be decided about after an unmerge.
+pub(crate) const REVIEW: Kind = Kind("review");
+
 /// From a submission set to its members.
 pub(crate) const SUBMITS: &str = "submits";
 /// From a folder to its documents.
@@ -64,12 +73,23 @@ pub(crate) const MERGED_INTO: &str = "merged-into";
 /// From a patient that was merged away to itself: so that the others are known by a look into an index alone.
 pub(crate) const MERGED_AWAY: &str = "merged-away";
 
+/// From an item of a review to the object it is about.
+pub(crate) const ABOUT: &str = "about";
+/// From a group to the patients that belong to it.
+pub(crate) const INCLUDES: &str = "includes";
+
 /// From a list to its members, whatever list it is.
 pub(crate) const MEMBER_EDGES: &[&str] = &[SUBMITS, HAS_MEMBER];
 
 /// What the registry itself cannot read back, in words for the log.
 pub(crate) fn unreadable(kind: Kind, id: &str, error: &dyn std::fmt::Display) -> store::Error {
     store::Error::Damaged(format!("the {} record {id} cannot be read: {error}", kind.0))
+}
+
+/// For counts that most records need not say.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Edges, each once.

@@ -20,6 +20,7 @@ use xds::plan::PatientState;
 use xds::{AssociationType, EntryUuid, Finding, Findings, ObjectRef, Place, Rule, Severity, Submission};
 
 use crate::gate::{Gates, Pass};
+use crate::merged;
 use crate::patients;
 use crate::records::{Committed, DOCUMENT, SubmissionRecord, identified, submission_row};
 use crate::update::several;
@@ -293,7 +294,7 @@ impl Register {
             self.settle_patient(provided)?;
             let before = submission_row(&self.store, &said.key)?;
             if let Some((row, SubmissionRecord { committed: Some(committed), .. })) = &before {
-                return self.again(trail, &said, row, committed).await;
+                return self.again(trail, &said, provided, (row, committed)).await;
             }
             let number = not_fenced(&said, before.as_ref())?;
             match self.attempt(trail, (&said, number), before, (provided, judged)).await? {
@@ -389,12 +390,41 @@ impl Register {
                 Some(_) => return Ok(()),
             }
         }
-        if let Some(PatientState::Active(id)) = who {
+        let who = match who {
+            Some(PatientState::Active(id)) => Some(id),
+            // Who was merged away since may have sent this before, and is answered as then; anything else is refused.
+            Some(PatientState::Inactive) => {
+                let patient = provided.patient().clone();
+                patients::whoever(&self.store, &self.identity, &patient, provided.patient.as_ref())?
+            }
+            Some(PatientState::Unknown) | None => None,
+        };
+        if let Some(id) = who {
             let identifier = provided.patient().identifier.clone();
             let reference = format!("{}/Patient/{id}", self.identity);
             provided.set_patient(&id, &reference, identifier.as_ref());
         }
         Ok(())
+    }
+
+    /// Whether a submission that nobody coordinates is the one that was committed, if its patient is named as at that time.
+    fn is_same_but_for_a_merge(
+        &self,
+        said: &Said,
+        provided: &Provided,
+        committed: &Committed,
+    ) -> Result<bool, store::Error> {
+        let now = provided.patient();
+        let (None, Some(id)) = (said.attempt, &now.id) else { return Ok(false) };
+        if *id == committed.patient
+            || merged::stands(&self.store, id)? != merged::stands(&self.store, &committed.patient)?
+        {
+            return Ok(false);
+        }
+        let (mut before, identifier) = (provided.clone(), now.identifier.clone());
+        let reference = format!("{}/Patient/{}", self.identity, committed.patient);
+        before.set_patient(&committed.patient, &reference, identifier.as_ref());
+        Ok(hex(&before.digest(&[])) == committed.digest)
     }
 
     /// Plain submissions go through together; one that touches registered objects goes through alone.
@@ -414,17 +444,17 @@ impl Register {
         &self,
         trail: Trail,
         said: &Said,
-        row: &Row,
-        committed: &Committed,
+        provided: &Provided,
+        (row, committed): (&Row, &Committed),
     ) -> Result<Audited<Registered>, Failure> {
-        if committed.digest != said.digest {
+        if committed.digest != said.digest && !self.is_same_but_for_a_merge(said, provided, committed)? {
             return Err(refused(
                 Rule::DuplicateUniqueId,
                 format!("the submission set {} is registered already, with other content", said.key),
             ));
         }
         let subject = Subject {
-            patient: Some(committed.patient.clone()),
+            patient: Some(merged::stands(&self.store, &committed.patient)?),
             entities: vec![format!("submission/{}", said.key)],
             query: None,
         };

@@ -14,7 +14,6 @@ use xds::{EntryUuid, Finding, Findings, Place, Rule};
 
 use crate::amend::work::entity;
 use crate::gate::Gates;
-use crate::merged;
 use crate::records::association::{self, Association, Object};
 use crate::records::{
     DOCUMENT, DOCUMENT_PAST, LIST, LIST_PAST, document_past, document_put, folder_past, folder_put,
@@ -60,10 +59,8 @@ impl Transaction for Remove {
         }
         for _ in 0..TRIES {
             let patients = self.concerned(&ids)?;
-            let gates = self.gates_of(&patients)?;
-            let _passes = self.gates.all_alone(gates.iter().map(String::as_str)).await;
-            let by_now = self.concerned(&ids)?;
-            if by_now != patients || self.gates_of(&by_now)? != gates {
+            let _passes = self.gates.all_alone(patients.iter().map(String::as_str)).await;
+            if self.concerned(&ids)? != patients {
                 continue;
             }
             let now = self.clock.now();
@@ -111,15 +108,6 @@ impl Remove {
             patients.extend(object.map(|object| object.row().partition.clone()));
         }
         Ok(patients)
-    }
-
-    /// Through whose gates goes what ties something to their objects: after a merge that is done for the survivor.
-    fn gates_of(&self, patients: &BTreeSet<String>) -> Result<BTreeSet<String>, store::Error> {
-        let mut gates = patients.clone();
-        for patient in patients {
-            gates.extend(merged::survivor(&self.store, patient)?);
-        }
-        Ok(gates)
     }
 
     fn decide(&self, ids: &[EntryUuid], now: Instant) -> Result<Vec<Put>, Failure> {

@@ -159,12 +159,9 @@ impl StoredQueries {
         let items = self.found(&asking.asked, self.limit(asking.returns))?;
         self.within(items.len(), asking.returns)?;
         let mut shown = leaf::Shown::new(&self.store, &self.query.authorities);
-        let mut patients = BTreeSet::new();
-        for item in &items {
-            patients.insert(shown.survivor(item.partition())?);
-        }
+        let patients = items.iter().map(|item| item.partition().to_owned()).collect();
         if asking.returns == Returns::Objects && is_of_one_patient(&asking.asked.question) {
-            single(&items, &mut shown)?;
+            single(&items)?;
         }
         let written: Result<Written, store::Error> = match asking.returns {
             Returns::References => items.iter().map(leaf::reference).collect(),
@@ -261,11 +258,9 @@ fn is_of_one_patient(question: &Question) -> bool {
     }
 }
 
-fn single(items: &[Item], shown: &mut leaf::Shown<'_>) -> Result<(), Fault<Findings>> {
-    let mut patients = BTreeSet::new();
-    for item in items.iter().filter(|item| !item.is_association()) {
-        patients.insert(shown.survivor(item.partition())?);
-    }
+fn single(items: &[Item]) -> Result<(), Fault<Findings>> {
+    let objects = items.iter().filter(|item| !item.is_association());
+    let patients: BTreeSet<&str> = objects.map(Item::partition).collect();
     if patients.len() <= 1 {
         return Ok(());
     }

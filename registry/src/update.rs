@@ -18,7 +18,6 @@ use xds::{AssociationType, EntryUuid, Finding, Findings, Patient, Place, Rule, S
 
 use crate::amend::work::Work;
 use crate::gate::Gates;
-use crate::merged;
 use crate::patients;
 use crate::read::{resource_type, well_formed};
 use crate::records::{
@@ -326,12 +325,7 @@ impl Update {
             named.push(by(None, new.identifier.clone())?);
         }
         // Nobody named: the patient would be taken away.
-        let stands = match &current.id {
-            Some(id) => merged::survivor(&self.store, id)?.or(current.id.clone()),
-            None => None,
-        };
-        let theirs =
-            |state: &PatientState| matches!(state, PatientState::Active(id) if Some(id) == stands.as_ref());
+        let theirs = |state: &PatientState| matches!(state, PatientState::Active(id) if Some(id) == current.id.as_ref());
         new.id = (!named.is_empty() && named.iter().all(theirs)).then(|| current.id.clone()).flatten();
         Ok(())
     }

@@ -167,8 +167,7 @@ impl Decision<'_> {
         if !restricted {
             return Ok(());
         }
-        let whose = self.amending.whose(old.patient.id.as_deref().unwrap_or_default())?;
-        if whose != self.patient {
+        if old.patient.id.as_ref() != Some(&self.patient) {
             let text = "a restricted update does not move an entry to another patient; Update Document Set [ITI-57] does";
             self.refuse(Rule::PatientChanged, at, "DocumentEntry.patientId", text);
         }

@@ -20,14 +20,12 @@ impl Decision<'_> {
         };
         let Some(source) = self.end(&given.source, given, "Association.sourceObject")? else { return Ok(()) };
         let Some(target) = self.end(&given.target, given, "Association.targetObject")? else { return Ok(()) };
-        let (of_source, of_target) =
-            (self.amending.whose(&source.row().partition)?, self.amending.whose(&target.row().partition)?);
-        if of_source != of_target {
+        if source.row().partition != target.row().partition {
             let text = "the two objects are about different patients";
             self.refuse(Rule::PatientIdDoesNotMatch, &given.at, "Association.targetObject", text);
             return Ok(());
         }
-        if of_source != self.patient {
+        if source.row().partition != self.patient {
             let text = "the objects are about another patient than the submission set";
             self.refuse(Rule::PatientIdDoesNotMatch, &given.at, "SubmissionSet.patientId", text);
             return Ok(());

@@ -95,7 +95,8 @@ impl<'a> Work<'a> {
         let Some(doc) = self.document(logical)? else { return Ok(()) };
         let old = doc.before.id().clone();
         let number = doc.before.version.number + 1;
-        let past = document_past(&doc.row.partition, doc.row.order, doc.before.clone());
+        let before = DocumentRecord { moves: 0, ..doc.before.clone() };
+        let past = document_past(&doc.row.partition, doc.row.order, before);
         let relations = if propagate { made_again(&doc.record.relations) } else { Vec::new() };
         doc.record = DocumentRecord {
             relations,
@@ -166,7 +167,8 @@ impl<'a> Work<'a> {
     ) -> Result<(), store::Error> {
         let Some(fold) = self.folder(logical)? else { return Ok(()) };
         let number = fold.before.version.number + 1;
-        let past = folder_past(&fold.row.partition, fold.row.order, fold.before.clone());
+        let before = FolderRecord { moves: 0, ..fold.before.clone() };
+        let past = folder_past(&fold.row.partition, fold.row.order, before);
         let members = if propagate { members_again(&fold.record.members) } else { Vec::new() };
         let (old, new) = (fold.before.id().clone(), id.clone());
         fold.record = FolderRecord { members, version: VersionOf { number, entry_uuid: Some(id) }, ..record };

@@ -17,6 +17,7 @@ use super::read::{Part, Reading};
 use super::reconcile::{self, INCARNATION, Reconciling};
 use super::refusal;
 use super::register::Changing;
+use super::review::{Deciding, Reviewing};
 use super::search::Searching;
 use super::terminology;
 use super::update::{Updating, Written};
@@ -24,6 +25,7 @@ use crate::Registry;
 use crate::export::{Cancel, Fetch, Look, Start};
 use crate::groups::{Keep, ReadGroup};
 use crate::records::{DOCUMENT, LIST};
+use crate::review::{FindReviews, SettleReview};
 
 /// One line of the table.
 pub(super) struct Line {
@@ -67,6 +69,7 @@ const DOCUMENTS: Option<&str> = Some("DocumentReference");
 const LISTS: Option<&str> = Some("List");
 const STATEMENTS: Option<&str> = Some("CapabilityStatement");
 const GROUPS: Option<&str> = Some("Group");
+const TASKS: Option<&str> = Some("Task");
 const VALUE_SETS: Option<&str> = Some("ValueSet");
 const CODE_SYSTEMS: Option<&str> = Some("CodeSystem");
 const CONCEPT_MAPS: Option<&str> = Some("ConceptMap");
@@ -165,6 +168,13 @@ static LINES: &[Line] = &[
         "update",
         "The feed of the identity source; meta.versionId is its version, and an older one changes nothing.",
     ),
+    line("GET", "/fhir/Task", "merge-review", find_reviews).says(
+        TASKS,
+        "search-type",
+        "What has to be decided after a merge of patients was undone: patient, status.",
+    ),
+    line("GET", "/fhir/Task/{id}", "merge-review", find_reviews).says(TASKS, "read", "Reads one of these."),
+    line("POST", "/fhir/Task/{id}/$settle", "merge-review", settle_review),
     line("GET", "/fhir/Group/{id}", "group", read_group).says(
         GROUPS,
         "read",
@@ -302,7 +312,9 @@ pub(crate) fn unrouted(request: &Request, allowed: &[&'static str]) -> Answer {
         Some("Binary") => "Documents and Binaries are at the repository of this domain.",
         Some("Bundle") => "A transaction is sent to the base itself, not to Bundle.",
         Some("Patient") => "Patients are found at the identity source of this domain.",
-        Some("Task" | "CommunicationRequest") => "Tasks are kept by the repository of this domain.",
+        Some("Task" | "CommunicationRequest") => {
+            "Tasks of submissions are kept by the repository of this domain; those here are read, and settled by POST Task/[id]/$settle."
+        }
         _ => "",
     };
     let told = unrouted::tell(asked, &paths, hint);
@@ -466,6 +478,24 @@ fn read_group<'a>(registry: &'a Registry, request: &'a mut Request) -> LocalBoxF
 fn keep_group<'a>(registry: &'a Registry, request: &'a mut Request) -> LocalBoxFuture<'a, Answer> {
     Box::pin(async move {
         registry.corridor.walk(&Keep(registry.groups.clone()), &grouping(registry), request).await
+    })
+}
+
+fn find_reviews<'a>(registry: &'a Registry, request: &'a mut Request) -> LocalBoxFuture<'a, Answer> {
+    Box::pin(async move {
+        let codec = Reviewing::new(&registry.desk, registry.corridor.clock.now());
+        registry.corridor.walk(&FindReviews(registry.reviews.clone()), &codec, request).await
+    })
+}
+
+fn settle_review<'a>(registry: &'a Registry, request: &'a mut Request) -> LocalBoxFuture<'a, Answer> {
+    Box::pin(async move {
+        let codec = Deciding {
+            changing: changing(registry),
+            identity: &registry.desk.identity,
+            max_bytes: registry.limits.max_body_bytes,
+        };
+        registry.corridor.walk(&SettleReview(registry.reviews.clone()), &codec, request).await
     })
 }
 

@@ -35,7 +35,7 @@ impl Query {
         )?;
         let mut ids = Vec::with_capacity(patients.len());
         for id in patients {
-            self.with_merged(&id, &mut ids)?;
+            self.standing(id, &mut ids)?;
         }
         Ok(Scope::Partitions(ids))
     }
@@ -61,7 +61,7 @@ impl Query {
         let mut ids = Vec::with_capacity(group.len());
         for patient in group {
             match patient {
-                PatientIs::Id(id) => self.with_merged(id, &mut ids)?,
+                PatientIs::Id(id) => self.standing(id.clone(), &mut ids)?,
                 PatientIs::Identifier { system, value } => {
                     self.namesakes(system.as_deref(), value, &mut ids)?
                 }
@@ -82,15 +82,15 @@ impl Query {
         ids: &mut Vec<String>,
     ) -> Result<(), store::Error> {
         for row in patient_rows_by_identifier(&self.store, system, value)? {
-            self.with_merged(&row.id, ids)?;
+            self.standing(row.id, ids)?;
         }
         Ok(())
     }
 
-    /// A patient and everybody who was merged into it. One who was merged away names nobody any more.
-    fn with_merged(&self, id: &str, ids: &mut Vec<String>) -> Result<(), store::Error> {
-        if !merged::is_away(&self.store, id)? {
-            ids.extend(merged::chain(&self.store, id)?);
+    /// One who was merged away names nobody any more.
+    fn standing(&self, id: String, ids: &mut Vec<String>) -> Result<(), store::Error> {
+        if !merged::is_away(&self.store, &id)? {
+            ids.push(id);
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ use store::{Instant, Put, Row, Store, Version};
 use xds::ties::VersionOf;
 use xds::{AssociationType, Availability, DocumentEntry, EntryUuid};
 
-use super::{ASSOCIATION, DOCUMENT, DOCUMENT_PAST, VERSION_OF, edges, facts, unreadable};
+use super::{ASSOCIATION, DOCUMENT, DOCUMENT_PAST, VERSION_OF, edges, facts, is_zero, unreadable};
 
 /// A version of a document entry as it is kept. What its source sent is in the rendering, not here a second time. The
 /// entryUUID of the metadata is the logicalID, whatever the version.
@@ -22,6 +22,9 @@ pub(crate) struct DocumentRecord {
     /// Which version this is.
     #[serde(default, skip_serializing_if = "VersionOf::is_first")]
     pub(crate) version: VersionOf,
+    /// How many versions of the record were made by moving it to another patient.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) moves: Version,
 }
 
 impl DocumentRecord {

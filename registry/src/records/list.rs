@@ -8,7 +8,9 @@ use xds::plan::Member;
 use xds::ties::{Holding, Tied, VersionOf};
 use xds::{Availability, EntryUuid, Folder, SubmissionSet};
 
-use super::{ASSOCIATION, HAS_MEMBER, HOLDS, LIST, LIST_PAST, SUBMITS, VERSION_OF, edges, facts, unreadable};
+use super::{
+    ASSOCIATION, HAS_MEMBER, HOLDS, LIST, LIST_PAST, SUBMITS, VERSION_OF, edges, facts, is_zero, unreadable,
+};
 
 /// A submission set or folder as it is kept. What its source sent is in the rendering.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -31,6 +33,9 @@ pub(crate) struct SetRecord {
     /// The memberships of folders it holds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) holdings: Vec<Holding>,
+    /// How many versions of the record were made by moving it to another patient.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) moves: Version,
 }
 
 /// A version of a folder. The entryUUID of the metadata is the logicalID, whatever the version.
@@ -49,12 +54,22 @@ pub(crate) struct FolderRecord {
     /// lastUpdateTime; none: when its row was written.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) updated: Option<Instant>,
+    /// How many versions of the record were made by moving it to another patient.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(crate) moves: Version,
 }
 
 impl FolderRecord {
     /// A folder in its first version.
     pub(crate) fn new(folder: Folder, members: Vec<FolderMember>) -> FolderRecord {
-        FolderRecord { folder, members, version: VersionOf::default(), deprecated: false, updated: None }
+        FolderRecord {
+            folder,
+            members,
+            version: VersionOf::default(),
+            deprecated: false,
+            updated: None,
+            moves: 0,
+        }
     }
     /// logicalID.
     pub(crate) fn logical(&self) -> &EntryUuid {
@@ -115,7 +130,7 @@ pub(crate) fn set_put(
         }
     }
     let references: Vec<String> = members.iter().map(reference).collect();
-    set_version(patient, id, 1, now, SetRecord { set, documents, folders, holdings }, &references)
+    set_version(patient, id, 1, now, SetRecord { set, documents, folders, holdings, moves: 0 }, &references)
 }
 
 /// The next version of a submission set, which has lost members.

@@ -51,6 +51,11 @@ impl PatientRecord {
                 self.identifiers.push(told.clone());
             }
         }
+        // Who was merged away and is only taken out of use stays merged: its link went with it. It is undone by a feed that
+        // says the patient is active.
+        if !self.active && self.replaced_by.is_none() {
+            self.replaced_by.clone_from(&known.replaced_by);
+        }
         self.active &= known.merged_into.is_none();
         self.told.clone_from(&known.told);
         self.subsumed.clone_from(&known.subsumed);

@@ -60,6 +60,7 @@ pub(super) fn batch(
             relations: document.relations,
             submission_set: set_id.clone(),
             version: VersionOf::default(),
+            moves: 0,
         };
         puts.push(document_put(&patient, &document.id, 1, now, record));
     }

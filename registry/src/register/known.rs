@@ -10,7 +10,6 @@ use xds::ties::End;
 use xds::{AssociationType, Attribute, Availability, EntryUuid, Findings, Identifier, ObjectRef, Submission};
 
 use super::Register;
-use crate::merged;
 use crate::patients;
 use crate::records::{
     DOCUMENT, DocumentRecord, FolderRecord, HAS_MEMBER, LIST, ListRecord, association, document_row,
@@ -186,11 +185,6 @@ impl Loader<'_> {
         Ok(self.store.find(&ask)?.rows)
     }
 
-    /// Whose an object is: after a merge, the survivor's.
-    fn patient(&self, row: &Row) -> Result<String, store::Error> {
-        Ok(merged::survivor(self.store, &row.partition)?.unwrap_or_else(|| row.partition.clone()))
-    }
-
     /// Loads a document; for one that is replaced also what follows it.
     fn document(&mut self, id: &EntryUuid, replaced: bool) -> Result<bool, store::Error> {
         if self.loaded.documents.contains_key(id) && !replaced {
@@ -212,7 +206,7 @@ impl Loader<'_> {
                 .any(|relation| !relation.tie.deprecated && relation.kind == AssociationType::Transform),
             children,
             folders,
-            ..KnownDocument::new(id.clone(), self.patient(&row)?, record.entry.availability)
+            ..KnownDocument::new(id.clone(), row.partition.clone(), record.entry.availability)
         };
         self.loaded.known.documents.insert(id.clone(), known);
         self.loaded.documents.insert(id.clone(), (row, record));
@@ -298,7 +292,7 @@ impl Loader<'_> {
             availability: record.availability(),
             unique_id: record.folder.unique_id.clone(),
             title: record.folder.title.clone(),
-            patient: self.patient(&row)?,
+            patient: row.partition.clone(),
             members: record.shown_members(),
         };
         self.loaded.known.folders.insert(id.clone(), known);

@@ -18,7 +18,6 @@ use xds::{EntryUuid, Identifier, ObjectRef, Timestamp};
 
 use super::item::{Item, kind_of};
 use crate::authorities::Authorities;
-use crate::merged;
 use crate::records::association::{self, Association, Object};
 use crate::records::{DOCUMENT, LIST, patient_row, unreadable};
 
@@ -193,10 +192,7 @@ pub(super) struct Shown<'a> {
 
 /// Whose the objects of a partition are.
 struct Whose {
-    /// After all merges.
-    survivor: String,
-    merged: bool,
-    /// The commit that last wrote the survivor.
+    /// The commit that last wrote the patient.
     sequence: u64,
     identifiers: Vec<Identifier>,
 }
@@ -210,21 +206,13 @@ impl<'a> Shown<'a> {
         if let Some(whose) = self.patients.get(partition) {
             return Ok(Rc::clone(whose));
         }
-        let survivor = merged::survivor(self.store, partition)?;
-        let merged = survivor.is_some();
-        let survivor = survivor.unwrap_or_else(|| partition.to_owned());
-        let (sequence, identifiers) = match patient_row(self.store, &survivor)? {
+        let (sequence, identifiers) = match patient_row(self.store, partition)? {
             Some((row, record)) => (row.sequence, record.identifiers),
             None => (0, Vec::new()),
         };
-        let whose = Rc::new(Whose { survivor, merged, sequence, identifiers });
+        let whose = Rc::new(Whose { sequence, identifiers });
         self.patients.insert(partition.to_owned(), Rc::clone(&whose));
         Ok(whose)
-    }
-
-    /// Who a patient is after all merges.
-    pub(super) fn survivor(&mut self, partition: &str) -> Result<String, store::Error> {
-        Ok(self.whose(partition)?.survivor.clone())
     }
 
     /// The commit that last wrote the patient.
@@ -233,7 +221,7 @@ impl<'a> Shown<'a> {
     }
 
     /// patientId of an object: as its source named the patient, if that is an identifier of the patient with an OID; else the one of
-    /// the affinity domain, or the first with an OID. Of a patient that was merged away, that of the survivor.
+    /// the affinity domain, or the first with an OID.
     fn identifier(
         &mut self,
         partition: &str,
@@ -245,7 +233,6 @@ impl<'a> Shown<'a> {
             system(&one.system) == system(&other.system) && one.value == other.value
         };
         let all = &whose.identifiers;
-        let named = named.filter(|_| !whose.merged);
         let own = named.filter(|named| of_oid(named) && all.iter().any(|one| same(one, named)));
         let best = || {
             let of_domain = all.iter().find(|one| self.authorities.has(&one.system));

@@ -6,6 +6,7 @@ mod conditions;
 mod ebrim;
 mod exporting;
 mod feeding;
+mod merging;
 mod questions;
 mod reading;
 mod reconciling;

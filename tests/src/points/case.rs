@@ -116,7 +116,7 @@ fn scene(point: &Point) -> Scene {
         Scene::Read
     } else if named("id.") {
         Scene::Feed
-    } else if named("reg.feed.") {
+    } else if named("reg.feed.") || named("reg.merge.") {
         Scene::Tell
     } else {
         Scene::Submit

@@ -5,8 +5,8 @@ use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use serde_json::Value;
-use testkit::oid;
+use serde_json::{Value, json};
+use testkit::{Document, Provide, oid};
 
 use super::Stage;
 use crate::region::Actor;
@@ -24,10 +24,53 @@ impl Stage {
             self.until_taken("A01", &pid(id))?;
         }
         ensure!(self.whom(&gone)?.is_some(), "who was acknowledged is known");
+        let document = self.registered(&gone)?;
         self.until_taken("A40", &format!("{}\rMRG|{gone}^^^&{AUTHORITY}&ISO", pid(&kept)))?;
         ensure!(self.whom(&gone)?.is_none(), "who was merged away is known no more");
         ensure!(self.whom(&kept)?.is_some(), "the survivor is known");
+        ensure!(self.found(&gone)?.is_empty(), "nothing is found for who was merged away");
+        ensure!(self.found(&kept)? == [document], "what belonged to it is the survivor's");
         Ok(())
+    }
+
+    /// Registers a document for a patient; its id.
+    fn registered(&mut self, id: &str) -> Result<String> {
+        let subject = json!({ "identifier": { "system": format!("urn:oid:{AUTHORITY}"), "value": id } });
+        let document =
+            Document::new("told").elsewhere(&format!("http://elsewhere.example/documents/{}", oid()));
+        let bundle = Provide::with_subject(subject).only(document).bundle();
+        let begin = Instant::now();
+        loop {
+            let url = self.region.base(Actor::Registry);
+            if let Ok(answer) = self.runtime.block_on(self.wire.post(&url, &bundle))
+                && answer.status == 200
+            {
+                let told: Value = serde_json::from_slice(&answer.body)?;
+                let entries = told["entry"].as_array().cloned().unwrap_or_default();
+                let mut locations = entries.iter().filter_map(|entry| entry["response"]["location"].as_str());
+                let at = locations.find_map(|at| at.split("DocumentReference/").nth(1)?.split('/').next());
+                return at.map(str::to_owned).context("a document is located");
+            }
+            self.again(begin, "a registration")?;
+        }
+    }
+
+    /// Documents of a patient.
+    fn found(&mut self, id: &str) -> Result<Vec<String>> {
+        let begin = Instant::now();
+        loop {
+            let base = self.region.base(Actor::Registry);
+            let url = format!("{base}/DocumentReference?patient.identifier=urn:oid:{AUTHORITY}%7C{id}");
+            if let Ok(answer) = self.runtime.block_on(self.wire.get(&url))
+                && answer.status == 200
+            {
+                let bundle: Value = serde_json::from_slice(&answer.body)?;
+                let entries = bundle["entry"].as_array().cloned().unwrap_or_default();
+                let ids = entries.iter().filter_map(|entry| entry["resource"]["id"].as_str());
+                return Ok(ids.map(str::to_owned).collect());
+            }
+            self.again(begin, "a search")?;
+        }
     }
 
     fn until_taken(&mut self, event: &str, segments: &str) -> Result<()> {

@@ -1,0 +1,337 @@
+//! Undoing a merge: what the ledger says was moved goes back, as far as it is still as it was moved.
+//!
+//! An object that was submitted while the patients were one stays with the survivor, for it was submitted under its name. So does
+//! one that was changed then, and whatever is tied to one that stays: a document whose replacement was submitted meanwhile stays
+//! with it, since a document is replaced once (I8) and what is tied has one patient (I9); giving back the old one alone would
+//! show the other patient no current document, or an outdated one. All of these are reviewed, one by one, by people.
+
+use std::collections::{HashMap, HashSet};
+
+use store::{Ask, Order, Row, Scope, Sequence};
+use uuid::Uuid;
+
+use super::{Moving, Owner, PAGE, Planned, Tie, revision, tied};
+use crate::records::association::{self, Object};
+use crate::records::{
+    Held, ListRecord, MERGED_INTO, MergeRecord, Moved, PATIENT, ReviewRecord, SUBMITS, Why, list_row,
+    merge_put, merge_row, review_of, review_put,
+};
+use crate::update::replaced_by;
+
+/// The ledger of a patient.
+struct Ledger {
+    patient: String,
+    row: Row,
+    record: MergeRecord,
+}
+
+/// What became of the objects of a ledger.
+#[derive(Default)]
+struct Sorted {
+    /// Documents and folders that can go back.
+    going: HashMap<Tie, (Object, Moved)>,
+    /// Those that cannot.
+    staying: HashMap<Tie, (Object, Why)>,
+    /// Submission sets: they record what was submitted, whatever became of it.
+    sets: Vec<(Row, Moved)>,
+    /// Past versions, each with the object it is a version of.
+    past: Vec<(Row, Moved, Tie)>,
+    reviews: Vec<Row>,
+    groups: Vec<Moved>,
+}
+
+impl Moving<'_> {
+    /// What the merge of `patient` has moved, and `holder` has now, becomes `to`'s: the patient's own again, or whose it is now
+    /// merged into. So does what was moved on for those who are merged into the patient. `by` is the transaction that says so.
+    pub(crate) async fn unmerge(
+        &self,
+        (patient, holder): (&str, &str),
+        to: &Owner,
+        by: &str,
+    ) -> Result<Planned, store::Error> {
+        let mut planned = Planned::default();
+        let ledgers = self.ledgers(patient)?;
+        let own = to.id == patient;
+        let mut sorted = self.sort(&ledgers, holder).await?;
+        let submitted = match ledgers.first().filter(|ledger| ledger.patient == patient) {
+            Some(ledger) => self.submitted(ledger, holder).await?,
+            None => Vec::new(),
+        };
+        self.settle_ties(&mut sorted, holder)?;
+        let mut going: Vec<_> = sorted.going.into_iter().collect();
+        going.sort_unstable_by(|one, other| one.0.cmp(&other.0));
+        let mut gone: HashSet<Tie> = going.iter().map(|(tie, _)| tie.clone()).collect();
+        let records =
+            going.into_iter().map(|((held, _), (object, moved))| (held, object.row().clone(), moved));
+        let sets = sorted.sets.into_iter().map(|(row, moved)| (Held::List, row, moved));
+        let past = sorted.past.into_iter().filter(|(_, _, of)| gone.contains(of));
+        let past: Vec<_> = past.map(|(row, moved, _)| (moved.held, row, moved)).collect();
+        for (number, (held, row, moved)) in records.chain(sets).chain(past).enumerate() {
+            let before = self.store.version(held.kind(), &row.id, moved.version)?;
+            // As it was the owner's, it is again.
+            let before = before.filter(|before| own && before.partition == patient);
+            planned.add(held, self.moved(held, &row, to, before.as_ref())?.0);
+            gone.insert((held, row.id));
+            if number % PAGE == 0 {
+                tokio::task::yield_now().await;
+            }
+        }
+        for row in sorted.reviews {
+            let record = review_of(&row)?;
+            if gone.contains(&(record.held, record.object.clone())) {
+                planned.add(Held::Review, self.moved(Held::Review, &row, to, None)?.0);
+                gone.insert((Held::Review, row.id));
+            }
+        }
+        if own {
+            for moved in &sorted.groups {
+                self.restore_member(moved, (patient, holder), &mut planned)?;
+            }
+        }
+        self.open_reviews((patient, holder), sorted.staying, submitted, &mut planned)?;
+        for Ledger { patient: of, row, mut record } in ledgers {
+            if own && of == patient {
+                record = MergeRecord { moved: Vec::new(), undone: Some(self.now), ..record };
+            } else {
+                let stays = |moved: &Moved| {
+                    moved.held == Held::Group || gone.contains(&(moved.held, moved.id.clone()))
+                };
+                record.moved.retain(stays);
+                record.into.clone_from(&to.id);
+                by.clone_into(&mut record.by);
+            }
+            planned.puts.push(merge_put(&of, row.version + 1, &record));
+        }
+        Ok(planned)
+    }
+
+    /// The ledger of a patient first, and those of whoever was merged into it when it was merged away itself.
+    fn ledgers(&self, patient: &str) -> Result<Vec<Ledger>, store::Error> {
+        let mut ledgers = Vec::new();
+        let mut seen = vec![patient.to_owned()];
+        let mut at = 0;
+        while let Some(id) = seen.get(at).cloned() {
+            let stands = merge_row(self.store, &id)?.filter(|(_, record)| record.undone.is_none());
+            if let Some((row, record)) = stands
+                && (id == patient || !seen.contains(&record.into))
+            {
+                ledgers.push(Ledger { patient: id.clone(), row, record });
+            }
+            for source in self.store.sources(PATIENT, MERGED_INTO, &id)? {
+                if !seen.contains(&source) {
+                    seen.push(source);
+                }
+            }
+            at += 1;
+        }
+        Ok(ledgers)
+    }
+
+    async fn sort(&self, ledgers: &[Ledger], holder: &str) -> Result<Sorted, store::Error> {
+        let mut sorted = Sorted::default();
+        let mut seen = HashSet::new();
+        let all = ledgers.iter().flat_map(|ledger| &ledger.record.moved);
+        for (number, moved) in all.enumerate() {
+            if number % PAGE == 0 {
+                tokio::task::yield_now().await;
+            }
+            if !seen.insert((moved.held, moved.id.as_str())) {
+                continue;
+            }
+            if moved.held == Held::Group {
+                sorted.groups.push(moved.clone());
+                continue;
+            }
+            let row = self.store.get(moved.held.kind(), &moved.id)?;
+            let Some(row) = row.filter(|row| !row.deleted && row.partition == holder) else { continue };
+            if moved.held == Held::Review {
+                sorted.reviews.push(row);
+                continue;
+            }
+            let Some(object) = association::read(moved.held.kind(), row.clone())? else { continue };
+            match (&object, moved.held) {
+                (Object::Set(..), _) => sorted.sets.push((row, moved.clone())),
+                (Object::Document(_, record), Held::DocumentPast) => {
+                    let of = (Held::Document, record.logical().as_str().to_owned());
+                    sorted.past.push((row, moved.clone(), of));
+                }
+                (Object::Folder(_, record), Held::ListPast) => {
+                    let of = (Held::List, record.logical().as_str().to_owned());
+                    sorted.past.push((row, moved.clone(), of));
+                }
+                _ => {
+                    let tie = (moved.held, moved.id.clone());
+                    if revision(&object) == moved.revision {
+                        sorted.going.insert(tie, (object, moved.clone()));
+                    } else {
+                        sorted.staying.insert(tie, (object, Why::Changed));
+                    }
+                }
+            }
+        }
+        Ok(sorted)
+    }
+
+    /// What is tied to something that the holder keeps, stays with it.
+    fn settle_ties(&self, sorted: &mut Sorted, holder: &str) -> Result<(), store::Error> {
+        let mut ties = HashMap::with_capacity(sorted.going.len());
+        for (tie, (object, _)) in &sorted.going {
+            ties.insert(tie.clone(), tied(self.store, object)?);
+        }
+        let mut next: Vec<(Tie, Tie)> = Vec::new();
+        for (one, others) in &ties {
+            for other in others.iter().filter(|other| !sorted.going.contains_key(*other)) {
+                let row = self.store.get(other.0.kind(), &other.1)?;
+                if row.is_some_and(|row| !row.deleted && row.partition == holder) {
+                    next.push((one.clone(), other.clone()));
+                    break;
+                }
+            }
+        }
+        next.sort_unstable();
+        while let Some((one, by)) = next.pop() {
+            let Some((object, _)) = sorted.going.remove(&one) else { continue };
+            for other in ties.get(&one).into_iter().flatten() {
+                if sorted.going.contains_key(other) {
+                    next.push((other.clone(), one.clone()));
+                }
+            }
+            let why = Why::Tied(by.0.entity(&by.1));
+            sorted.staying.insert(one, (object, why));
+        }
+        Ok(())
+    }
+
+    /// Documents and folders that were submitted for the survivor while the patients were one.
+    async fn submitted(
+        &self,
+        Ledger { row, record: ledger, .. }: &Ledger,
+        holder: &str,
+    ) -> Result<Vec<(Held, Object, Row)>, store::Error> {
+        let survivors = self.survivors(row, ledger, holder)?;
+        let known: HashSet<(Held, &str)> =
+            ledger.moved.iter().map(|moved| (moved.held, moved.id.as_str())).collect();
+        let mut submitted = Vec::new();
+        for held in [Held::Document, Held::List] {
+            let mut after = None;
+            loop {
+                let page = self.store.find(&Ask {
+                    kind: held.kind(),
+                    scope: Scope::Partitions(vec![holder.to_owned()]),
+                    all: Vec::new(),
+                    order: Order::Natural,
+                    after,
+                    limit: PAGE,
+                    as_of: None,
+                    total: false,
+                })?;
+                for found in page.rows {
+                    if found.sequence <= row.sequence || known.contains(&(held, &found.id)) {
+                        continue;
+                    }
+                    let first = match found.version {
+                        1 => Some(found.clone()),
+                        _ => self.store.version(held.kind(), &found.id, 1)?,
+                    };
+                    let Some(first) = first else { continue };
+                    let meanwhile = survivors
+                        .iter()
+                        .any(|(patient, since)| first.partition == *patient && first.sequence > *since);
+                    let object = if meanwhile { association::read(held.kind(), found)? } else { None };
+                    if let Some(object) = object.filter(|object| !matches!(object, Object::Set(..))) {
+                        submitted.push((held, object, first));
+                    }
+                }
+                after = page.next;
+                if after.is_none() {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+        }
+        Ok(submitted)
+    }
+
+    /// Who has stood for the patient, each since which commit.
+    fn survivors(
+        &self,
+        row: &Row,
+        ledger: &MergeRecord,
+        holder: &str,
+    ) -> Result<Vec<(String, Sequence)>, store::Error> {
+        let mut survivors = vec![(ledger.into.clone(), row.sequence)];
+        let mut at = ledger.into.clone();
+        while at != holder {
+            let Some((row, next)) = merge_row(self.store, &at)?.filter(|(_, next)| next.undone.is_none())
+            else {
+                break;
+            };
+            if survivors.iter().any(|(patient, _)| *patient == next.into) {
+                break;
+            }
+            at.clone_from(&next.into);
+            survivors.push((next.into, row.sequence));
+        }
+        Ok(survivors)
+    }
+
+    /// One item for each object that stays and may be the other patient's.
+    fn open_reviews(
+        &self,
+        (patient, holder): (&str, &str),
+        staying: HashMap<Tie, (Object, Why)>,
+        submitted: Vec<(Held, Object, Row)>,
+        planned: &mut Planned,
+    ) -> Result<(), store::Error> {
+        let mut staying: Vec<_> = staying.into_iter().collect();
+        staying.sort_unstable_by(|one, other| one.0.cmp(&other.0));
+        let changed = staying.into_iter().map(|((held, _), (object, why))| {
+            let since = object.row().instant;
+            (held, object, why, since)
+        });
+        let new =
+            submitted.into_iter().map(|(held, object, first)| (held, object, Why::Submitted, first.instant));
+        for (held, object, why, since) in changed.chain(new) {
+            let record = ReviewRecord {
+                held,
+                object: object.row().id.clone(),
+                other: patient.to_owned(),
+                submission: self.submission(&object, &why)?,
+                why,
+                since,
+                opened: self.now,
+                settled: None,
+            };
+            let id = Uuid::new_v4().to_string();
+            planned.add(Held::Review, review_put(holder, &id, 1, &record));
+        }
+        Ok(())
+    }
+
+    /// The submission an object came with; of one that was replaced, that of the replacement.
+    fn submission(&self, object: &Object, why: &Why) -> Result<Option<String>, store::Error> {
+        let set = match object {
+            Object::Document(row, record) => {
+                let replacement = match why {
+                    Why::Changed => replaced_by(self.store, &row.id)?.into_iter().next(),
+                    Why::Submitted | Why::Tied(_) => None,
+                };
+                let replacement = match replacement {
+                    Some(known) => crate::records::document_row(self.store, known.id.as_str())?,
+                    None => None,
+                };
+                let set = replacement.map_or(record.submission_set.clone(), |(_, by)| by.submission_set);
+                Some(set.as_str().to_owned())
+            }
+            Object::Folder(row, _) => {
+                self.store.sources(Held::List.kind(), SUBMITS, &row.id)?.into_iter().next()
+            }
+            Object::Set(row, _) => Some(row.id.clone()),
+        };
+        let Some(set) = set else { return Ok(None) };
+        Ok(match list_row(self.store, &set)? {
+            Some((_, ListRecord::SubmissionSet(record))) => record.set.unique_id.map(|id| id.value),
+            Some((_, ListRecord::Folder(_))) | None => None,
+        })
+    }
+}
