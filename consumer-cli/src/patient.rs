@@ -1,5 +1,7 @@
 //! Patients: find [ITI-78], get, feed [ITI-104].
 
+mod review;
+
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
@@ -27,6 +29,9 @@ pub(crate) enum PatientVerb {
     },
     /// Tell the identity source about patients: added if new, revised if known
     Feed(Feed),
+    /// Decide what becomes of objects that stayed with the survivor when a merge was undone
+    #[command(subcommand)]
+    Review(review::ReviewVerb),
 }
 
 #[derive(Debug, Args)]
@@ -93,6 +98,7 @@ pub(crate) async fn run(verb: PatientVerb, context: &Context) -> Result<Exit, Fa
         PatientVerb::Find(find) => find_patients(find, context).await,
         PatientVerb::Get { ids } => get(&ids, context).await,
         PatientVerb::Feed(feed) => feed_patients(feed, context).await,
+        PatientVerb::Review(verb) => review::run(verb, context).await,
     }
 }
 

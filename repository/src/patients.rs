@@ -140,6 +140,16 @@ impl Patients {
         Patients { rehearsing: true, ..self.clone() }.resolve(provided, trace).await
     }
 
+    /// The identifier a submission names its patient by, if it does.
+    pub(crate) fn identifier(&self, provided: &Provided) -> Option<Identifier> {
+        let entry = provided.patient.as_ref();
+        match self.named(provided.patient(), entry.map(|(full_url, _)| full_url.as_str())) {
+            Named::By(identifier) => Some(identifier),
+            Named::Entry => entry.and_then(|(_, patient)| identifiers(patient).into_iter().next()),
+            Named::Id(_) | Named::Not => None,
+        }
+    }
+
     fn resolved(&self, id: String, identifier: Option<Identifier>) -> Resolved {
         Resolved { reference: format!("{}/Patient/{id}", self.public), id, identifier }
     }

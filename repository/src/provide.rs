@@ -152,11 +152,23 @@ impl Provide {
     ) -> Result<(Accepted, Subject), Fault<Findings>> {
         let deadline = self.deadline(&request.measured);
         let Received { mut provided, staged, measured, idempotency_key } = request;
+        let named = self.patients.identifier(&provided);
         let resolving = self.resolved(&provided, &context.trace);
-        let patient = tokio::time::timeout_at(deadline, resolving)
-            .await
-            .unwrap_or(Err(Nobody::Unavailable))
-            .map_err(nobody)?;
+        let resolved =
+            tokio::time::timeout_at(deadline, resolving).await.unwrap_or(Err(Nobody::Unavailable));
+        let before = self.before(&provided, named)?;
+        let mut patient = match (resolved, &before) {
+            // Who was merged away names nobody any more, but what was sent for it is answered as it was then.
+            (Err(Nobody::Refused(_)), Some(before)) => before.clone(),
+            (resolved, _) => resolved.map_err(nobody)?,
+        };
+        if let Some(before) = before.filter(|before| before.id != patient.id) {
+            let mut then = provided.clone();
+            then.set_patient(&before.id, &before.reference, before.identifier.as_ref());
+            if self.is_known(&then, &measured)? {
+                patient = before;
+            }
+        }
         provided.set_patient(&patient.id, &patient.reference, patient.identifier.as_ref());
         let digest = provided.digest(&measured);
         let key = key_of(&mut provided, client, &patient, &digest);
@@ -196,6 +208,48 @@ impl Provide {
         };
         Ok((accepted, subject))
     }
+}
+
+impl Provide {
+    /// Who the patient of a submission was when it was sent before under the same id, and may be committed: its identifier may
+    /// stand for somebody else by now, or for nobody, since a merge.
+    fn before(
+        &self,
+        provided: &Provided,
+        named: Option<Identifier>,
+    ) -> Result<Option<Resolved>, Fault<Findings>> {
+        let set = &provided.submission.submission_set;
+        let (Some(key), Some(named)) = (set.unique_id.as_ref().map(|id| &id.value), named) else {
+            return Ok(None);
+        };
+        let Some((_, intent)) = self.records.intent(key)? else { return Ok(None) };
+        if intent.closed.is_none() && intent.tried().is_empty() {
+            return Ok(None);
+        }
+        let Some((_, registration)) = self.records.registration(key, |_| true)? else { return Ok(None) };
+        Ok(subject_of(&registration).filter(|before| before.identifier.as_ref() == Some(&named)))
+    }
+
+    /// Whether a submission with this content is committed, or may be.
+    fn is_known(&self, provided: &Provided, measured: &[Measured]) -> Result<bool, Fault<Findings>> {
+        let Some(key) = provided.submission.submission_set.unique_id.as_ref() else { return Ok(false) };
+        let Some((_, intent)) = self.records.intent(&key.value)? else { return Ok(false) };
+        let digest = hexadecimal(&provided.digest(measured));
+        let closed = intent.closed.iter().map(|closed| &closed.digest);
+        let tried = intent.tried();
+        Ok(closed.chain(tried.iter().map(|attempt| &attempt.digest)).any(|known| *known == digest))
+    }
+}
+
+/// The patient a registration is about.
+fn subject_of(registration: &[u8]) -> Option<Resolved> {
+    let bundle: serde_json::Value = serde_json::from_slice(registration).ok()?;
+    let subject = bundle["entry"].as_array()?.iter().find_map(|entry| entry["resource"].get("subject"))?;
+    let reference = subject["reference"].as_str()?;
+    let (_, id) = reference.rsplit_once("/Patient/")?;
+    let text = |name: &str| subject["identifier"][name].as_str().map(str::to_owned);
+    let identifier = text("value").map(|value| Identifier { system: text("system").unwrap_or_default(), value });
+    Some(Resolved { id: id.to_owned(), reference: reference.to_owned(), identifier })
 }
 
 /// A submission that nobody knows an answer for yet.

@@ -173,6 +173,7 @@ static LINES: &[Line] = &[
         "search-type",
         "What has to be decided after a merge of patients was undone: patient, status.",
     ),
+    line("POST", "/fhir/Task/_search", "merge-review", find_reviews),
     line("GET", "/fhir/Task/{id}", "merge-review", find_reviews).says(TASKS, "read", "Reads one of these."),
     line("POST", "/fhir/Task/{id}/$settle", "merge-review", settle_review),
     line("GET", "/fhir/Group/{id}", "group", read_group).says(
@@ -483,7 +484,7 @@ fn keep_group<'a>(registry: &'a Registry, request: &'a mut Request) -> LocalBoxF
 
 fn find_reviews<'a>(registry: &'a Registry, request: &'a mut Request) -> LocalBoxFuture<'a, Answer> {
     Box::pin(async move {
-        let codec = Reviewing::new(&registry.desk, registry.corridor.clock.now());
+        let codec = Reviewing::new(&registry.desk, &registry.limits, registry.corridor.clock.now());
         registry.corridor.walk(&FindReviews(registry.reviews.clone()), &codec, request).await
     })
 }

@@ -7,16 +7,16 @@ use bytes::Bytes;
 use fhir::bundle::{self, Match, SearchSet};
 use fhir::negotiate::{self, Format};
 use fhir::page::{PageToken, Refused};
-use http::{StatusCode, header};
+use http::{Method, StatusCode, header};
 use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 use store::Cursor;
-use web::{Answer, Request};
+use web::{Answer, Limits, Request};
 use xds::{Finding, Findings, Place, Rule};
 
 use super::Desk;
 use super::refusal;
-use super::register::Changing;
+use super::register::{Changing, header_text};
 use super::time::{http_date, instant_text};
 use crate::patients::{Named, named};
 use crate::read::well_formed;
@@ -25,6 +25,8 @@ use crate::review::{Asked, FindReviews, Found, Item, SettleReview, Settling};
 
 /// The code of these tasks, and of what is said in them.
 const SYSTEM: &str = "https://docshare.example/CodeSystem/merge-review";
+/// Media type of a form.
+const FORM: &str = "application/x-www-form-urlencoded";
 /// Items of a page, unless fewer are wanted.
 const USUAL: usize = 50;
 /// And at most.
@@ -36,8 +38,9 @@ const ACCEPTED: &str =
 
 /// Questions about items.
 pub(super) struct Reviewing<'a> {
-    pub(super) desk: &'a Desk,
-    pub(super) now: i64,
+    desk: &'a Desk,
+    limits: &'a Limits,
+    now: i64,
     format: Cell<Format>,
     /// The question as it is honoured, without its page; and whether one item is asked for.
     asked: RefCell<(String, bool)>,
@@ -45,9 +48,10 @@ pub(super) struct Reviewing<'a> {
 }
 
 impl<'a> Reviewing<'a> {
-    pub(super) fn new(desk: &'a Desk, now: i64) -> Reviewing<'a> {
+    pub(super) fn new(desk: &'a Desk, limits: &'a Limits, now: i64) -> Reviewing<'a> {
         Reviewing {
             desk,
+            limits,
             now,
             format: Cell::default(),
             asked: RefCell::default(),
@@ -142,6 +146,17 @@ impl Codec<FindReviews> for Reviewing<'_> {
                 well_formed(id)?;
                 self.asked.borrow_mut().1 = true;
                 Ok(Asked { id: Some(id.to_owned()), ..Asked::default() })
+            }
+            None if request.method == Method::POST => {
+                let media = header_text(&request.headers, "content-type").unwrap_or_default();
+                if !media.trim_start().starts_with(FORM) {
+                    return Err(Fault::UnsupportedMedia(format!("a search is sent as {FORM}")));
+                }
+                let key = "server.limits.max_form_bytes";
+                let form = request.body.whole(self.limits.max_form_bytes, key).await?;
+                // In a form a blank is written as a plus.
+                let form = String::from_utf8_lossy(&form).replace('+', "%20");
+                self.search(&format!("{}&{form}", request.query))
             }
             None => self.search(&request.query),
         }

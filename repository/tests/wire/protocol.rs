@@ -276,6 +276,28 @@ async fn a_patient_who_was_merged_away_is_asked_for_again_after_a_refusal() {
     assert!(registered.to_string().contains("Patient/new"));
 }
 
+#[tokio::test]
+async fn what_was_sent_for_a_patient_who_was_merged_away_since_is_answered_as_it_was_then() {
+    let world = World::with(store::Store::memory(), |settings| settings.identity.cache_entries = 0).await;
+    let subject = json!({ "identifier": { "system": "urn:oid:1.2.3", "value": "7" } });
+    world.identity.knows("old", "urn:oid:1.2.3", "7");
+    let bundle = Provide::with_subject(subject.clone()).bundle();
+    let first = world.provide(&bundle).await;
+    assert_eq!(first.status, 200, "{first:?}");
+    world.identity.patients.lock().unwrap().clear();
+    let replayed = async |who: &str| {
+        let again = world.provide(&bundle).await;
+        assert_eq!((again.status, again.json()), (200, first.json()), "{who}: {again:?}");
+        assert_eq!(again.header("idempotency-replayed"), Some("true"), "{who}");
+    };
+    replayed("nobody has the identifier").await;
+    let other = Provide::with_subject(subject).bundle();
+    assert_eq!(world.provide(&other).await.status, 400, "nothing new is taken");
+    world.identity.knows("new", "urn:oid:1.2.3", "7");
+    replayed("the survivor has the identifier").await;
+    assert_eq!(world.provide(&other).await.status, 200);
+}
+
 /// A body that ends in the middle of a large document, as of a source that goes away.
 struct GoesAway(Vec<Bytes>);
 
