@@ -154,8 +154,7 @@ impl Provide {
         let Received { mut provided, staged, measured, idempotency_key } = request;
         let named = self.patients.identifier(&provided);
         let resolving = self.resolved(&provided, &context.trace);
-        let resolved =
-            tokio::time::timeout_at(deadline, resolving).await.unwrap_or(Err(Nobody::Unavailable));
+        let resolved = tokio::time::timeout_at(deadline, resolving).await.unwrap_or(Err(Nobody::Unavailable));
         let before = self.before(&provided, named)?;
         let mut patient = match (resolved, &before) {
             // Who was merged away names nobody any more, but what was sent for it is answered as it was then.
@@ -248,7 +247,8 @@ fn subject_of(registration: &[u8]) -> Option<Resolved> {
     let reference = subject["reference"].as_str()?;
     let (_, id) = reference.rsplit_once("/Patient/")?;
     let text = |name: &str| subject["identifier"][name].as_str().map(str::to_owned);
-    let identifier = text("value").map(|value| Identifier { system: text("system").unwrap_or_default(), value });
+    let identifier =
+        text("value").map(|value| Identifier { system: text("system").unwrap_or_default(), value });
     Some(Resolved { id: id.to_owned(), reference: reference.to_owned(), identifier })
 }
 

@@ -43,6 +43,8 @@ pub enum What {
     Update(Update),
     /// A patient was merged into another one.
     Merge(Merge),
+    /// A merge was undone.
+    Unmerge(Unmerge),
     /// Something was done to an actor.
     Fault(Fault),
     /// An actor became ready again.
@@ -248,5 +250,16 @@ pub struct Merge {
     /// Id of the patient that stays.
     pub into: String,
     /// Status of the answer; 0: none came.
+    pub status: u16,
+}
+
+/// The end of a merge.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unmerge {
+    /// Id of the patient that stands for itself again.
+    pub patient: String,
+    /// Id of the one it had been merged into.
+    pub from: String,
+    /// Status of the answer; 0: it is not told whether it was made.
     pub status: u16,
 }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use http::Method;
 use serde_json::Value;
 use tests::faults::history::{
-    Asked, Body, Event, Kind, Merge, Retrieve, Search, Seen, Submit, Told, Update, What,
+    Asked, Body, Event, Kind, Merge, Retrieve, Search, Seen, Submit, Told, Unmerge, Update, What,
 };
 use tests::faults::resource::{remark, remarking};
 use tokio::sync::oneshot;
@@ -41,7 +41,7 @@ pub(crate) struct Clients {
     remarks: Cell<u64>,
     /// Patients by their number.
     pub(crate) patients: RefCell<HashMap<u8, String>>,
-    /// Whether the identity source has taken the merge.
+    /// Whether anybody has asked for a merge, or for its end.
     pub(crate) merged: Cell<bool>,
 }
 
@@ -238,26 +238,60 @@ impl Clients {
         });
     }
 
-    /// The second patient is merged into the first: what belonged to it is the first one's from then on. The registry hears of
-    /// it some time after the identity source has answered, so until all is quiet nobody can say whose it is.
-    pub(crate) fn merge(self: &Rc<Self>) {
+    /// A patient is merged into another one: what belonged to it is the other's from then on. The registry hears of it some time
+    /// after the identity source has answered; when it has (`World::watch`), the merge stands in the history as made.
+    pub(crate) fn merge(self: &Rc<Self>, from: u8, into: u8) {
+        self.merged.set(true);
         let clients = Rc::clone(self);
         self.beside(async move {
-            let (from, into) = (samples::patient_value(1), samples::patient_value(0));
-            let resource = testkit::merged_patient(DOMAIN, &from, DOMAIN, &into);
+            let value = samples::patient_value(from);
+            let resource = testkit::merged_patient(DOMAIN, &value, DOMAIN, &samples::patient_value(into));
             let begin = clients.now();
-            let answer = clients.put_patient(&from, &resource).await;
-            if answer.is_some_and(|answer| matches!(answer.status, 200 | 201)) {
-                clients.merged.set(true);
-            }
-            clients.note_merge(begin, 0);
+            clients.put_patient(&value, &resource).await;
+            clients.note_merge(begin, clients.id(from), clients.id(into), 0);
         });
     }
 
-    /// The merge as the history has it: `status` 0 says that it is not told yet whether it was made.
-    pub(crate) fn note_merge(&self, begin: u64, status: u16) {
-        let id = |number: u8| self.patients.borrow().get(&number).cloned().unwrap_or_default();
-        self.record(begin, What::Merge(Merge { from: id(1), into: id(0), status }));
+    /// The identity source is told that a patient stands for itself again.
+    pub(crate) fn unmerge(self: &Rc<Self>, patient: u8) {
+        self.merged.set(true);
+        let clients = Rc::clone(self);
+        self.beside(async move {
+            let value = samples::patient_value(patient);
+            let begin = clients.now();
+            clients.put_patient(&value, &testkit::patient(DOMAIN, &value, "Huber", "Maria")).await;
+            clients.note_unmerge(begin, clients.id(patient), clients.id(1 - patient), 0);
+        });
+    }
+
+    /// The first item of the reviews is decided.
+    pub(crate) fn decide(self: &Rc<Self>, moves: bool) {
+        let clients = Rc::clone(self);
+        self.beside(async move {
+            let path = "/fhir/Task?status=requested&_count=1";
+            let Some(answer) = clients.ask(Method::GET, Place::Registry, path, Bytes::new()).await else {
+                return;
+            };
+            let bundle: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
+            let Some(id) = bundle["entry"][0]["resource"]["id"].as_str() else { return };
+            let path = format!("/fhir/Task/{id}/$settle?decision={}", if moves { "moves" } else { "stays" });
+            clients.ask(Method::POST, Place::Registry, &path, Bytes::new()).await;
+        });
+    }
+
+    /// Id of a patient.
+    pub(crate) fn id(&self, number: u8) -> String {
+        self.patients.borrow().get(&number).cloned().unwrap_or_default()
+    }
+
+    /// A merge as the history has it: `status` 0 says that it is not told whether it was made.
+    pub(crate) fn note_merge(&self, begin: u64, from: String, into: String, status: u16) {
+        self.record(begin, What::Merge(Merge { from, into, status }));
+    }
+
+    /// The same of its end.
+    pub(crate) fn note_unmerge(&self, begin: u64, patient: String, from: String, status: u16) {
+        self.record(begin, What::Unmerge(Unmerge { patient, from, status }));
     }
 
     async fn put_patient(&self, value: &str, resource: &Value) -> Option<PeerAnswer> {

@@ -9,7 +9,7 @@ use std::time::Duration;
 use identity_source::IdentitySource;
 use registry::Registry;
 use repository::Repository;
-use store::Store;
+use store::{Kind as Sort, Store};
 use tests::faults::history::{Fault, FaultKind, Kind, Recovery, What};
 use tokio::time::Instant;
 use web::{Error, PeerAnswer};
@@ -38,6 +38,8 @@ pub(crate) struct World {
     next: Vec<Operation>,
     /// Requests that were lost without a sound: their senders wait until they have waited enough.
     silent: Vec<Reply>,
+    /// Whom the registry takes each patient to be merged into.
+    merged: [Option<String>; PATIENTS as usize],
     began: Instant,
     skew: i64,
     trace: DefaultHasher,
@@ -59,6 +61,7 @@ impl World {
             held: Vec::new(),
             next: Vec::new(),
             silent: Vec::new(),
+            merged: std::array::from_fn(|_| None),
             began: Instant::now(),
             skew: 0,
             trace: DefaultHasher::new(),
@@ -102,7 +105,9 @@ impl World {
             Operation::Update { key, document, guarded } => {
                 self.clients.update(&samples::unique_id(key, document), guarded);
             }
-            Operation::Merge => self.clients.merge(),
+            Operation::Merge { back } => self.clients.merge(u8::from(!back), u8::from(back)),
+            Operation::Unmerge { patient } => self.clients.unmerge(patient % PATIENTS),
+            Operation::Decide { moves } => self.clients.decide(moves),
             Operation::Settle { second } => self.settle(second),
             Operation::Run { steps } => return self.run(steps).await,
             Operation::Deliver { pick } => {
@@ -254,6 +259,27 @@ impl World {
             let number = actor.number().expect("an actor has a number");
             if self.running[number].as_ref().is_some_and(|running| running.life.is_stopped()) {
                 self.crash(actor);
+            }
+        }
+        self.watch();
+    }
+
+    /// Writes down that the registry has made a merge, or its end, as soon as it has: from here on nothing else may be seen.
+    fn watch(&mut self) {
+        for number in 0..PATIENTS {
+            let id = self.clients.id(number);
+            let row = self.stores[0].get(Sort("patient"), &id).expect("the store is open");
+            let into = row.and_then(|row| {
+                let into =
+                    row.edges().find(|(name, _)| *name == "merged-into").map(|(_, into)| into.to_owned());
+                into
+            });
+            let before = std::mem::replace(&mut self.merged[usize::from(number)], into.clone());
+            let now = self.clients.now();
+            match (before, into) {
+                (None, Some(into)) => self.clients.note_merge(now, id, into, 200),
+                (Some(from), None) => self.clients.note_unmerge(now, id, from, 200),
+                _ => {}
             }
         }
     }

@@ -34,14 +34,13 @@ impl World {
         self.pass(SLICE).await;
         self.until_answered().await;
         self.until_settled().await;
+        if self.clients.merged.get() {
+            // By then the registry has been told of every merge, however often it was away.
+            self.pass(TOLD).await;
+        }
         self.phase(Phase::Quiet);
         if self.send_again().await {
             self.until_settled().await;
-        }
-        if self.clients.merged.get() {
-            // By then the registry has been told of it, however often it was away.
-            self.pass(TOLD).await;
-            self.clients.note_merge(self.clients.now(), 200);
         }
         self.look().await;
         for second in [false, true] {

@@ -13,8 +13,12 @@ pub(crate) enum Operation {
     Retrieve { key: u8, document: u8 },
     /// A source updates what is said about a document that a search has shown; `guarded`: only the version it has seen.
     Update { key: u8, document: u8, guarded: bool },
-    /// A patient is merged into another one.
-    Merge,
+    /// A patient is merged into the other one: the second into the first, or the other way.
+    Merge { back: bool },
+    /// A merge of that patient is undone.
+    Unmerge { patient: u8 },
+    /// Whoever reviews what stayed with a survivor decides about the first item there is.
+    Decide { moves: bool },
     /// A repository settles what is in doubt.
     Settle { second: bool },
     /// So many messages and commits go on, in their order.
@@ -74,12 +78,20 @@ fn operation(second: f64) -> impl Strategy<Value = Operation> {
         2 => (0..5u8, 0..3u8).prop_map(|(key, document)| Operation::Retrieve { key, document }),
         2 => (0..5u8, 0..3u8, any::<bool>())
             .prop_map(|(key, document, guarded)| Operation::Update { key, document, guarded }),
-        1 => Just(Operation::Merge),
+        2 => merging(),
         1 => any::<bool>().prop_map(|second| Operation::Settle { second }),
         10 => (1..24u8).prop_map(|steps| Operation::Run { steps }),
         4 => passing(),
         10 => befalling(),
         3 => ending(),
+    ]
+}
+
+fn merging() -> impl Strategy<Value = Operation> {
+    prop_oneof![
+        4 => prop::bool::weighted(0.3).prop_map(|back| Operation::Merge { back }),
+        3 => (0..2u8).prop_map(|patient| Operation::Unmerge { patient }),
+        1 => any::<bool>().prop_map(|moves| Operation::Decide { moves }),
     ]
 }
 

@@ -51,7 +51,7 @@ fn a_schedule_runs_the_same_way_every_time() {
         Repeat { pick: 1 },
         Lose { pick: 0, silent: true },
         Submit { key: 1, other: false, second: false },
-        Merge,
+        Merge { back: false },
         Run { steps: 12 },
         Crash { actor: 1 },
         Search { patient: 0 },

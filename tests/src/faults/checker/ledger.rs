@@ -2,7 +2,9 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::faults::history::{Asked, Event, Kind, Merge, Phase, Search, Seen, Sent, Submit, Told, What};
+use crate::faults::history::{
+    Asked, Event, Kind, Merge, Phase, Search, Seen, Sent, Submit, Told, Unmerge, What,
+};
 
 /// Replacements of replacements that are followed.
 const LONGEST_CHAIN: usize = 64;
@@ -65,6 +67,8 @@ pub(super) struct Ledger<'a> {
     pub(super) replacers: HashMap<&'a str, Vec<Object>>,
     /// Merges, by the patient that goes.
     merges: HashMap<&'a str, Vec<(usize, &'a Merge)>>,
+    /// Ends of merges.
+    unmerges: Vec<(usize, &'a Unmerge)>,
     /// Contents by each patient they may be found at.
     homes: HashMap<&'a str, Vec<usize>>,
     /// When the quiet began.
@@ -85,6 +89,7 @@ impl<'a> Ledger<'a> {
             since: HashMap::new(),
             replacers: HashMap::new(),
             merges: HashMap::new(),
+            unmerges: Vec::new(),
             homes: HashMap::new(),
             quiet: None,
             unique_ids: HashMap::new(),
@@ -94,6 +99,7 @@ impl<'a> Ledger<'a> {
             match &event.what {
                 What::Submit(submit) => ledger.submitted(&mut known, at, submit),
                 What::Merge(merge) => ledger.merges.entry(&merge.from).or_default().push((at, merge)),
+                What::Unmerge(unmerge) => ledger.unmerges.push((at, unmerge)),
                 What::Phase(Phase::Quiet) => ledger.quiet = ledger.quiet.or(Some(event.end)),
                 What::Phase(Phase::Storm | Phase::Settling) => ledger.quiet = None,
                 _ => {}
@@ -268,6 +274,12 @@ impl<'a> Ledger<'a> {
     /// The patient whose documents a patient's are during a span of time; none if that cannot be told.
     pub(super) fn home(&self, patient: &'a str, begin: u64, end: u64) -> Option<&'a str> {
         let mut patient = patient;
+        // What was submitted while two patients were one stays with the survivor, or moves when somebody decides so.
+        if self.unmerges.iter().any(|(at, unmerge)| {
+            self.events[*at].begin < end && (unmerge.patient == patient || unmerge.from == patient)
+        }) {
+            return None;
+        }
         // More steps than merges would be a circle.
         for _ in 0..=self.merges.len() {
             let merges = self.merges.get(patient).map_or(&[][..], Vec::as_slice);
@@ -278,13 +290,25 @@ impl<'a> Ledger<'a> {
                 .iter()
                 .find(|(at, merge)| (200..300).contains(&merge.status) && self.events[*at].end <= begin);
             patient = &done?.1.into;
+            if self.unmerges.iter().any(|(at, unmerge)| {
+                self.events[*at].begin < end && (unmerge.patient == patient || unmerge.from == patient)
+            }) {
+                return None;
+            }
         }
         None
     }
 
-    /// True if somebody tried to merge this patient away, whatever came of it.
+    /// True if somebody tried to merge this patient away, or to undo such a merge, whatever came of it.
     pub(super) fn may_have_gone(&self, patient: &str) -> bool {
-        self.merges.contains_key(patient)
+        self.merges.contains_key(patient) || self.unmerges.iter().any(|(_, unmerge)| unmerge.from == patient)
+    }
+
+    /// Until when a merge that ended then certainly stood.
+    pub(super) fn stood_until(&self, merge: &Merge, end: u64) -> u64 {
+        let undone = self.unmerges.iter().filter(|(_, unmerge)| unmerge.patient == merge.from);
+        let undone = undone.map(|(at, _)| &self.events[*at]).filter(|event| event.end > end);
+        undone.map(|event| event.begin).min().unwrap_or(u64::MAX)
     }
 
     /// Merges that were acknowledged.
