@@ -1,7 +1,7 @@
 //! Patient: how a patient is read from one (PDQm Patient profile) and written as one, and what it can be found by.
 
 mod beside;
-mod view;
+mod identifiers;
 
 use serde_json::{Map, Value};
 use xds::identifier::is_oid;
@@ -11,7 +11,7 @@ use crate::document_reference::Stamp;
 use crate::when;
 
 pub use beside::{ACCOUNT, accounts, mother, mothers_identifiers};
-pub use view::{Elements, View};
+pub use identifiers::restricted;
 
 /// The extension that carries the mother's maiden name (PDQm 3.2, 2:3.78.4.1.2.3).
 pub const MOTHERS_MAIDEN_NAME: &str = "http://hl7.org/fhir/StructureDefinition/patient-mothersMaidenName";

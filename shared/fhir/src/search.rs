@@ -12,7 +12,9 @@ mod reference;
 
 pub use follow::{Follow, Following, INCLUDES, REVINCLUDES};
 pub use patients::{PATIENT_PARAMETERS, PatientBy};
-pub(crate) use question::{Ask, Asked, ask};
+pub(crate) use question::{
+    Ask, Asked, NARROWING, ask, is_missing, meant, not_narrowed, unsupported_modifier,
+};
 pub use question::{narrow, sortable};
 
 /// What kind of value a parameter takes.

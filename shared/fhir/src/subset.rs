@@ -100,8 +100,7 @@ impl Subset {
 
     /// This part of a stored resource, tagged SUBSETTED. What cannot be read is given as it is.
     pub fn show(&self, rendering: &[u8]) -> Vec<u8> {
-        let mut deserializer = serde_json::Deserializer::from_slice(rendering);
-        let Ok(members) = deserializer.deserialize_map(Members) else { return rendering.to_vec() };
+        let Some(members) = members(rendering) else { return rendering.to_vec() };
         let shown: Vec<&Member<'_>> = members.iter().filter(|(name, _)| self.has(name)).collect();
         // What is shown may refer to what is contained.
         let refers =
@@ -150,7 +149,12 @@ fn tagged(meta: &str) -> String {
     Value::Object(meta).to_string()
 }
 
-type Member<'a> = (Cow<'a, str>, &'a RawValue);
+pub(crate) type Member<'a> = (Cow<'a, str>, &'a RawValue);
+
+/// The members of a stored resource as they are written; none of what is no resource.
+pub(crate) fn members(rendering: &[u8]) -> Option<Vec<Member<'_>>> {
+    serde_json::Deserializer::from_slice(rendering).deserialize_map(Members).ok()
+}
 
 /// Takes the members of an object as they are written.
 struct Members;

@@ -158,16 +158,27 @@ fn is_honoured(name: &str, unknown: &[String]) -> bool {
 }
 
 /// Parameters of every resource that would narrow an answer, and are not supported: whoever sends one must hear that it did not.
-const NARROWING: &[&str] =
+pub(crate) const NARROWING: &[&str] =
     &["_content", "_filter", "_list", "_profile", "_query", "_security", "_source", "_tag", "_text", "_type"];
 
-fn not_narrowed(name: &str) -> Finding {
+pub(crate) fn not_narrowed(name: &str) -> Finding {
     let text = format!("The search parameter {name} is not supported; it narrows nothing here.");
     Finding::warning(Rule::UnknownParameter, Place::whole(), text)
 }
 
 /// Names that are close enough to be meant.
 const CLOSE: f64 = 0.8;
+
+/// Asks whether the nearest of the known names is meant; nothing where none is near.
+pub(crate) fn meant<'a>(name: &str, known: impl Iterator<Item = &'a str>) -> String {
+    let likeness =
+        |known: &str| strsim::jaro_winkler(&known.to_ascii_lowercase(), &name.to_ascii_lowercase());
+    let nearest = known.map(|known| (likeness(known), known)).max_by(|a, b| a.0.total_cmp(&b.0));
+    match nearest {
+        Some((likeness, known)) if likeness >= CLOSE => format!(" Did you mean {known}?"),
+        Some(_) | None => String::new(),
+    }
+}
 
 fn unknown_parameter(name: &str, ask: &Ask) -> Finding {
     let known: Vec<&str> = PATIENT_PARAMETERS
@@ -176,14 +187,7 @@ fn unknown_parameter(name: &str, ask: &Ask) -> Finding {
         .chain(ask.parameters.iter().map(|parameter| parameter.name))
         .chain(["_has"])
         .collect();
-    let likeness =
-        |known: &str| strsim::jaro_winkler(&known.to_ascii_lowercase(), &name.to_ascii_lowercase());
-    let nearest =
-        known.iter().copied().map(|known| (likeness(known), known)).max_by(|a, b| a.0.total_cmp(&b.0));
-    let meant = match nearest {
-        Some((likeness, known)) if likeness >= CLOSE => format!(" Did you mean {known}?"),
-        Some(_) | None => String::new(),
-    };
+    let meant = meant(name, known.iter().copied());
     let text = format!(
         "The search parameter {} is not known here.{meant} Known are {}.",
         shortened(name),
@@ -193,7 +197,7 @@ fn unknown_parameter(name: &str, ask: &Ask) -> Finding {
 }
 
 /// Refuses a modifier, naming those there are.
-pub(super) fn unsupported_modifier(raw: &Raw, supported: &[&str]) -> Finding {
+pub(crate) fn unsupported_modifier(raw: &Raw, supported: &[&str]) -> Finding {
     let modifier = shortened(raw.modifier.as_deref().unwrap_or_default());
     let why = match modifier.as_str() {
         "in" | "not-in" => " Ask for the codes of the value set themselves, with commas in between.",
@@ -213,10 +217,13 @@ pub(super) fn unsupported_modifier(raw: &Raw, supported: &[&str]) -> Finding {
 
 /// `:missing=true` or `false`.
 pub(super) fn missing(attribute: Attribute, raw: &Raw) -> Result<Clause, Finding> {
+    Ok(Clause { attribute, any: vec![Test::Present], negated: is_missing(raw)? })
+}
+
+/// What `:missing` asks.
+pub(crate) fn is_missing(raw: &Raw) -> Result<bool, Finding> {
     match raw.values.as_slice() {
-        [value] if value == "true" || value == "false" => {
-            Ok(Clause { attribute, any: vec![Test::Present], negated: value == "true" })
-        }
+        [value] if value == "true" || value == "false" => Ok(value == "true"),
         values => Err(wrong_value(&raw.name, &values.join(","), "with :missing it is true or false")),
     }
 }
