@@ -2,6 +2,7 @@
 
 mod bare;
 mod cases;
+mod identity;
 mod limit;
 mod load;
 mod nginx;
@@ -10,4 +11,4 @@ mod table;
 mod work;
 
 pub use bare::serve as serve_bare;
-pub use cases::{Plan, run};
+pub use cases::{Plan, run, run_identity};

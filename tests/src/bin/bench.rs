@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use clap::{Parser, Subcommand};
-use tests::bench::{Plan, run, serve_bare};
+use tests::bench::{Plan, run, run_identity, serve_bare};
 
 /// Loads a region and measures it, beside nginx, a bare handler and the journal's limit.
 #[derive(Debug, Parser)]
@@ -22,6 +22,12 @@ struct Arguments {
     /// So many documents instead, all measured at once; at least 3,200.
     #[arg(long)]
     documents: Option<usize>,
+    /// Only the identity source, with its patients.
+    #[arg(long)]
+    identity: bool,
+    /// Patients of the identity source when it is measured by itself.
+    #[arg(long, default_value_t = 100_000)]
+    people: usize,
     /// Seconds each case is measured.
     #[arg(long, default_value_t = 5)]
     seconds: u64,
@@ -62,9 +68,14 @@ fn main() -> Result<()> {
     };
     let patients = arguments.patients.unwrap_or(patients);
     let stages = arguments.documents.map_or(stages, |documents| vec![documents]);
-    let plan =
-        Plan { patients, stages, time: Duration::from_secs(arguments.seconds), index: arguments.index };
-    let table = run(&plan)?;
+    let plan = Plan {
+        patients,
+        stages,
+        time: Duration::from_secs(arguments.seconds),
+        index: arguments.index,
+        people: if arguments.quick { arguments.people.min(10_000) } else { arguments.people },
+    };
+    let table = if arguments.identity { run_identity(&plan)? } else { run(&plan)? };
     println!("{table}");
     if let Some(out) = &arguments.out {
         std::fs::write(out, &table).with_context(|| format!("writing {}", out.display()))?;
