@@ -70,7 +70,7 @@ impl Transaction for FindPatients {
         let written = question.written.clone();
         let found = match self.one(question, base)? {
             Ok(found) => found,
-            Err(question) => self.several(question)?,
+            Err(question) => self.several(question, base)?,
         };
         let patient = match found.rows.as_slice() {
             [one] => Some(one.id.clone()),
@@ -108,16 +108,17 @@ impl FindPatients {
         Ok(Ok(Found { question, rows, total, next: None, as_of }))
     }
 
-    fn several(&self, question: Question) -> Result<Found, Fault<Findings>> {
+    fn several(&self, question: Question, base: &str) -> Result<Found, Fault<Findings>> {
         let search = &question.search;
         let known_total = question.place.as_ref().and_then(|place| place.total);
         let page = self.records.find(&Asked {
             filter: &search.filter,
-            sort: search.result.sort.first(),
+            sort: &search.result.sort,
             after: question.place.as_ref().and_then(|place| place.after.clone()),
             as_of: question.place.as_ref().map(|place| place.as_of),
             limit: page_size(search),
             total: known_total.is_none(),
+            base,
         });
         let page = page.map_err(|error| match error {
             store::Error::BadCursor => Fault::Refused(vec![Finding::error(

@@ -1,19 +1,20 @@
 //! The only place where patients become records, and questions about them become asks.
 
+mod asked;
 mod draft;
 mod kept;
 
 use std::sync::Arc;
 
-use fhir::iti78::{self, Filter};
-use fhir::patient::{Attribute, Fact as PatientFact, Patient};
-use store::{AnyOf, Ask, Cursor, Fact, Kind, Order, Page, Reach, Row, Scope, Sequence, Span, Store, Test};
+use fhir::patient::Patient;
+use store::{Kind, Row, Store};
+use xds::Identifier;
 use xds::authority::Authorities;
-use xds::{Identifier, Moment};
 
 use crate::domains::Domains;
 use crate::events::Stood;
 
+pub(crate) use asked::Asked;
 pub(crate) use draft::{Draft, Writing};
 pub(crate) use kept::{Kept, KeptIdentifier, held_only};
 
@@ -145,36 +146,6 @@ impl Records {
         let identifiers = stood.kept.identifiers.iter().map(KeptIdentifier::identifier).collect();
         self.canonical(Patient { resource, identifiers, active: stood.kept.active, replaced_by: None })
     }
-
-    /// Answers a question.
-    pub(crate) fn find(&self, asked: &Asked<'_>) -> Result<Page, store::Error> {
-        self.store.find(&Ask {
-            kind: PATIENT,
-            scope: Scope::Everywhere,
-            all: asked.filter.all.iter().map(|clause| any_of(clause, self.authorities())).collect(),
-            order: order(asked.sort),
-            after: asked.after.clone(),
-            limit: asked.limit,
-            as_of: asked.as_of,
-            total: asked.total,
-        })
-    }
-}
-
-/// A question with the place where its answer goes on.
-pub(crate) struct Asked<'a> {
-    /// The question.
-    pub(crate) filter: &'a Filter,
-    /// Name and direction (true = descending).
-    pub(crate) sort: Option<&'a (String, bool)>,
-    /// Continue behind this place.
-    pub(crate) after: Option<Cursor>,
-    /// As things stood then.
-    pub(crate) as_of: Option<Sequence>,
-    /// Rows at most.
-    pub(crate) limit: usize,
-    /// Whether the number of all matches is wanted.
-    pub(crate) total: bool,
 }
 
 /// The name under which an identifier is claimed for a patient.
@@ -190,143 +161,4 @@ fn domain_name(system: &str) -> String {
 /// The id of a patient that is named by our own `base`.
 fn own_id<'i>(identifier: &'i Identifier, base: &str) -> Option<&'i str> {
     if identifier.system == base { identifier.value.strip_prefix("Patient/") } else { None }
-}
-
-/// The word an attribute is kept under, and how far it can be asked for.
-fn attribute(attribute: Attribute) -> (&'static str, Reach) {
-    match attribute {
-        Attribute::Id => ("id", Reach::Partition),
-        Attribute::LastUpdated => ("last-updated", Reach::Partition),
-        Attribute::Identifier => ("identifier", Reach::Global),
-        // Two values for everybody narrow nothing: not worth an index.
-        Attribute::Active => ("active", Reach::Partition),
-        Attribute::Gender => ("gender", Reach::Partition),
-        Attribute::BirthDate => ("birth-date", Reach::Global),
-        Attribute::Name => ("name", Reach::Global),
-        Attribute::Family => ("family", Reach::Global),
-        Attribute::Given => ("given", Reach::Global),
-        Attribute::Telecom => ("telecom", Reach::Global),
-        Attribute::Address => ("address", Reach::Global),
-        Attribute::City => ("city", Reach::Global),
-        Attribute::State => ("state", Reach::Global),
-        Attribute::PostalCode => ("postal-code", Reach::Global),
-        Attribute::Country => ("country", Reach::Global),
-        Attribute::MothersMaidenName => ("mothers-maiden-name", Reach::Global),
-        Attribute::MothersGiven => ("mothers-given", Reach::Global),
-        Attribute::MothersIdentifier => ("mothers-identifier", Reach::Global),
-        Attribute::Account => ("account", Reach::Global),
-    }
-}
-
-/// The attributes a question for this one looks at: a name is in all its parts, an address too.
-fn parts(attribute: Attribute) -> &'static [Attribute] {
-    match attribute {
-        Attribute::Name => &[Attribute::Name, Attribute::Family, Attribute::Given],
-        Attribute::Address => &[
-            Attribute::Address,
-            Attribute::City,
-            Attribute::State,
-            Attribute::PostalCode,
-            Attribute::Country,
-        ],
-        Attribute::Id => &[Attribute::Id],
-        Attribute::LastUpdated => &[Attribute::LastUpdated],
-        Attribute::Identifier => &[Attribute::Identifier],
-        Attribute::Active => &[Attribute::Active],
-        Attribute::Gender => &[Attribute::Gender],
-        Attribute::BirthDate => &[Attribute::BirthDate],
-        Attribute::Family => &[Attribute::Family],
-        Attribute::Given => &[Attribute::Given],
-        Attribute::Telecom => &[Attribute::Telecom],
-        Attribute::City => &[Attribute::City],
-        Attribute::State => &[Attribute::State],
-        Attribute::PostalCode => &[Attribute::PostalCode],
-        Attribute::Country => &[Attribute::Country],
-        Attribute::MothersMaidenName => &[Attribute::MothersMaidenName],
-        Attribute::MothersGiven => &[Attribute::MothersGiven],
-        Attribute::MothersIdentifier => &[Attribute::MothersIdentifier],
-        Attribute::Account => &[Attribute::Account],
-    }
-}
-
-fn fact((of, fact): (Attribute, PatientFact)) -> Fact {
-    let (name, reach) = attribute(of);
-    match fact {
-        PatientFact::Term { space, value } => Fact::Term { name, space, value: term_value(of, value), reach },
-        PatientFact::Text(exact) => Fact::Text { name, folded: fold(&exact), exact, reach },
-        PatientFact::Span(from, to) => Fact::Instant { name, from, to, reach },
-    }
-}
-
-/// Mail addresses and the like compare without regard to case; identifiers do not.
-fn term_value(of: Attribute, value: String) -> String {
-    if of == Attribute::Telecom { value.to_lowercase() } else { value }
-}
-
-/// A text without regard to case and accents.
-fn fold(text: &str) -> String {
-    xds::attribute::fold(text.trim())
-}
-
-fn any_of(clause: &iti78::Clause, authorities: &Authorities) -> AnyOf {
-    let tests = clause
-        .any
-        .iter()
-        .flat_map(|test| parts(clause.attribute).iter().flat_map(|part| tests(*part, test, authorities)))
-        .collect();
-    AnyOf { tests, negated: false }
-}
-
-/// One alternative of a question, as the store asks it.
-fn tests(of: Attribute, asked: &iti78::Test, authorities: &Authorities) -> Vec<Test> {
-    let (name, _) = attribute(of);
-    match asked {
-        iti78::Test::Id(id) => vec![Test::Id(id.clone())],
-        // Kept in the spelling that was the canonical one then.
-        iti78::Test::Token { system: Some(system), value } if of == Attribute::Identifier => authorities
-            .spellings(system)
-            .into_iter()
-            .map(|system| Test::Term { name, space: Some(system), value: value.clone() })
-            .collect(),
-        iti78::Test::Token { system, value } => vec![Test::Term {
-            name,
-            space: system.clone(),
-            value: value.clone().map(|value| term_value(of, value)),
-        }],
-        iti78::Test::Begins(text) => vec![Test::Prefix { name, folded: fold(text) }],
-        iti78::Test::Contains(text) => vec![Test::Contains { name, folded: fold(text) }],
-        iti78::Test::Exactly(text) => vec![Test::Exact { name, exact: text.clone() }],
-        iti78::Test::Moment(moment) => spans(*moment)
-            .into_iter()
-            .map(|span| match of {
-                Attribute::LastUpdated => Test::Written(span),
-                _ => Test::Instant { name, span },
-            })
-            .collect(),
-    }
-}
-
-/// A comparison as stretches of time, one of which must fit.
-fn spans(moment: Moment) -> Vec<Span> {
-    match moment {
-        Moment::Within(from, to) => vec![Span::Within { from, to }],
-        Moment::Outside(from, to) => vec![Span::BeginsBefore(from), Span::EndsAfter(to)],
-        Moment::Overlaps(from, to) => vec![Span::Overlaps { from, to }],
-        Moment::EndsAfter(instant) => vec![Span::EndsAfter(instant)],
-        Moment::BeginsBefore(instant) => vec![Span::BeginsBefore(instant)],
-        Moment::EndsAfterOrWithin(from, to) => vec![Span::EndsAfter(to), Span::Within { from, to }],
-        Moment::BeginsBeforeOrWithin(from, to) => vec![Span::BeginsBefore(from), Span::Within { from, to }],
-        Moment::BeginsFrom(instant) => vec![Span::BeginsFrom(instant)],
-        Moment::EndsBy(instant) => vec![Span::EndsBy(instant)],
-    }
-}
-
-fn order(sort: Option<&(String, bool)>) -> Order {
-    let Some((wanted, descending)) = sort else { return Order::Natural };
-    let descending = *descending;
-    match iti78::SORTS.iter().find(|(name, _)| name == wanted) {
-        Some((_, Attribute::LastUpdated)) => Order::Written { descending },
-        Some((_, by)) => Order::By { name: attribute(*by).0, descending },
-        None => Order::Natural,
-    }
 }

@@ -8,8 +8,9 @@ use fhir::patient::Patient;
 use serde_json::{Map, Value};
 use store::{Batch, Claim, Fact, Instant, Put, Reach};
 use xds::Identifier;
+use xds::authority::Authorities;
 
-use super::{KEY, Kept, PATIENT, Records, claim_name, domain_name, fact};
+use super::{KEY, Kept, PATIENT, Records, asked, claim_name, domain_name};
 use crate::events::{Event, Happened, Receivers, Stood, outgoing};
 
 /// The changes of one commit.
@@ -194,7 +195,8 @@ impl<'a> Draft<'a> {
         self.ties.retain(|tie| tie.patient != id);
         self.ties.extend(ties);
         let stood = Stood { id: id.to_owned(), version, kept, rendering };
-        self.put(&stood, facts(patient), false);
+        let facts = facts(patient, self.records.authorities());
+        self.put(&stood, facts, false);
         self.changed.insert(id.to_owned(), Some(stood.clone()));
         self.events.push(Event { happened, stood: stood.clone(), touches });
         Ok(Some(stood))
@@ -318,7 +320,7 @@ impl<'a> Draft<'a> {
 }
 
 /// Everything a patient can be found by.
-fn facts(patient: &Patient) -> Vec<Fact> {
+fn facts(patient: &Patient, authorities: &Authorities) -> Vec<Fact> {
     // One out of use is nobody's match.
     let keys = if patient.active { crate::matching::keys_of(&patient.resource) } else { Vec::new() };
     let keys = keys.into_iter().map(|value| Fact::Term {
@@ -327,7 +329,7 @@ fn facts(patient: &Patient) -> Vec<Fact> {
         value,
         reach: Reach::Global,
     });
-    patient.facts().into_iter().map(fact).chain(keys).collect()
+    asked::facts(patient.facts(), authorities).into_iter().chain(keys).collect()
 }
 
 /// What a registry is told of a patient who is no more: not in use, and by no identifier.

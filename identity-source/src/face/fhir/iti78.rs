@@ -4,8 +4,8 @@ use actor::{Codec, Context, Fault};
 use bytes::Bytes;
 use fhir::bundle::{self, Match, SearchSet};
 use fhir::page::{PageToken, Refused};
-use fhir::patient::{Elements, View};
-use fhir::{iti78, search};
+use fhir::subset::Subset;
+use fhir::{iti78, patient, search};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use store::{Cursor, Instant, Row};
 use web::{Answer, Request};
@@ -56,21 +56,12 @@ impl Codec<FindPatients> for Search<'_> {
         Ok(Question { search, written: token.query, place: Some(place) })
     }
 
-    fn write(&self, found: Found, context: &Context) -> Answer {
-        let search = &found.question.search;
-        let authorities = self.source.find.records.authorities();
-        let spellings = |domain: &String| authorities.spellings(domain);
-        let view = View {
-            domains: search.filter.domains.iter().flat_map(spellings).collect(),
-            elements: Elements::asked(search.result.summary.as_deref(), &search.result.elements),
-        };
+    fn write(&self, mut found: Found, context: &Context) -> Answer {
+        let warnings = std::mem::take(&mut found.question.search.warnings);
+        let shown = self.shown(&found.question.search);
         let entry = |row: &Row| Match {
             full_url: format!("{}/Patient/{}", context.base, row.id),
-            resource: if view.is_whole() {
-                row.rendering.clone()
-            } else {
-                Bytes::from(view.show(&row.rendering))
-            },
+            resource: shown(&row.rendering),
             is_match: true,
         };
         let entries = found.rows.iter().map(entry).collect();
@@ -79,7 +70,7 @@ impl Codec<FindPatients> for Search<'_> {
             total: Some(found.total),
             links,
             entries,
-            warnings: found.question.search.warnings,
+            warnings,
             now: self.now,
             id: context.request.clone(),
         };
@@ -103,6 +94,22 @@ impl Codec<FindPatients> for Search<'_> {
 }
 
 impl Search<'_> {
+    /// How much of a patient is shown: the identifiers of the domains that were asked for, the elements that were.
+    fn shown(&self, search: &search::Search<iti78::Filter>) -> impl Fn(&Bytes) -> Bytes {
+        let authorities = self.source.find.records.authorities();
+        let domains: Vec<String> =
+            search.filter.domains.iter().map(|domain| authorities.canonical(domain)).collect();
+        let part = Subset::asked("Patient", search.result.summary.as_deref(), &search.result.elements);
+        move |rendering| {
+            let wanted = |system: &str| domains.contains(&authorities.canonical(system));
+            let shown = match domains.is_empty() {
+                true => rendering.clone(),
+                false => Bytes::from(patient::restricted(rendering, wanted)),
+            };
+            part.as_ref().map_or_else(|| shown.clone(), |part| Bytes::from(part.show(&shown)))
+        }
+    }
+
     /// The form of a POST search.
     async fn form(&self, request: &mut Request) -> Result<Option<String>, Fault<Findings>> {
         if request.method != http::Method::POST {
