@@ -94,6 +94,15 @@ pub struct Pending {
     pub payload: Bytes,
 }
 
+/// How much waits for a peer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Backlog {
+    /// Messages not yet delivered.
+    pub messages: u64,
+    /// When the oldest of them was left.
+    pub oldest: Option<Instant>,
+}
+
 /// What became of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Applied {

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures_util::future::BoxFuture;
 
 use crate::ask::{Ask, Page};
-use crate::batch::{Applied, AuditLine, Batch, Pending};
+use crate::batch::{Applied, AuditLine, Backlog, Batch, Pending};
 use crate::blob::{Blob, Chunks, Sink};
 use crate::error::Error;
 use crate::incarnation::Incarnation;
@@ -33,7 +33,13 @@ pub(crate) trait Engine: Send + Sync {
     fn claimed(&self, name: &str) -> Result<Option<Vec<u8>>, Error>;
     fn changes(&self, kind: Kind, since: Sequence, limit: usize) -> Result<Vec<Row>, Error>;
     fn partitions(&self, kind: Kind, after: &str, limit: usize) -> Result<Vec<String>, Error>;
-    fn pending(&self, peer: &str, limit: usize) -> Result<Vec<Pending>, Error>;
+    fn pending(
+        &self,
+        peer: &str,
+        behind: Option<(Sequence, u32)>,
+        limit: usize,
+    ) -> Result<Vec<Pending>, Error>;
+    fn backlog(&self, peer: &str) -> Result<Backlog, Error>;
     fn stage(&self, limit: u64) -> Box<dyn Sink>;
     fn stage_apart(&self, limit: u64) -> Box<dyn Sink>;
     fn discard(&self, ids: &[String]) -> Result<(), Error>;

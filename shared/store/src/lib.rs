@@ -91,7 +91,7 @@ mod upkeep;
 pub mod verify;
 
 pub use ask::{AnyOf, Ask, Cursor, Order, OrderKey, Page, Scope, Span, Test};
-pub use batch::{Applied, AuditLine, Batch, Claim, Outgoing, Pending, Put};
+pub use batch::{Applied, AuditLine, Backlog, Batch, Claim, Outgoing, Pending, Put};
 pub use error::{Error, Lost};
 pub use incarnation::{Incarnation, examine, mark_beside};
 pub use interference::{Interference, Write};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::batch::Pending;
+use crate::batch::{Backlog, Pending};
 use crate::blob::Blob;
 use crate::encode::Take;
 use crate::error::Error;
@@ -181,10 +181,19 @@ impl Reader<'_> {
         Ok(found)
     }
 
-    pub(crate) fn pending(&self, peer: &str, limit: usize) -> Result<Vec<Pending>, Error> {
+    pub(crate) fn pending(
+        &self,
+        peer: &str,
+        behind: Option<(Sequence, u32)>,
+        limit: usize,
+    ) -> Result<Vec<Pending>, Error> {
         let beginning = Key::new(keys::OUTGOING).part(peer.as_bytes()).done();
+        let from = match behind {
+            None => beginning.clone(),
+            Some((sequence, position)) => keys::behind(&keys::outgoing(peer.as_bytes(), sequence, position)),
+        };
         let mut pending = Vec::new();
-        let _ = self.view.scan_beginning(&beginning, &mut |key, value| {
+        let _ = self.view.scan(&from, &keys::behind(&beginning), &mut |key, value| {
             if pending.len() == limit {
                 return Ok(ControlFlow::Break(()));
             }
@@ -192,6 +201,19 @@ impl Reader<'_> {
             Ok(ControlFlow::Continue(()))
         })?;
         Ok(pending)
+    }
+
+    pub(crate) fn backlog(&self, peer: &str) -> Result<Backlog, Error> {
+        let beginning = Key::new(keys::OUTGOING).part(peer.as_bytes()).done();
+        let mut backlog = Backlog::default();
+        let _ = self.view.scan_beginning(&beginning, &mut |_, value| {
+            if backlog.messages == 0 {
+                backlog.oldest = Some(Take::new(value).i64()?);
+            }
+            backlog.messages += 1;
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(backlog)
     }
 
     pub(crate) fn stored_blob(&self, id: &str) -> Result<Option<StoredBlob>, Error> {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 
 use crate::ask::{Ask, Page};
-use crate::batch::{Applied, AuditLine, Batch, Pending};
+use crate::batch::{Applied, AuditLine, Backlog, Batch, Pending};
 use crate::blob::{Blob, Chunks, Sink};
 use crate::engine::Engine;
 use crate::error::Error;
@@ -179,7 +179,22 @@ impl Store {
 
     /// Messages not yet delivered to a peer, oldest first, at most `limit`.
     pub fn pending(&self, peer: &str, limit: usize) -> Result<Vec<Pending>, Error> {
-        self.engine.pending(peer, limit)
+        self.engine.pending(peer, None, limit)
+    }
+
+    /// The same behind a message, by its sequence and position. What is left later always comes behind what was left before.
+    pub fn pending_behind(
+        &self,
+        peer: &str,
+        behind: Option<(Sequence, u32)>,
+        limit: usize,
+    ) -> Result<Vec<Pending>, Error> {
+        self.engine.pending(peer, behind, limit)
+    }
+
+    /// How many messages wait for a peer, and since when. Looks at each of them.
+    pub fn backlog(&self, peer: &str) -> Result<Backlog, Error> {
+        self.engine.backlog(peer)
     }
 
     /// Begins to receive a document of at most `limit` bytes.

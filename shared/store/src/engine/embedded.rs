@@ -16,7 +16,7 @@ use tokio::sync::oneshot;
 pub(crate) use start::open;
 
 use crate::ask::{Ask, Page};
-use crate::batch::{Applied, AuditLine, Batch, Pending};
+use crate::batch::{Applied, AuditLine, Backlog, Batch, Pending};
 use crate::blob::{Blob, Chunks, Sink};
 use crate::commit::Prepared;
 use crate::engine::Engine;
@@ -322,8 +322,16 @@ impl Engine for Embedded {
     fn partitions(&self, kind: Kind, after: &str, limit: usize) -> Result<Vec<String>, Error> {
         self.reader()?.partitions(kind, after, limit)
     }
-    fn pending(&self, peer: &str, limit: usize) -> Result<Vec<Pending>, Error> {
-        self.reader()?.pending(peer, limit)
+    fn pending(
+        &self,
+        peer: &str,
+        behind: Option<(Sequence, u32)>,
+        limit: usize,
+    ) -> Result<Vec<Pending>, Error> {
+        self.reader()?.pending(peer, behind, limit)
+    }
+    fn backlog(&self, peer: &str) -> Result<Backlog, Error> {
+        self.reader()?.backlog(peer)
     }
     fn stage(&self, limit: u64) -> Box<dyn Sink> {
         Box::new(Receiver::new(limit, Some(self.shared.files.clone())))

@@ -101,8 +101,17 @@ pub(crate) async fn messages_wait_in_order_until_they_are_delivered(home: Home) 
     assert_eq!(payloads(1), ["1"]);
     let first = home.store.pending("east", 1).unwrap().remove(0);
     assert_eq!((first.instant, first.stream.as_str(), first.peer.as_str()), (7, "s", "east"));
+    let waiting = home.store.backlog("east").unwrap();
+    assert_eq!((waiting.messages, waiting.oldest), (3, Some(7)));
+    let behind = home.store.pending_behind("east", Some((first.sequence, first.position)), 1).unwrap();
+    assert_eq!(behind[0].payload, "2");
+    let second = (behind[0].sequence, behind[0].position);
+    let behind = home.store.pending_behind("east", Some(second), 10).unwrap();
+    assert_eq!(behind.iter().map(|message| &message.payload[..]).collect::<Vec<_>>(), [b"3"]);
     let delivered = vec![("east".to_owned(), first.sequence, first.position)];
     home.store.apply(Batch { delivered, ..Batch::default() }).await.unwrap();
+    assert_eq!(home.store.backlog("east").unwrap().messages, 2);
+    assert_eq!(home.store.backlog("north").unwrap(), store::Backlog::default());
     assert_eq!(payloads(10), ["2", "3"]);
     assert_eq!(home.store.pending("west", 10).unwrap().len(), 1);
 }
