@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -81,19 +82,73 @@ pub struct Peer {
     breaker: Arc<Breaker>,
     /// What carries requests instead of the network.
     carrier: Option<Arc<dyn Carrier>>,
+    /// What TLS is spoken with, if not with what the system has.
+    tls: Option<Arc<Tls>>,
+}
+
+/// Certificates, read.
+struct Tls {
+    /// What tells one from another.
+    number: u64,
+    authorities: Option<Vec<reqwest::Certificate>>,
+    identity: Option<reqwest::Identity>,
+}
+
+impl Tls {
+    /// Reads the files; none: nothing is configured.
+    fn read(settings: &ClientTls) -> Result<Option<Tls>, String> {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        let ClientTls { ca, certificate, key, server_name } = settings;
+        if *settings == ClientTls::default() {
+            return Ok(None);
+        }
+        if !server_name.is_empty() {
+            return Err("tls.server_name: the URL says whose certificate is expected".to_owned());
+        }
+        let read = |path: &std::path::Path| {
+            std::fs::read(path).map_err(|error| format!("{}: {error}", path.display()))
+        };
+        let is_set = |path: &std::path::Path| !path.as_os_str().is_empty();
+        let authorities = match is_set(ca) {
+            true => Some(
+                reqwest::Certificate::from_pem_bundle(&read(ca)?)
+                    .map_err(|error| format!("{} holds no certificates in PEM: {error}", ca.display()))?,
+            ),
+            false => None,
+        };
+        let identity = match (is_set(certificate), is_set(key)) {
+            (false, false) => None,
+            (true, true) => {
+                let pem = [read(key)?, b"\n".to_vec(), read(certificate)?].concat();
+                let identity = reqwest::Identity::from_pem(&pem);
+                Some(identity.map_err(|error| format!("tls.certificate and tls.key: {error}"))?)
+            }
+            _ => return Err("tls.certificate and tls.key belong together".to_owned()),
+        };
+        let number = LAST.fetch_add(1, Ordering::Relaxed) + 1;
+        Ok(Some(Tls { number, authorities, identity }))
+    }
 }
 
 thread_local! {
     /// A connection belongs to the runtime it was opened on, and each worker thread has its own: so has each thread its own
-    /// client, by the time it may take to connect.
-    static CLIENTS: RefCell<Vec<(u64, reqwest::Client)>> = const { RefCell::new(Vec::new()) };
+    /// client, by the time it may take to connect and its certificates.
+    static CLIENTS: RefCell<Vec<((u64, u64), reqwest::Client)>> = const { RefCell::new(Vec::new()) };
 }
 
 impl Peer {
     /// A peer under its name in the configuration.
     pub fn new(name: &'static str, settings: PeerSettings) -> Peer {
         let breaker = Arc::new(Breaker::new(Instant::now()));
-        Peer { name, settings: Arc::new(settings), breaker, carrier: None }
+        Peer { name, settings: Arc::new(settings), breaker, carrier: None, tls: None }
+    }
+
+    /// The same peer, with these certificates; they are read now.
+    ///
+    /// # Errors
+    /// Words for the operator.
+    pub fn with_tls(self, settings: &ClientTls) -> Result<Peer, String> {
+        Ok(Peer { tls: Tls::read(settings)?.map(Arc::new), ..self })
     }
 
     /// The same peer, reached by this carrier instead of the network; deadlines and breaker stay.
@@ -242,8 +297,8 @@ impl Peer {
         headers: &[(&'static str, String)],
         body: Bytes,
     ) -> Result<reqwest::RequestBuilder, Error> {
-        let client =
-            client(self.settings.connect_timeout_ms).map_err(|e| self.not_reached(&e.to_string()))?;
+        let client = client(self.settings.connect_timeout_ms, self.tls.as_deref())
+            .map_err(|e| self.not_reached(&e.to_string()))?;
         let mut request = client.request(method, url);
         for (name, value) in headers {
             request = request.header(*name, value);
@@ -326,12 +381,22 @@ fn words(error: &reqwest::Error) -> String {
     if words.is_empty() { "the request failed".to_owned() } else { words.join(": ") }
 }
 
-fn client(connect_timeout_ms: u64) -> Result<reqwest::Client, reqwest::Error> {
+fn client(connect_timeout_ms: u64, tls: Option<&Tls>) -> Result<reqwest::Client, reqwest::Error> {
+    let key = (connect_timeout_ms, tls.map_or(0, |tls| tls.number));
     CLIENTS.with_borrow_mut(|clients| {
-        if let Some((_, client)) = clients.iter().find(|(timeout, _)| *timeout == connect_timeout_ms) {
+        if let Some((_, client)) = clients.iter().find(|(known, _)| *known == key) {
             return Ok(client.clone());
         }
-        let client = reqwest::Client::builder()
+        let mut builder = reqwest::Client::builder();
+        if let Some(Tls { authorities, identity, .. }) = tls {
+            if let Some(authorities) = authorities {
+                builder = builder.tls_certs_only(authorities.clone());
+            }
+            if let Some(identity) = identity {
+                builder = builder.identity(identity.clone());
+            }
+        }
+        let client = builder
             .connect_timeout(Duration::from_millis(connect_timeout_ms))
             .pool_idle_timeout(IDLE)
             .redirect(reqwest::redirect::Policy::none())
@@ -341,7 +406,7 @@ fn client(connect_timeout_ms: u64) -> Result<reqwest::Client, reqwest::Error> {
             .tcp_nodelay(true)
             .retry(reqwest::retry::never())
             .build()?;
-        clients.push((connect_timeout_ms, client.clone()));
+        clients.push((key, client.clone()));
         Ok(client)
     })
 }
