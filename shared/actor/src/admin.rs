@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use futures_util::future::LocalBoxFuture;
 use http::{HeaderValue, Method, StatusCode};
 use serde_json::json;
 use store::{Mark, Store};
@@ -18,6 +19,9 @@ pub(crate) type Reload = Arc<dyn Fn() -> Result<String, String> + Send + Sync>;
 
 /// What the actor answers beside the paths every admin listener has.
 type Own = Box<dyn Fn(&Request) -> Option<Answer> + Send + Sync>;
+
+/// The same for what takes a while.
+type Operate = Box<dyn Fn(&Request) -> Option<LocalBoxFuture<'static, Answer>> + Send + Sync>;
 
 /// The same words for the log, whoever asked.
 fn reloaded(ended: Result<String, String>) -> Result<String, String> {
@@ -35,6 +39,7 @@ pub(crate) struct Probe {
     ready: Arc<AtomicBool>,
     checks: Box<dyn Fn() -> Vec<Check> + Send + Sync>,
     own: Own,
+    operate: Operate,
     pub(crate) reload: Reload,
     pub(crate) reconciling: Reconciling,
     config: String,
@@ -52,8 +57,10 @@ impl Probe {
         let checks = Box::new(move || checking.checks());
         let loading = Arc::clone(&actor);
         let reload: Reload = Arc::new(move || reloaded(loading.reload()));
+        let operated = Arc::clone(&actor);
+        let operate: Operate = Box::new(move |request| operated.operate(request));
         let own: Own = Box::new(move |request| actor.admin(request));
-        Probe { name: A::NAME, store, ready, checks, own, reload, reconciling, config }
+        Probe { name: A::NAME, store, ready, checks, own, operate, reload, reconciling, config }
     }
 
     fn checks(&self) -> Vec<Check> {
@@ -87,6 +94,9 @@ impl Probe {
         meter::set("docshare_integrity_failures_total", &by_scrub, health.integrity_failures);
         meter::set("docshare_documents_in_quarantine", &[], health.quarantined);
         meter::set("docshare_orphan_documents", &[], health.uncited);
+        for (peer, result, count) in web::peer_counts() {
+            meter::set("docshare_peer_requests_total", &[("peer", peer), ("result", result)], count);
+        }
         let build =
             [("actor", self.name), ("version", env!("CARGO_PKG_VERSION")), ("commit", process::COMMIT)];
         meter::set("docshare_build_info", &build, 1);
@@ -153,6 +163,9 @@ impl web::Service for Admin {
         }
         if let Some(answer) = (self.probe.own)(request) {
             return answer;
+        }
+        if let Some(operating) = (self.probe.operate)(request) {
+            return operating.await;
         }
         if !matches!(request.method, Method::GET | Method::HEAD) {
             return text(

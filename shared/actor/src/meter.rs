@@ -49,6 +49,11 @@ pub const METRICS: &[(&str, Sort, &str)] = &[
     ("docshare_outbox_pending", Sort::Gauge, "Messages not yet delivered to a peer."),
     ("docshare_outbox_oldest_seconds", Sort::Gauge, "Age of the oldest of them."),
     (
+        "docshare_outbox_refused",
+        Sort::Gauge,
+        "Messages a peer has refused; they are sent again, and what concerns the same patient waits.",
+    ),
+    (
         "docshare_patients_behind_registry_total",
         Sort::Counter,
         "Patients fed to a registry that knows a newer version: it ignores what it is fed.",

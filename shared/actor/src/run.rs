@@ -145,6 +145,10 @@ pub trait Actor: Sized + Send + Sync + 'static {
     fn admin(&self, _request: &Request) -> Option<Answer> {
         None
     }
+    /// The same for what takes a while: what operators do while it runs.
+    fn operate(&self, _request: &Request) -> Option<LocalBoxFuture<'static, Answer>> {
+        None
+    }
     /// Compares what it keeps with what its peers know, and with `apply` puts right what can be put right; absent where
     /// there is nothing to compare. Refuses with words for the operator.
     fn reconcile(self: Arc<Self>, _apply: bool) -> Option<LocalBoxFuture<'static, Result<Report, String>>> {
