@@ -3,9 +3,11 @@
 use access::Grant;
 use actor::{Audited, Clock, Fault, Subject, Trail, Transaction};
 use audit::Action;
-use fhir::iti83::{Question, Target};
+use fhir::iti83::{Named, Question, Target};
+use store::Row;
 use xds::{Finding, Findings, Identifier, Place, Rule};
 
+use crate::links::{MOST, person};
 use crate::records::{Kept, Records};
 
 /// The use case.
@@ -14,17 +16,9 @@ pub(crate) struct CrossReference {
     pub(crate) clock: Clock,
 }
 
-/// The answer.
-pub(crate) struct Names {
-    /// The Patient resource, unless it was what was asked by, or its domain was not asked for.
-    pub(crate) patient: Option<String>,
-    /// The identifiers.
-    pub(crate) targets: Vec<Target>,
-}
-
 impl Transaction for CrossReference {
     type Request = (Question, String);
-    type Response = Names;
+    type Response = Vec<Named>;
     type Findings = Findings;
     const NUMBER: &'static str = "ITI-83";
     const ACTION: Action = Action::Execute;
@@ -34,16 +28,18 @@ impl Transaction for CrossReference {
         _grant: Grant<Self>,
         trail: Trail,
         (question, written): (Question, String),
-    ) -> Result<Audited<Names>, Fault<Findings>> {
+    ) -> Result<Audited<Vec<Named>>, Fault<Findings>> {
         let authorities = self.records.authorities();
         let question = Question {
             source: authorities.identifier(&question.source),
             targets: question.targets.iter().map(|target| authorities.canonical(target)).collect(),
         };
-        let (id, names) = self.answer(&question, &trail.context().base)?;
+        let base = &trail.context().base;
+        let source = self.source(&question, base)?;
+        let names = self.names(&question, &source, base)?;
         let subject = Subject {
-            patient: Some(id.clone()),
-            entities: vec![format!("Patient/{id}")],
+            patient: Some(source.id.clone()),
+            entities: vec![format!("Patient/{}", source.id)],
             query: Some(written),
         };
         Ok(trail.note(self.records.store(), self.clock.now(), subject, names).await?)
@@ -51,8 +47,8 @@ impl Transaction for CrossReference {
 }
 
 impl CrossReference {
-    /// Judges in the order of 2:3.83.4.2.2: the source's domain, the target domains, the identifier.
-    fn answer(&self, question: &Question, base: &str) -> Result<(String, Names), Fault<Findings>> {
+    /// The record asked by. Judges in the order of 2:3.83.4.2.2: the source's domain, the target domains, the identifier.
+    fn source(&self, question: &Question, base: &str) -> Result<Row, Fault<Findings>> {
         let source = &question.source;
         if !self.records.knows_domain(&source.system, base)? {
             let text = "sourceIdentifier Assigning Authority not found";
@@ -63,38 +59,64 @@ impl CrossReference {
                 return Err(refused(Rule::TargetSystemNotFound, "targetSystem", "targetSystem not found"));
             }
         }
-        let row = self.records.identified(source, base)?;
-        let found = row.map(|row| Kept::of(&row).map(|kept| (row, kept))).transpose()?;
+        if let Some(row) = self.records.identified(source, base)?
+            && Kept::of(&row)?.active
+        {
+            return Ok(row);
+        }
         // A patient that is out of use has no names to answer with, and its identifier must not lead anywhere.
-        let Some((row, kept)) = found.filter(|(_, kept)| kept.active) else {
-            let text = "sourceIdentifier Patient Identifier not found";
-            return Err(refused(Rule::SourceIdentifierNotFound, "sourceIdentifier", text));
+        let text = "sourceIdentifier Patient Identifier not found";
+        Err(refused(Rule::SourceIdentifierNotFound, "sourceIdentifier", text))
+    }
+
+    /// What every record of the person is called, but the name asked by, within the domains asked for.
+    fn names(&self, question: &Question, source: &Row, base: &str) -> Result<Vec<Named>, Fault<Findings>> {
+        let person = person(&self.records, &source.id)?;
+        if !person.is_whole {
+            let text = format!(
+                "more than {MOST} records are linked as this person, which is too many to be true; a steward has to \
+                 look at its links (docshare patient links)"
+            );
+            return Err(refused(Rule::SearchTooCostly, "sourceIdentifier", &text));
+        }
+        let mut names = Vec::with_capacity(person.records.len());
+        for (row, kept) in &person.records {
+            let targets = self.targets(question, kept);
+            let is_source = row.id == source.id;
+            if is_named(question, is_source, !targets.is_empty(), base) {
+                names.push(Named { patient: Some(format!("{base}/Patient/{}", row.id)), targets });
+            } else if !targets.is_empty() {
+                names.push(Named { patient: None, targets });
+            }
+        }
+        Ok(names)
+    }
+
+    /// The identifiers a record holds. One it only states is another record's, which answers for itself if they are linked.
+    fn targets(&self, question: &Question, kept: &Kept) -> Vec<Target> {
+        let is_wanted = |identifier: &Identifier| {
+            let is_asked = question.targets.is_empty() || question.targets.contains(&identifier.system);
+            is_asked && *identifier != question.source
         };
-        let names = names(question, &row.id, kept, base);
-        Ok((row.id, names))
+        let mut targets: Vec<Target> = Vec::new();
+        for known in kept.held() {
+            let identifier = self.records.authorities().identifier(&known.identifier());
+            if is_wanted(&identifier) && !targets.iter().any(|target| target.identifier == identifier) {
+                targets.push(Target { identifier, assigner: known.assigner.clone() });
+            }
+        }
+        targets
     }
 }
 
-/// Every name but the one asked by, within the domains asked for. The Patient resource belongs to our own domain, and to each
-/// domain it has an identifier in (2:3.83.4.2.2.1 and its examples).
-fn names(question: &Question, id: &str, kept: Kept, base: &str) -> Names {
-    let source = &question.source;
-    let wanted =
-        |system: &str| question.targets.is_empty() || question.targets.iter().any(|target| target == system);
-    let is_source = |system: &str, value: &str| source.system == system && source.value == value;
-    let targets: Vec<Target> = kept
-        .identifiers
-        .into_iter()
-        .filter(|known| wanted(&known.system) && !is_source(&known.system, &known.value))
-        .map(|known| Target {
-            identifier: Identifier { system: known.system, value: known.value },
-            assigner: known.assigner,
-        })
-        .collect();
-    let asked_by_resource = source.system == base;
-    let is_wanted = question.targets.is_empty() || wanted(base) || !targets.is_empty();
-    let patient = (is_wanted && !asked_by_resource).then(|| format!("{base}/Patient/{id}"));
-    Names { patient, targets }
+/// Whether the Patient resource of a record is named (2:3.83.4.2.2.1 and its examples): it belongs to each domain the record
+/// has a name in, and to our own. Of the record asked by, nothing is named but what is beside the name asked by.
+fn is_named(question: &Question, is_source: bool, has_targets: bool, base: &str) -> bool {
+    let asks_for_us = question.targets.iter().any(|target| target == base);
+    if is_source && question.source.system == base {
+        return false;
+    }
+    has_targets || asks_for_us || (!is_source && question.targets.is_empty())
 }
 
 fn refused(rule: Rule, parameter: &str, text: &str) -> Fault<Findings> {

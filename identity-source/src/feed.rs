@@ -18,6 +18,7 @@ use xds::{Findings, Identifier, Place};
 
 use crate::deliver::Delivery;
 use crate::events::{Event, Happened, Stood};
+use crate::links::Linker;
 use crate::records::{Draft, Records};
 
 /// Rounds of deciding a feed again after somebody else was first; each round somebody wins.
@@ -41,14 +42,20 @@ pub(crate) struct Feeding {
     records: Records,
     clock: Clock,
     delivery: Arc<Delivery>,
+    linker: Arc<Linker>,
     /// What takes a patient's place away is decided one at a time, so that two merges cannot close a ring, and nobody is merged
     /// into somebody who is being removed.
     merging: tokio::sync::Mutex<()>,
 }
 
 impl Feeding {
-    pub(crate) fn new(records: Records, clock: Clock, delivery: Arc<Delivery>) -> Feeding {
-        Feeding { records, clock, delivery, merging: tokio::sync::Mutex::new(()) }
+    pub(crate) fn new(
+        records: Records,
+        clock: Clock,
+        delivery: Arc<Delivery>,
+        linker: Arc<Linker>,
+    ) -> Feeding {
+        Feeding { records, clock, delivery, linker, merging: tokio::sync::Mutex::new(()) }
     }
 }
 
@@ -180,6 +187,7 @@ impl Feeding {
             };
             // Only here it is known what a conditional request did (PIXm audits create, update and delete apart).
             trail = trail.telling(action(&fed));
+            draft.link(&trail.context().caller.name)?;
             let subject = subject(&fed, draft.events());
             if draft.is_empty() {
                 return Ok(trail.note(self.records.store(), self.clock.now(), subject, fed).await?);
@@ -196,7 +204,8 @@ impl Feeding {
                     failpoint!(async "id.feed.post_commit");
                     // Whoever is next need not wait for a registry.
                     one_at_a_time.take();
-                    self.delivery.attempt(sequence.get()).await;
+                    let sequence = sequence.get();
+                    tokio::join!(self.delivery.attempt(sequence), self.linker.attempt(sequence));
                     failpoint!(async "id.feed.pre_ack");
                     return Ok(audited);
                 }

@@ -13,6 +13,7 @@ mod domains;
 mod events;
 mod face;
 mod feed;
+mod links;
 mod matches;
 mod matching;
 #[cfg(feature = "failpoints")]
@@ -36,6 +37,7 @@ use crossreference::CrossReference;
 use deliver::Delivery;
 use domains::Domains;
 use feed::{FeedPatient, Feeding, Number};
+use links::{Decide, FindDuplicates, Linker, ReadLinks};
 use matches::MatchPatient;
 use matching::Matcher;
 use query::FindPatients;
@@ -58,6 +60,10 @@ pub struct IdentitySource {
     match_patient: MatchPatient,
     read: ReadPatient,
     history: ReadHistory,
+    linker: Arc<Linker>,
+    decide: Decide,
+    links: ReadLinks,
+    duplicates: FindDuplicates,
 }
 
 impl IdentitySource {
@@ -82,6 +88,9 @@ impl Actor for IdentitySource {
         settings.matching.check()?;
         let records = Records::new(corridor.store.clone(), Domains::read(&settings.domain)?);
         let delivery = Arc::new(Delivery::new(corridor.store.clone(), clock.clone(), peer));
+        let deciding = Arc::default();
+        let linker = Arc::new(Linker::new(records.clone(), clock.clone(), Arc::clone(&deciding)));
+        let feeding = Feeding::new(records.clone(), clock.clone(), delivery.clone(), linker.clone());
         Ok(IdentitySource {
             corridor,
             limits: house.limits,
@@ -89,7 +98,7 @@ impl Actor for IdentitySource {
             sealer: Sealer::new(house.secret),
             page_ttl_seconds: settings.search.page_ttl_seconds,
             stopping: house.stopping,
-            feeding: Arc::new(Feeding::new(records.clone(), clock.clone(), delivery.clone())),
+            feeding: Arc::new(feeding),
             delivery,
             find: FindPatients { records: records.clone(), clock: clock.clone() },
             cross_reference: CrossReference { records: records.clone(), clock: clock.clone() },
@@ -99,7 +108,11 @@ impl Actor for IdentitySource {
                 clock: clock.clone(),
             },
             read: ReadPatient { records: records.clone(), clock: clock.clone() },
-            history: ReadHistory { records, clock },
+            history: ReadHistory { records: records.clone(), clock: clock.clone() },
+            linker,
+            decide: Decide { records: records.clone(), clock: clock.clone(), deciding },
+            links: ReadLinks { records: records.clone(), clock: clock.clone() },
+            duplicates: FindDuplicates { records, clock },
         })
     }
 
@@ -122,7 +135,11 @@ impl Actor for IdentitySource {
 
     fn background(self: Arc<Self>) -> Vec<LocalBoxFuture<'static, ()>> {
         let (delivery, stopping) = (self.delivery.clone(), self.stopping.clone());
-        vec![Box::pin(async move { delivery.run(stopping).await })]
+        let (linker, until) = (self.linker.clone(), self.stopping.clone());
+        vec![
+            Box::pin(async move { delivery.run(stopping).await }),
+            Box::pin(async move { linker.run(until).await }),
+        ]
     }
 
     fn peers(settings: &Settings) -> Vec<(&'static str, PeerSettings)> {
@@ -130,7 +147,7 @@ impl Actor for IdentitySource {
     }
 
     fn checks(&self) -> Vec<Check> {
-        vec![self.delivery.check()]
+        vec![self.delivery.check(), self.linker.check()]
     }
 
     #[cfg(feature = "failpoints")]

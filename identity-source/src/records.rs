@@ -24,6 +24,9 @@ pub(crate) const PATIENT: Kind = Kind("patient");
 /// The blocking keys of a patient, by which candidates of a match are found.
 pub(crate) const KEY: &str = "match-key";
 
+/// Points from a merged record to the one that took its place.
+pub(crate) const REPLACED_BY: &str = "replaced-by";
+
 /// The peer that is told of every patient, by its name in the configuration.
 pub(crate) const REGISTRY: &str = "registry";
 

@@ -5,6 +5,7 @@ mod iti104;
 mod iti119;
 mod iti78;
 mod iti83;
+mod links;
 mod metadata;
 mod read;
 
@@ -50,6 +51,15 @@ pub(crate) const ROUTES: &[Route<IdentitySource>] = &[
     Route { method: "GET", path: "/fhir/Patient/$ihe-pix", transaction: "ITI-83", serve: iti83::get },
     Route { method: "POST", path: "/fhir/Patient/$ihe-pix", transaction: "ITI-83", serve: iti83::post },
     Route { method: "POST", path: "/fhir/Patient/$match", transaction: "ITI-119", serve: iti119::post },
+    Route {
+        method: "GET",
+        path: "/fhir/Patient/$duplicates",
+        transaction: "duplicates",
+        serve: links::duplicates,
+    },
+    Route { method: "POST", path: "/fhir/Patient/{id}/$link", transaction: "link", serve: links::link },
+    Route { method: "POST", path: "/fhir/Patient/{id}/$unlink", transaction: "link", serve: links::unlink },
+    Route { method: "GET", path: "/fhir/Patient/{id}/$links", transaction: "links", serve: links::links },
     Route { method: "GET", path: "/fhir/Patient/{id}", transaction: "ITI-78", serve: read::current },
     Route { method: "GET", path: "/fhir/Patient/{id}/_history", transaction: "ITI-78", serve: read::history },
     Route {

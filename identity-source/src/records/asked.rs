@@ -42,6 +42,26 @@ impl Records {
         })
     }
 
+    /// Ids of the records that state this identifier, whether they hold it or not; at most so many.
+    pub(crate) fn stating(&self, identifier: &Identifier, most: usize) -> Result<Vec<String>, store::Error> {
+        let token = iti78::Test::Token {
+            system: Some(identifier.system.clone()),
+            value: Some(identifier.value.clone()),
+        };
+        let tests = tests_of(Attribute::Identifier, &token, self.authorities());
+        let page = self.store().find(&Ask {
+            kind: PATIENT,
+            scope: Scope::Everywhere,
+            all: vec![AnyOf { tests, negated: false }],
+            order: Order::Natural,
+            after: None,
+            limit: most,
+            as_of: None,
+            total: false,
+        })?;
+        Ok(page.rows.into_iter().map(|row| row.id).collect())
+    }
+
     fn any_of(&self, clause: &iti78::Clause, base: &str) -> Result<AnyOf, store::Error> {
         let mut tests = Vec::with_capacity(clause.any.len());
         for test in &clause.any {

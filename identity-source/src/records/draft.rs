@@ -6,12 +6,13 @@ use bytes::Bytes;
 use fhir::document_reference::Stamp;
 use fhir::patient::Patient;
 use serde_json::{Map, Value};
-use store::{Batch, Claim, Fact, Instant, Put, Reach};
+use store::{Batch, Claim, Edge, Fact, Instant, Put, Reach};
 use xds::Identifier;
 use xds::authority::Authorities;
 
-use super::{KEY, Kept, PATIENT, Records, asked, claim_name, domain_name};
+use super::{KEY, Kept, KeptIdentifier, PATIENT, REPLACED_BY, Records, asked, claim_name, domain_name};
 use crate::events::{Event, Happened, Receivers, Stood, outgoing};
+use crate::links::{Said, What, stated};
 
 /// The changes of one commit.
 pub(crate) struct Draft<'a> {
@@ -229,6 +230,32 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
+    /// What the changes come to among the links of these records with others. To be asked once, behind the last change.
+    pub(crate) fn link(&mut self, who: &str) -> Result<(), store::Error> {
+        let mut ids: Vec<&String> = self.changed.keys().collect();
+        ids.sort();
+        let mut all = Vec::with_capacity(ids.len());
+        for id in ids {
+            let what = match &self.changed[id] {
+                None => What::Gone,
+                // Its links stay, so that an unmerge finds them.
+                Some(stood) if stood.kept.replaced_by.is_some() => continue,
+                Some(stood) => {
+                    let ties = self.ties.iter().filter(|tie| tie.patient == *id);
+                    What::States {
+                        active: stood.kept.active,
+                        holds: stood.kept.held().map(KeptIdentifier::identifier).collect(),
+                        states: ties.map(|tie| (tie.basis.clone(), tie.holder.clone())).collect(),
+                    }
+                }
+            };
+            all.push(Said { id: id.clone(), what });
+        }
+        let changed = stated(self.records, &all, who, self.now)?;
+        self.puts.extend(changed.puts);
+        Ok(())
+    }
+
     /// Removes a patient: the record is no more, its identifiers are free.
     pub(crate) fn remove(&mut self, before: Stood) -> Result<Stood, store::Error> {
         self.release(&before)?;
@@ -287,7 +314,7 @@ impl<'a> Draft<'a> {
             partition: stood.id.clone(),
             order: 0,
             facts,
-            edges: Vec::new(),
+            edges: stood.kept.replaced_by.iter().cloned().map(replaced_by).collect(),
             body: serde_json::to_vec(&stood.kept).expect("identifiers can be written as JSON").into(),
             rendering: stood.rendering.clone(),
             deleted,
@@ -317,6 +344,10 @@ impl<'a> Draft<'a> {
             ..Batch::default()
         }
     }
+}
+
+fn replaced_by(target: String) -> Edge {
+    Edge { name: REPLACED_BY, target }
 }
 
 /// Everything a patient can be found by.

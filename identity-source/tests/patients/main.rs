@@ -3,6 +3,7 @@
 mod crossreference;
 mod delivery;
 mod feed;
+mod links;
 mod matching;
 mod query;
 mod subject;

@@ -23,6 +23,15 @@ pub struct Target {
     pub assigner: Option<String>,
 }
 
+/// What one record of the person is called.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Named {
+    /// Its Patient resource, if it is to be named.
+    pub patient: Option<String>,
+    /// Its identifiers.
+    pub targets: Vec<Target>,
+}
+
 /// Reads the GET form.
 pub fn read_query(query: &str) -> Result<Question, Findings> {
     let mut sources = Vec::new();
@@ -94,35 +103,41 @@ fn question(sources: &[String], targets: Vec<String>, at: &Place) -> Result<Ques
     Ok(Question { source, targets })
 }
 
-/// Writes an answer: the Patient resource, if it is to be named, and the identifiers. Written straight to text: this is
-/// asked for every patient of every encounter.
-pub fn write_response(patient: Option<&str>, targets: &[Target]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(64 + 160 * (targets.len() + 1));
+/// Writes an answer: of each record its Patient resource, if it is to be named, and its identifiers. Written straight to
+/// text: this is asked for every patient of every encounter.
+pub fn write_response(names: &[Named]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(64 + 320 * names.len());
     out.extend_from_slice(br#"{"resourceType":"Parameters""#);
     let mut separator: &[u8] = br#","parameter":["#;
-    if let Some(reference) = patient {
-        out.extend_from_slice(separator);
-        out.extend_from_slice(br#"{"name":"targetId","valueReference":{"reference":"#);
-        put(&mut out, reference);
-        out.extend_from_slice(b"}}");
-        separator = b",";
-    }
-    for target in targets {
-        out.extend_from_slice(separator);
-        out.extend_from_slice(br#"{"name":"targetIdentifier","valueIdentifier":{"system":"#);
-        put(&mut out, &target.identifier.system);
-        out.extend_from_slice(br#","value":"#);
-        put(&mut out, &target.identifier.value);
-        if let Some(assigner) = &target.assigner {
-            out.extend_from_slice(br#","assigner":{"display":"#);
-            put(&mut out, assigner);
-            out.push(b'}');
+    for name in names {
+        if let Some(reference) = &name.patient {
+            out.extend_from_slice(separator);
+            out.extend_from_slice(br#"{"name":"targetId","valueReference":{"reference":"#);
+            put(&mut out, reference);
+            out.extend_from_slice(b"}}");
+            separator = b",";
         }
-        out.extend_from_slice(b"}}");
-        separator = b",";
+        for target in &name.targets {
+            out.extend_from_slice(separator);
+            put_target(&mut out, target);
+            separator = b",";
+        }
     }
     out.extend_from_slice(if separator == b"," { b"]}" } else { b"}" });
     out
+}
+
+fn put_target(out: &mut Vec<u8>, target: &Target) {
+    out.extend_from_slice(br#"{"name":"targetIdentifier","valueIdentifier":{"system":"#);
+    put(out, &target.identifier.system);
+    out.extend_from_slice(br#","value":"#);
+    put(out, &target.identifier.value);
+    if let Some(assigner) = &target.assigner {
+        out.extend_from_slice(br#","assigner":{"display":"#);
+        put(out, assigner);
+        out.push(b'}');
+    }
+    out.extend_from_slice(b"}}");
 }
 
 /// Writes a string of JSON.
@@ -189,13 +204,16 @@ mod tests {
 
     #[test]
     fn an_answer_without_counterparts_is_empty_parameters() {
-        assert_eq!(write_response(None, &[]), br#"{"resourceType":"Parameters"}"#);
+        assert_eq!(write_response(&[]), br#"{"resourceType":"Parameters"}"#);
     }
 
     #[test]
     fn an_answer_is_read_back_as_it_was_written() {
         let target = Target { identifier: identifier("urn:oid:1.2", "B"), assigner: Some("Blue".into()) };
-        let written = write_response(Some("http://h/fhir/Patient/1"), &[target]);
+        let written = write_response(&[Named {
+            patient: Some("http://h/fhir/Patient/1".into()),
+            targets: vec![target],
+        }]);
         let written: Value = serde_json::from_slice(&written).expect("is JSON");
         assert_eq!(written["parameter"][1]["valueIdentifier"]["assigner"]["display"], "Blue");
         let read = read_response(&written);

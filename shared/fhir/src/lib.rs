@@ -26,6 +26,7 @@ pub mod iti78;
 pub mod iti83;
 pub mod iti93;
 pub mod json;
+pub mod links;
 pub mod list;
 pub mod negotiate;
 pub mod outcome;

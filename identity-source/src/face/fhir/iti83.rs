@@ -1,6 +1,7 @@
 //! `GET` and `POST [base]/Patient/$ihe-pix`.
 
 use actor::{Codec, Context, Fault};
+use fhir::iti83::Named;
 use fhir::{iti83, json, negotiate};
 use http::{StatusCode, header};
 use web::{Answer, Request};
@@ -9,7 +10,7 @@ use xds::Findings;
 use super::Served;
 use super::answer::{self, Wishes};
 use crate::IdentitySource;
-use crate::crossreference::{CrossReference, Names};
+use crate::crossreference::CrossReference;
 
 pub(super) fn get<'a>(source: &'a IdentitySource, request: &'a mut Request) -> Served<'a> {
     serve(source, request, false)
@@ -52,9 +53,8 @@ impl Codec<CrossReference> for Operation {
         Ok((question, String::from_utf8_lossy(&body).into_owned()))
     }
 
-    fn write(&self, names: Names, _context: &Context) -> Answer {
-        let body = iti83::write_response(names.patient.as_deref(), &names.targets);
-        self.wishes.answer(StatusCode::OK, body)
+    fn write(&self, names: Vec<Named>, _context: &Context) -> Answer {
+        self.wishes.answer(StatusCode::OK, iti83::write_response(&names))
     }
 
     fn refuse(&self, fault: Fault<Findings>, context: &Context) -> Answer {

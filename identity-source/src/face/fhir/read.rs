@@ -129,7 +129,7 @@ impl Codec<ReadHistory> for Versions<'_> {
 }
 
 /// The id of the path, if it has the form of one.
-fn id(request: &Request) -> Result<String, Fault<Findings>> {
+pub(super) fn id(request: &Request) -> Result<String, Fault<Findings>> {
     let id = request.params.get("id").unwrap_or_default();
     // Operations of a type stand where an id stands.
     if id.starts_with('$') {

@@ -1,0 +1,259 @@
+//! The linker: behind each feed it looks whom else the patient is known as. It walks the changes of patients from a place that
+//! is kept durably, so nothing is missed by a crash, and two feeds at once cannot miss each other: one of them is walked last.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use actor::{Check, Clock, failpoint};
+use audit::{Action, Event, Outcome};
+use bytes::Bytes;
+use serde::{Deserialize, Serialize};
+use store::{Batch, Kind, Put, Row, Sequence};
+use tokio::sync::{Mutex, Notify, watch};
+
+use super::record::{LINK, Link, Verdict};
+use super::stated::{Changed, Said, What, linking, stated};
+use crate::records::{Kept, KeptIdentifier, PATIENT, Records};
+
+/// How far the linker has come.
+const PLACE: Kind = Kind("linker-place");
+/// The one record of it.
+const HERE: &str = "linker";
+/// Patients read at a time.
+const PAGE: usize = 64;
+/// Changes walked before the place is kept; after a crash at most so many are walked again, which changes nothing.
+const STRIDE: usize = 256;
+/// How long a feed waits for its own patient to be looked at before it is answered.
+const PATIENCE: Duration = Duration::from_secs(1);
+/// A feed does not wait where more than this many commits are before its own.
+const TOO_FAR: u64 = 256;
+/// The pause after something went wrong, and the longest one when there is nothing to do.
+const PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+/// Rounds of judging a patient again after somebody else was first.
+const ROUNDS: usize = 16;
+/// Patients counted for the health page, at most.
+const COUNTED: usize = 1_000;
+
+/// Where the linker is, in the changes of patients and in those of links.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Walked {
+    patients: Sequence,
+    links: Sequence,
+}
+
+/// The linker.
+pub(crate) struct Linker {
+    records: Records,
+    clock: Clock,
+    deciding: Arc<Mutex<()>>,
+    wake: Notify,
+    /// Every patient changed up to here has been looked at.
+    done: watch::Sender<Sequence>,
+}
+
+impl Linker {
+    /// One that has looked at nobody yet. `deciding` is shared with whoever else decides about links.
+    pub(crate) fn new(records: Records, clock: Clock, deciding: Arc<Mutex<()>>) -> Linker {
+        Linker { records, clock, deciding, wake: Notify::new(), done: watch::Sender::new(0) }
+    }
+
+    /// Waits until the patients of this commit have been looked at, at most a second, and not at all while the linker has a
+    /// long way to go.
+    pub(crate) async fn attempt(&self, sequence: Sequence) {
+        self.wake.notify_one();
+        let mut done = self.done.subscribe();
+        if done.borrow().saturating_add(TOO_FAR) < sequence {
+            return;
+        }
+        // Whoever has lost patience is answered; the linker goes on.
+        let _ = tokio::time::timeout(PATIENCE, done.wait_for(|done| *done >= sequence)).await;
+    }
+
+    /// Walks until the actor stops.
+    pub(crate) async fn run(&self, mut stopping: watch::Receiver<bool>) {
+        let mut walked = None;
+        let mut unkept = 0;
+        while !*stopping.borrow() {
+            let nap = match self.walk(&mut walked, &mut unkept).await {
+                Ok(true) => continue,
+                Ok(false) => LONGEST_PAUSE,
+                Err(error) => {
+                    tracing::error!(%error, "the links of patients could not be judged");
+                    PAUSE
+                }
+            };
+            tokio::select! {
+                () = self.wake.notified() => {}
+                () = tokio::time::sleep(nap) => {}
+                changed = stopping.changed() => if changed.is_err() { return },
+            }
+        }
+    }
+
+    /// Walks a page of changes; false at the end of them.
+    async fn walk(&self, walked: &mut Option<Walked>, unkept: &mut usize) -> Result<bool, store::Error> {
+        let mut here = match *walked {
+            Some(here) => here,
+            None => self.kept()?,
+        };
+        let upto = self.records.store().sequence();
+        let links = self.records.store().changes(LINK, here.links, PAGE)?;
+        let patients = self.records.store().changes(PATIENT, here.patients, PAGE)?;
+        let is_end = links.is_empty() && patients.is_empty();
+        for row in &links {
+            self.look_again(row).await?;
+            here.links = row.sequence;
+        }
+        let last = patients.last().map(|row| row.sequence);
+        for row in &patients {
+            failpoint!(async "id.link.pre_judge");
+            self.judge(&row.id).await?;
+            tokio::task::yield_now().await;
+        }
+        here.patients = last.unwrap_or(here.patients);
+        *unkept += links.len() + patients.len();
+        *walked = Some(here);
+        // Several rows of one commit are one step: only behind the last of them is the commit done.
+        self.done.send_replace(if patients.is_empty() { upto } else { here.patients });
+        self.measure();
+        if (is_end && *unkept > 0) || *unkept >= STRIDE {
+            self.keep(here).await?;
+            *unkept = 0;
+        }
+        Ok(!is_end)
+    }
+
+    /// A link that stands no longer may be made anew on other grounds: both records are looked at again.
+    async fn look_again(&self, row: &Row) -> Result<(), store::Error> {
+        if row.deleted {
+            return Ok(());
+        }
+        let link = Link::of(row)?;
+        if link.decision.verdict == Verdict::Withdrawn {
+            for id in link.pair.both() {
+                self.judge(id).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks at one patient; commits what comes of it, if anything does.
+    async fn judge(&self, id: &str) -> Result<(), store::Error> {
+        for _ in 0..ROUNDS {
+            let _one_at_a_time = self.deciding.lock().await;
+            let Some(row) = self.records.patient(id)? else { return Ok(()) };
+            let changed = self.decide(&row)?;
+            if changed.puts.is_empty() {
+                return Ok(());
+            }
+            let now = self.clock.now();
+            let mut batch = linking(now, changed);
+            batch.audit.push(self.event(now, id));
+            failpoint!(async "id.link.pre_commit");
+            match self.records.store().apply(batch).await {
+                Ok(_) => {
+                    actor::meter::count("docshare_audit_events_total", &[("result", "written")], 1);
+                    return Ok(());
+                }
+                Err(store::Error::Lost(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(store::Error::Unusable(format!("the links of {id} were changed by others without end")))
+    }
+
+    fn decide(&self, row: &Row) -> Result<Changed, store::Error> {
+        let now = self.clock.now();
+        let what = if row.deleted {
+            What::Gone
+        } else {
+            let kept = Kept::of(row)?;
+            if kept.replaced_by.is_some() {
+                return Ok(Changed::default());
+            }
+            self.states(&row.id, &kept)?
+        };
+        stated(&self.records, &[Said { id: row.id.clone(), what }], LINKER, now)
+    }
+
+    /// What a record says as it stands.
+    fn states(&self, id: &str, kept: &Kept) -> Result<What, store::Error> {
+        let mut states = Vec::new();
+        for known in kept.identifiers.iter().filter(|known| !known.held) {
+            let identifier = self.records.authorities().identifier(&known.identifier());
+            let holder = self.records.holder(&identifier)?.filter(|holder| holder != id);
+            states.extend(holder.map(|holder| (identifier, holder)));
+        }
+        let canonical = |known: &KeptIdentifier| self.records.authorities().identifier(&known.identifier());
+        Ok(What::States { active: kept.active, holds: kept.held().map(canonical).collect(), states })
+    }
+    fn event(&self, now: store::Instant, id: &str) -> Bytes {
+        let event = Event {
+            transaction: "link".to_owned(),
+            action: Action::Update,
+            outcome: Outcome::Success,
+            recorded: now,
+            caller: LINKER.to_owned(),
+            address: String::new(),
+            request: String::new(),
+            trace: String::new(),
+            patient: Some(id.to_owned()),
+            entities: vec![format!("Patient/{id}")],
+            query: None,
+            reason: None,
+        };
+        event.to_bytes().into()
+    }
+
+    fn kept(&self) -> Result<Walked, store::Error> {
+        let Some(row) = self.records.store().get(PLACE, HERE)? else { return Ok(Walked::default()) };
+        serde_json::from_slice(&row.body).map_err(|error| {
+            store::Error::Damaged(format!("the place of the linker cannot be read: {error}"))
+        })
+    }
+
+    async fn keep(&self, here: Walked) -> Result<(), store::Error> {
+        let version = self.records.store().get(PLACE, HERE)?.map_or(0, |row| row.version);
+        let put = Put {
+            kind: PLACE,
+            id: HERE.to_owned(),
+            version: version + 1,
+            partition: String::new(),
+            order: 0,
+            facts: Vec::new(),
+            edges: Vec::new(),
+            body: serde_json::to_vec(&here).expect("two numbers can be written as JSON").into(),
+            rendering: Bytes::new(),
+            deleted: false,
+        };
+        // Taken on a full volume too: it only says what is done.
+        let batch =
+            Batch { instant: self.clock.now(), puts: vec![put], concluding: true, ..Batch::default() };
+        self.records.store().apply(batch).await.map(|_| ())
+    }
+
+    /// Patients that were not looked at yet (at most a thousand are counted) and the age of the oldest change in seconds.
+    fn backlog(&self) -> (usize, i64) {
+        let behind = self.records.store().changes(PATIENT, *self.done.borrow(), COUNTED).unwrap_or_default();
+        let age = behind.first().map_or(0, |oldest| (self.clock.now() - oldest.instant) / 1_000_000);
+        (behind.len(), age.max(0))
+    }
+
+    fn measure(&self) {
+        let behind = self.records.store().sequence().saturating_sub(*self.done.borrow());
+        actor::meter::set("docshare_linker_behind_commits", &[], behind);
+    }
+
+    /// What the health page says. A linker that is behind does not make this actor unready.
+    pub(crate) fn check(&self) -> Check {
+        let text = match self.backlog() {
+            (0, _) => "every patient has been looked at".to_owned(),
+            (count, age) => format!("patients to be looked at: {count}, the oldest for {age} s"),
+        };
+        Check { name: "linker", ok: true, text }
+    }
+}
+
+/// Who decides where nobody called.
+const LINKER: &str = "linker";
