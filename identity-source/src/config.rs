@@ -9,6 +9,8 @@ use web::PeerSettings;
 pub struct Settings {
     /// The registry that is told of every patient; without a URL nobody is.
     pub registry: PeerSettings,
+    /// Who else is told of patients.
+    pub receivers: Vec<crate::receivers::Receiver>,
     /// The identifier domains.
     pub domain: Domain,
     /// How searches are answered.
@@ -74,6 +76,7 @@ pub(crate) const KEYS: &[(&str, &str)] = &[
     ("registry.connect_timeout", "how long to try to connect to the registry"),
     ("registry.timeout", "how long an answer of the registry may take until it is complete"),
     ("registry.tries", "tries of a request to the registry that is safe to repeat"),
+    ("receivers", crate::receivers::WORDS),
     (
         "domain.authorities",
         "assigning authorities in short form, known even before a patient has an identifier of theirs: OID, URI, or NAMESPACE&1.2.3&ISO as in PID-3.4",
@@ -111,21 +114,11 @@ pub(crate) const KEYS: &[(&str, &str)] = &[
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
 
     #[test]
     fn every_key_has_words_and_every_word_a_key() {
-        let defaults = serde_json::to_value(Settings::default()).expect("settings are plain");
-        let mut keys = BTreeSet::new();
-        for (section, members) in defaults.as_object().expect("is a table") {
-            for key in members.as_object().expect("is a section").keys() {
-                keys.insert(format!("{section}.{key}"));
-            }
-        }
-        let described: BTreeSet<String> = KEYS.iter().map(|(key, _)| (*key).to_owned()).collect();
-        assert_eq!(keys, described);
+        assert_eq!(actor::differences::<crate::IdentitySource>(), Vec::<String>::new());
     }
 
     #[test]

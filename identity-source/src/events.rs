@@ -1,9 +1,8 @@
 //! What happened to a patient, and who is told: whatever changes one leaves its messages in the outbox in the same commit.
 
 use bytes::Bytes;
-use store::Outgoing;
 
-use crate::records::{Kept, REGISTRY, held_only};
+use crate::records::Kept;
 
 /// A patient as it stands after a change, or stood before one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,19 +55,13 @@ pub(crate) struct Event {
     pub(crate) touches: Vec<String>,
 }
 
-/// Who is told of patients.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Receivers {
-    /// Whether a registry is.
-    pub(crate) registry: bool,
-}
-
-/// The messages an event leaves, in the order in which they are sent.
-pub(crate) fn outgoing(event: &Event, receivers: &Receivers) -> Vec<Outgoing> {
-    let registry = receivers.registry.then(|| Outgoing {
-        peer: REGISTRY.to_owned(),
-        stream: event.stood.id.clone(),
-        payload: held_only(&event.stood.kept, &event.stood.rendering),
-    });
-    registry.into_iter().collect()
+impl Event {
+    /// Every patient whose messages must keep their order beside those of this change: its own first.
+    pub(crate) fn patients(&self) -> impl Iterator<Item = &str> {
+        let beside = match &self.happened {
+            Happened::Merged { survivor: other } | Happened::Unmerged { from: other } => Some(&other.id),
+            Happened::Created | Happened::Revised { .. } | Happened::Removed { .. } => None,
+        };
+        std::iter::once(&self.stood.id).chain(beside).chain(&self.touches).map(String::as_str)
+    }
 }

@@ -193,7 +193,7 @@ impl Feeding {
                 return Ok(trail.note(self.records.store(), self.clock.now(), subject, fed).await?);
             }
             let sequence = Cell::new(0);
-            let batch = draft.batch(&self.delivery.receivers());
+            let batch = draft.batch(self.delivery.receivers());
             let committed = trail.commit(self.records.store(), batch, subject, |applied| {
                 sequence.set(applied.sequence);
                 fed

@@ -5,7 +5,6 @@
 //! Does not live here: documents, and how FHIR writes a patient (`fhir`).
 //! Doors: every shared room, no other actor.
 
-mod again;
 mod config;
 mod crossreference;
 mod deliver;
@@ -16,10 +15,12 @@ mod feed;
 mod links;
 mod matches;
 mod matching;
+mod pid;
 #[cfg(feature = "failpoints")]
 mod points;
 mod query;
 mod read;
+mod receivers;
 mod records;
 
 use std::sync::Arc;
@@ -32,6 +33,7 @@ use web::{Answer, Limits, PeerSettings, Request};
 
 pub use config::{AuthoritySettings, Domain, SearchSettings, Settings};
 pub use matching::Settings as MatchSettings;
+pub use receivers::{Protocol, Receiver};
 
 use crossreference::CrossReference;
 use deliver::Delivery;
@@ -42,7 +44,8 @@ use matches::MatchPatient;
 use matching::Matcher;
 use query::FindPatients;
 use read::{ReadHistory, ReadPatient};
-use records::{REGISTRY, Records};
+use receivers::REGISTRY;
+use records::Records;
 
 /// The actor.
 pub struct IdentitySource {
@@ -82,14 +85,14 @@ impl Actor for IdentitySource {
         if let Some(errors) = actor::errors() {
             fhir::outcome::documented_at(errors);
         }
-        let is_told = !house.settings.registry.url.is_empty();
-        let peer = is_told.then(|| house.peer(REGISTRY, house.settings.registry.clone()));
+        let domains = Domains::read(&house.settings.domain)?;
+        let records = Records::new(house.corridor.store.clone(), domains);
+        let delivery = Arc::new(Delivery::new(&house, &records)?);
         let House { settings, corridor, clock, .. } = house;
         settings.matching.check()?;
-        let records = Records::new(corridor.store.clone(), Domains::read(&settings.domain)?);
-        let delivery = Arc::new(Delivery::new(corridor.store.clone(), clock.clone(), peer));
         let deciding = Arc::default();
-        let linker = Arc::new(Linker::new(records.clone(), clock.clone(), Arc::clone(&deciding)));
+        let linker =
+            Arc::new(Linker::new(records.clone(), clock.clone(), delivery.clone(), Arc::clone(&deciding)));
         let feeding = Feeding::new(records.clone(), clock.clone(), delivery.clone(), linker.clone());
         Ok(IdentitySource {
             corridor,
@@ -99,7 +102,7 @@ impl Actor for IdentitySource {
             page_ttl_seconds: settings.search.page_ttl_seconds,
             stopping: house.stopping,
             feeding: Arc::new(feeding),
-            delivery,
+            delivery: delivery.clone(),
             find: FindPatients { records: records.clone(), clock: clock.clone() },
             cross_reference: CrossReference { records: records.clone(), clock: clock.clone() },
             match_patient: MatchPatient {
@@ -110,7 +113,7 @@ impl Actor for IdentitySource {
             read: ReadPatient { records: records.clone(), clock: clock.clone() },
             history: ReadHistory { records: records.clone(), clock: clock.clone() },
             linker,
-            decide: Decide { records: records.clone(), clock: clock.clone(), deciding },
+            decide: Decide { records: records.clone(), clock: clock.clone(), delivery, deciding },
             links: ReadLinks { records: records.clone(), clock: clock.clone() },
             duplicates: FindDuplicates { records, clock },
         })
@@ -143,11 +146,18 @@ impl Actor for IdentitySource {
     }
 
     fn peers(settings: &Settings) -> Vec<(&'static str, PeerSettings)> {
-        vec![("registry", settings.registry.clone())]
+        let registry = std::iter::once((REGISTRY, settings.registry.clone()));
+        registry.chain(receivers::peers(&settings.receivers)).collect()
     }
 
     fn checks(&self) -> Vec<Check> {
-        vec![self.delivery.check(), self.linker.check()]
+        let mut checks = self.delivery.checks();
+        checks.push(self.linker.check());
+        checks
+    }
+
+    fn operate(&self, request: &Request) -> Option<LocalBoxFuture<'static, Answer>> {
+        deliver::admin(&self.delivery, request)
     }
 
     #[cfg(feature = "failpoints")]

@@ -6,6 +6,11 @@ use store::point::Point;
 pub(crate) const POINTS: &[Point] = &[
     Point::new("id.feed.pre_commit", "feed.rs", "deciding about a patient and committing it"),
     Point::new("id.feed.post_commit", "feed.rs", "committing a patient and telling the registry"),
+    Point::new(
+        "id.outbox.sent",
+        "deliver/courier.rs",
+        "having sent messages of the outbox and marking them as delivered",
+    ),
     Point::new("id.feed.pre_ack", "feed.rs", "having tried to tell the registry and answering the source"),
     Point::new(
         "id.link.pre_judge",

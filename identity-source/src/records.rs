@@ -27,9 +27,6 @@ pub(crate) const KEY: &str = "match-key";
 /// Points from a merged record to the one that took its place.
 pub(crate) const REPLACED_BY: &str = "replaced-by";
 
-/// The peer that is told of every patient, by its name in the configuration.
-pub(crate) const REGISTRY: &str = "registry";
-
 /// Merges a chain may have; it only guards against a damaged ring.
 const LONGEST_CHAIN: usize = 1_000;
 
@@ -114,7 +111,6 @@ impl Records {
     }
 
     /// The final survivor of a chain of merges that begins with this patient.
-    #[expect(dead_code, reason = "asked by who follows links")]
     pub(crate) fn final_survivor(&self, row: Row) -> Result<(Row, Kept), store::Error> {
         let mut row = row;
         let mut kept = Kept::of(&row)?;

@@ -14,6 +14,7 @@ use super::graph::{Graph, MOST};
 use super::probable;
 use super::record::{By, Decision, Link, Pair, Standing, Verdict, Word, standing};
 use super::stated::{linking, written};
+use crate::deliver::Delivery;
 use crate::records::{Kept, Records};
 
 /// Rounds of deciding again after somebody else was first.
@@ -23,6 +24,7 @@ const ROUNDS: usize = 16;
 pub(crate) struct Decide {
     pub(crate) records: Records,
     pub(crate) clock: Clock,
+    pub(crate) delivery: Arc<Delivery>,
     /// One decision at a time, so that each tells of persons as the one before has left them.
     pub(crate) deciding: Arc<tokio::sync::Mutex<()>>,
 }
@@ -85,7 +87,10 @@ impl Transaction for Decide {
                 return Ok(trail.note(self.records.store(), self.clock.now(), subject, decided).await?);
             };
             match trail.commit(self.records.store(), batch, subject, |_| decided).await {
-                Ok(audited) => return Ok(audited),
+                Ok(audited) => {
+                    self.delivery.wake();
+                    return Ok(audited);
+                }
                 Err((back, store::Error::Lost(_))) => trail = *back,
                 Err((_, error)) => return Err(error.into()),
             }
@@ -139,7 +144,7 @@ impl Decide {
         }
         let mut changed = written(Graph::new(&self.records), vec![(before, link)])?;
         changed.puts.extend(probable::forget(self.records.store(), &pair)?);
-        let batch = linking(now, changed);
+        let batch = linking(now, changed, self.delivery.receivers());
         Ok((Some(batch), decided))
     }
 

@@ -13,6 +13,7 @@ use tokio::sync::{Mutex, Notify, watch};
 
 use super::record::{LINK, Link, Verdict};
 use super::stated::{Changed, Said, What, linking, stated};
+use crate::deliver::Delivery;
 use crate::records::{Kept, KeptIdentifier, PATIENT, Records};
 
 /// How far the linker has come.
@@ -46,6 +47,7 @@ struct Walked {
 pub(crate) struct Linker {
     records: Records,
     clock: Clock,
+    delivery: Arc<Delivery>,
     deciding: Arc<Mutex<()>>,
     wake: Notify,
     /// Every patient changed up to here has been looked at.
@@ -54,8 +56,13 @@ pub(crate) struct Linker {
 
 impl Linker {
     /// One that has looked at nobody yet. `deciding` is shared with whoever else decides about links.
-    pub(crate) fn new(records: Records, clock: Clock, deciding: Arc<Mutex<()>>) -> Linker {
-        Linker { records, clock, deciding, wake: Notify::new(), done: watch::Sender::new(0) }
+    pub(crate) fn new(
+        records: Records,
+        clock: Clock,
+        delivery: Arc<Delivery>,
+        deciding: Arc<Mutex<()>>,
+    ) -> Linker {
+        Linker { records, clock, delivery, deciding, wake: Notify::new(), done: watch::Sender::new(0) }
     }
 
     /// Waits until the patients of this commit have been looked at, at most a second, and not at all while the linker has a
@@ -148,11 +155,12 @@ impl Linker {
                 return Ok(());
             }
             let now = self.clock.now();
-            let mut batch = linking(now, changed);
+            let mut batch = linking(now, changed, self.delivery.receivers());
             batch.audit.push(self.event(now, id));
             failpoint!(async "id.link.pre_commit");
             match self.records.store().apply(batch).await {
                 Ok(_) => {
+                    self.delivery.wake();
                     actor::meter::count("docshare_audit_events_total", &[("result", "written")], 1);
                     return Ok(());
                 }

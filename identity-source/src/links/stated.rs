@@ -7,6 +7,8 @@ use xds::Identifier;
 
 use super::graph::{CrossReferenceChanged, Graph, MOST};
 use super::record::{By, Decision, Link, Pair, Standing, Statement, Verdict, decided, standing};
+use crate::deliver::cross_reference_changed;
+use crate::receivers::Receivers;
 use crate::records::{Kept, Records};
 
 /// Other records that may state one identifier and be linked for it: more would be too many for one person anyway.
@@ -41,7 +43,6 @@ pub(crate) struct Changed {
     /// New versions of links.
     pub(crate) puts: Vec<Put>,
     /// What is to be told, if anything.
-    #[expect(dead_code, reason = "told once there are receivers of cross-references")]
     pub(crate) told: Option<CrossReferenceChanged>,
 }
 
@@ -167,9 +168,10 @@ fn was_linked(before: &Standing) -> bool {
     before.link.as_ref().is_some_and(|link| link.held_by().is_some())
 }
 
-/// The commit of a change among links.
-pub(super) fn linking(now: Instant, changed: Changed) -> Batch {
-    Batch { instant: now, puts: changed.puts, ..Batch::default() }
+/// The commit of a change among links, with the messages to everybody who is told.
+pub(super) fn linking(now: Instant, changed: Changed, receivers: &Receivers) -> Batch {
+    let outgoing = changed.told.map(|told| cross_reference_changed(&told.groups, receivers));
+    Batch { instant: now, puts: changed.puts, outgoing: outgoing.unwrap_or_default(), ..Batch::default() }
 }
 
 /// New versions of links as puts, and what is to be told of them.

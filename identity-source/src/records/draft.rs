@@ -11,8 +11,10 @@ use xds::Identifier;
 use xds::authority::Authorities;
 
 use super::{KEY, Kept, KeptIdentifier, PATIENT, REPLACED_BY, Records, asked, claim_name, domain_name};
-use crate::events::{Event, Happened, Receivers, Stood, outgoing};
+use crate::deliver::{cross_reference_changed, outgoing};
+use crate::events::{Event, Happened, Stood};
 use crate::links::{Said, What, stated};
+use crate::receivers::Receivers;
 
 /// The changes of one commit.
 pub(crate) struct Draft<'a> {
@@ -26,6 +28,8 @@ pub(crate) struct Draft<'a> {
     domains: Vec<String>,
     puts: Vec<Put>,
     events: Vec<Event>,
+    /// Persons who are of other records than before.
+    persons: Vec<Vec<String>>,
     ties: Vec<Tie>,
     /// A name that must not have been taken before.
     once: Option<String>,
@@ -75,6 +79,7 @@ impl<'a> Draft<'a> {
             domains: Vec::new(),
             puts: Vec::new(),
             events: Vec::new(),
+            persons: Vec::new(),
             ties: Vec::new(),
             once: None,
         }
@@ -253,6 +258,7 @@ impl<'a> Draft<'a> {
         }
         let changed = stated(self.records, &all, who, self.now)?;
         self.puts.extend(changed.puts);
+        self.persons.extend(changed.told.into_iter().flat_map(|told| told.groups));
         Ok(())
     }
 
@@ -335,14 +341,9 @@ impl<'a> Draft<'a> {
         // A value of its own: of two that take the name, the second loses.
         let taken = |name| Claim { name, value: uuid::Uuid::new_v4().as_bytes().to_vec() };
         claims.extend(self.once.map(taken));
-        Batch {
-            instant: self.now,
-            claims,
-            releases,
-            puts: self.puts,
-            outgoing: self.events.iter().flat_map(|event| outgoing(event, receivers)).collect(),
-            ..Batch::default()
-        }
+        let mut messages: Vec<_> = self.events.iter().flat_map(|event| outgoing(event, receivers)).collect();
+        messages.extend(cross_reference_changed(&self.persons, receivers));
+        Batch { instant: self.now, claims, releases, puts: self.puts, outgoing: messages, ..Batch::default() }
     }
 }
 
