@@ -20,6 +20,7 @@ mod http;
 mod ihe;
 mod json;
 mod limits;
+mod pdqm;
 mod pixm;
 mod publish;
 mod report;
@@ -99,6 +100,7 @@ fn own_cases() -> Vec<Case> {
     cases.extend(ssrf::cases());
     cases.extend(soap::cases());
     cases.extend(search::cases());
+    cases.extend(pdqm::cases());
     cases.extend(feed::cases());
     cases.extend(served::cases());
     cases.extend(update::cases());

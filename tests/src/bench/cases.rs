@@ -67,11 +67,17 @@ pub fn run_identity(plan: &Plan) -> Result<String> {
     Ok(table.markdown())
 }
 
-/// The identity source of a region of its own.
+/// An identity source of its own, which tells nobody: a registry beside it would be measured with it.
 fn populated(plan: &Plan, table: &mut Table) -> Result<()> {
-    let region_plan =
-        RegionPlan { index: plan.index.clone(), log_level: "warn".into(), ..RegionPlan::default() };
-    let region = Region::start(&region_plan)?;
+    let region_plan = RegionPlan {
+        index: plan.index.clone(),
+        log_level: "warn".into(),
+        set: vec![(Actor::Identity, "registry.url=\"\"".into())],
+        ..RegionPlan::default()
+    };
+    let mut region = Region::prepare(&region_plan)?;
+    region.launch(Actor::Identity)?;
+    region.wait_ready(Actor::Identity)?;
     identity::measure(&region, plan.time, plan.people, table)
 }
 

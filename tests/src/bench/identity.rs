@@ -2,169 +2,97 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result, ensure};
-use serde_json::{Value, json};
-use testkit::Dice;
+use anyhow::{Context as _, Result};
+use serde_json::Value;
+use testkit::Person;
 
 use super::cases::Bench;
 use super::load::{self, Round, Traffic};
-use super::region::{self, DOMAIN};
+use super::region;
 use super::table::{Goal, Row, Table};
 use crate::region::{Actor, Region};
 
-/// How often each family name and given name is borne: the first ones by many, the last ones by few, as names are.
-const FAMILIES: usize = 4_000;
-const GIVENS: usize = 800;
 /// Patients fed by one client after the other.
 const CLIENTS: usize = 16;
 /// What a search may take, milliseconds, of a hundred the slowest one left out.
 const MOST: f64 = 20.0;
+/// Repeats the population.
+const SEED: u64 = 7;
 
-const ONSETS: &[&str] = &[
-    "b", "br", "d", "f", "g", "gr", "h", "k", "kr", "l", "m", "n", "p", "r", "s", "sch", "st", "t", "w", "z",
-];
-const VOWELS: &[&str] = &["a", "e", "i", "o", "u", "au", "ei", "ö", "ü"];
-const ENDS: &[&str] = &["ber", "ger", "hofer", "inger", "l", "mann", "ner", "ler", "s", "ter", "tner", "z"];
-const GIVEN_ENDS: &[&str] = &["a", "anna", "bert", "fried", "ias", "ina", "mar", "o", "rich", "us"];
-
-/// The name of a rank.
-fn name(rank: usize, ends: &[&str]) -> String {
-    let mut dice = Dice::new(ends.len() as u64 * 100_000 + rank as u64);
-    let mut one_of =
-        |list: &[&'static str]| list[usize::try_from(dice.below(list.len() as u64)).unwrap_or_default()];
-    let mut name = format!("{}{}", one_of(ONSETS), one_of(VOWELS));
-    if rank >= ends.len() {
-        name += &format!("{}{}", one_of(ONSETS), one_of(VOWELS));
-    }
-    let mut dice = Dice::new(rank as u64);
-    name += ends[usize::try_from(dice.below(ends.len() as u64)).unwrap_or_default()];
-    let mut letters = name.chars();
-    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
-}
-
-/// A rank: low ones are drawn far more often.
-fn rank(dice: &mut Dice, ranks: usize) -> usize {
-    let (one, other) = (dice.below(ranks as u64), dice.below(ranks as u64));
-    usize::try_from(one * other / ranks as u64).unwrap_or_default()
-}
-
-/// One patient of the population.
-struct Person {
+/// What a person is asked for by.
+struct Asked {
     family: String,
     given: String,
-    gender: &'static str,
+    gender: String,
     born: String,
-    resource: Value,
+    token: String,
+    domain: String,
 }
 
-fn person(number: usize) -> Person {
-    let mut dice = Dice::new(number as u64);
-    let family = name(rank(&mut dice, FAMILIES), ENDS);
-    let given = name(rank(&mut dice, GIVENS), GIVEN_ENDS);
-    let gender = if dice.below(2) == 0 { "male" } else { "female" };
-    let born = format!("{}-{:02}-{:02}", dice.between(1925, 2024), dice.between(1, 12), dice.between(1, 28));
-    let street = name(rank(&mut dice, 500), ENDS);
-    let resource = json!({
-        "resourceType": "Patient",
-        "identifier": [{ "system": DOMAIN, "value": format!("person-{number}") }],
-        "active": true,
-        "name": [{ "family": family, "given": [given] }],
-        "gender": gender,
-        "birthDate": born,
-        "telecom": [{ "system": "phone", "value": format!("+43 1 {:07}", dice.below(10_000_000)) }],
-        "address": [{
-            "line": [format!("{street}gasse {}", dice.between(1, 120))],
-            "city": name(rank(&mut dice, 60), ENDS),
-            "postalCode": dice.between(1010, 9992).to_string(),
-            "country": "AT"
-        }]
-    });
-    Person { family, given, gender, born, resource }
+impl Asked {
+    fn of(person: &Person) -> Asked {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        Asked {
+            family: text(&person.patient["name"][0]["family"]),
+            given: text(&person.patient["name"][0]["given"][0]),
+            gender: text(&person.patient["gender"]),
+            born: text(&person.patient["birthDate"]),
+            token: encode(&format!("{}|{}", person.system, person.value)),
+            domain: encode(&format!("{}|", person.system)),
+        }
+    }
+
+    /// Whether nothing is missing that is asked for.
+    fn is_whole(&self) -> bool {
+        self.family.chars().count() >= 4
+            && self.given.chars().count() >= 3
+            && !self.gender.is_empty()
+            && self.born.len() == 10
+    }
 }
 
 struct Feed<'a> {
     authority: &'a str,
-    next: usize,
-    until: usize,
+    left: std::slice::Iter<'a, Person>,
 }
 
 impl Traffic for Feed<'_> {
     fn next(&mut self, into: &mut Vec<u8>) -> bool {
-        if self.next == self.until {
-            return false;
-        }
-        let body = person(self.next).resource.to_string();
-        let path = format!("/fhir/Patient?identifier={DOMAIN}%7Cperson-{}", self.next);
-        region::request("PUT", &path, self.authority, body.as_bytes(), into);
-        self.next += 1;
+        let Some(person) = self.left.next() else { return false };
+        let path = format!("/fhir/Patient?identifier={}", Asked::of(person).token);
+        region::request("PUT", &path, self.authority, person.patient.to_string().as_bytes(), into);
         true
     }
 }
 
-/// Feeds so many patients beside those that are there, and measures what is asked of a region of that size.
+/// Feeds so many patients, and measures what is asked of a region of that size.
 pub(super) fn measure(region: &Region, time: Duration, people: usize, table: &mut Table) -> Result<()> {
     let bench = Bench { region, time, documents: people };
-    feed(region, people, table)?;
-    by_identifier(&bench, people, table)?;
-    by_name(&bench, people, table)?;
+    let population = testkit::population(SEED, people);
+    feed(region, &population, table)?;
+    by_identifier(&bench, &population, table)?;
+    by_name(&bench, &population, table)?;
     without_index(&bench, table)?;
     let resident = super::cases::resident(region, Actor::Identity)?;
     table.bar(&format!("identity with {people} patients, all asked about"), resident, "MiB", 512.0);
     Ok(())
 }
 
-fn feed(region: &Region, people: usize, table: &mut Table) -> Result<()> {
+fn feed(region: &Region, population: &[Person], table: &mut Table) -> Result<()> {
     let authority = region::authority(region, Actor::Identity)?;
-    let mut traffic = Feed { authority: &authority, next: 0, until: people };
-    let begin = Instant::now();
+    let mut traffic = Feed { authority: &authority, left: population.iter() };
     let fed = load::drive(&authority, CLIENTS, &mut traffic, None).context("feeding the population")?;
-    table.add(Row::of("ITI-104, new patients", people, &fed, None));
-    // What the registry has yet to hear would be measured with the searches.
-    let patience = Duration::from_secs(600);
-    while !is_told(region)? {
-        ensure!(begin.elapsed() < patience, "the registry is told of every patient within {patience:?}");
-        std::thread::sleep(Duration::from_millis(200));
-    }
-    eprintln!("{people} patients fed in {:.1?}, the registry told in {:.1?}", fed.elapsed, begin.elapsed());
+    table.add(Row::of("ITI-104, new patients", population.len(), &fed, None));
+    eprintln!("{} patients fed in {:.1?}", population.len(), fed.elapsed);
     Ok(())
 }
 
-/// Whether the registry has heard of everybody.
-fn is_told(region: &Region) -> Result<bool> {
-    let authority = crate::raw::authority(&region.admin(Actor::Identity))?;
-    let mut page = Page::default();
-    let mut round = Round::get(&authority, ["/metrics".to_owned()]);
-    page.first(&authority, &mut round)?;
-    let waiting = page.body.lines().find(|line| line.starts_with("docshare_outbox_pending"));
-    Ok(waiting.and_then(|line| line.rsplit(' ').next()).is_none_or(|count| count == "0"))
-}
-
-/// One page as text.
-#[derive(Default)]
-struct Page {
-    body: String,
-}
-
-impl Page {
-    fn first(&mut self, authority: &str, round: &mut Round) -> Result<()> {
-        struct Once<'a>(&'a mut Round, bool, &'a mut String);
-        impl Traffic for Once<'_> {
-            fn next(&mut self, request: &mut Vec<u8>) -> bool {
-                !std::mem::replace(&mut self.1, true) && self.0.next(request)
-            }
-            fn answered(&mut self, _head: &[u8], body: &[u8]) {
-                *self.2 = String::from_utf8_lossy(body).into_owned();
-            }
-        }
-        load::drive(authority, 1, &mut Once(round, false, &mut self.body), None).map(drop)
-    }
-}
-
-fn by_identifier(bench: &Bench<'_>, people: usize, table: &mut Table) -> Result<()> {
+fn by_identifier(bench: &Bench<'_>, population: &[Person], table: &mut Table) -> Result<()> {
     let authority = region::authority(bench.region, Actor::Identity)?;
-    let path = |number: usize| format!("/fhir/Patient?identifier={DOMAIN}%7Cperson-{number}");
-    let bare = bench.bare(&bench.fetch(Actor::Identity, &path(0))?)?;
-    let spread = (0..10_000).map(|number| path(number * 7_919 % people));
+    let path = |person: &Person| format!("/fhir/Patient?identifier={}", Asked::of(person).token);
+    let first = population.first().context("there is a population")?;
+    let bare = bench.bare(&bench.fetch(Actor::Identity, &path(first))?)?;
+    let spread = (0..10_000).map(|number| path(&population[number * 7_919 % population.len()]));
     let mut round = Round::get(&authority, spread);
     let (row, _) = bench.measure("Patient?identifier=, everybody", Actor::Identity, &mut round)?;
     table.add(row.beside("bare handler", Some(bare), Goal::AtLeast(0.2)));
@@ -172,11 +100,12 @@ fn by_identifier(bench: &Bench<'_>, people: usize, table: &mut Table) -> Result<
 }
 
 /// By names as they are typed: common and rare beginnings, and two conditions together.
-fn by_name(bench: &Bench<'_>, people: usize, table: &mut Table) -> Result<()> {
-    let some: Vec<Person> = (0..500).map(|number| person(number * 101 % people)).collect();
+fn by_name(bench: &Bench<'_>, population: &[Person], table: &mut Table) -> Result<()> {
+    let spread = (0..1_000).map(|number| Asked::of(&population[number * 101 % population.len()]));
+    let some: Vec<Asked> = spread.filter(Asked::is_whole).collect();
     let begins =
         |text: &str, letters: usize| encode(&text.chars().take(letters).collect::<String>().to_lowercase());
-    type Query<'q> = Box<dyn Fn(&Person, usize) -> String + 'q>;
+    type Query<'q> = Box<dyn Fn(&Asked, usize) -> String + 'q>;
     let queries: Vec<(&str, Query<'_>)> = vec![
         ("name= of 2 letters", Box::new(|one, _| format!("name={}", begins(&one.family, 2)))),
         ("name= of 3 and 4 letters", Box::new(|one, at| format!("name={}", begins(&one.given, 3 + at % 2)))),
@@ -195,10 +124,15 @@ fn by_name(bench: &Bench<'_>, people: usize, table: &mut Table) -> Result<()> {
                 format!("birthdate={born}&family={}", begins(&one.family, 2))
             }),
         ),
-        ("family:contains=", Box::new(|one, _| format!("family:contains={}", begins(&one.family[1..], 3)))),
+        (
+            "family:contains=",
+            Box::new(|one, _| {
+                format!("family:contains={}", begins(&one.family.chars().skip(1).collect::<String>(), 3))
+            }),
+        ),
         (
             "name= of 2 letters, of one domain",
-            Box::new(|one, _| format!("name={}&identifier={DOMAIN}%7C", begins(&one.given, 2))),
+            Box::new(|one, _| format!("name={}&identifier={}", begins(&one.given, 2), one.domain)),
         ),
         (
             "name= of 2 letters, sorted by name and date of birth",

@@ -106,6 +106,9 @@ async fn demographics(world: &World) -> Result<()> {
 }
 
 async fn searches(world: &World) -> Result<()> {
+    let seen = "Patient?family=MOHR&given=ALICE&active=true&gender=female";
+    let seen = world.wire.get(&world.url(Actor::Identity, seen)).await?;
+    ensure!(seen.expect(200)?["type"] == "searchset", "the search of the PDQm guide is answered");
     let paths = [
         "DocumentReference?patient=9876&status=current&type=http://loinc.org|1234-5",
         "List?patient=9876&code=submissionset&status=current&designationType=http://loinc.org|1234-5",
