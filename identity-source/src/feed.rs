@@ -183,7 +183,14 @@ impl Feeding {
             let mut draft = Draft::new(&self.records, self.clock.now());
             let fed = match &request.once {
                 Some(name) if !draft.take_once(name)? => Vec::new(),
-                Some(_) | None => self.decide(&mut draft, request, &trail.context().base)?,
+                Some(_) | None => {
+                    let decided = self.decide(&mut draft, request, &trail.context().base);
+                    // Somebody was first while this was read: neither what is refused nor what is done may be so.
+                    if draft.is_stale()? {
+                        continue;
+                    }
+                    decided?
+                }
             };
             // Only here it is known what a conditional request did (PIXm audits create, update and delete apart).
             trail = trail.telling(action(&fed));

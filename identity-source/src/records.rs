@@ -63,6 +63,11 @@ impl Records {
         self.store.get(PATIENT, id)
     }
 
+    /// What is kept of a patient, systems in the spelling that is canonical today.
+    pub(crate) fn kept(&self, row: &Row) -> Result<Kept, store::Error> {
+        Ok(Kept::of(row)?.canonical(self.authorities()))
+    }
+
     /// The patient with this identifier, however its domain is spelled; under our own `base` a patient goes by `Patient/{id}`.
     pub(crate) fn identified(
         &self,
@@ -113,11 +118,11 @@ impl Records {
     /// The final survivor of a chain of merges that begins with this patient.
     pub(crate) fn final_survivor(&self, row: Row) -> Result<(Row, Kept), store::Error> {
         let mut row = row;
-        let mut kept = Kept::of(&row)?;
+        let mut kept = self.kept(&row)?;
         for _ in 0..LONGEST_CHAIN {
             let Some(next) = &kept.replaced_by else { break };
             let Some(found) = self.patient(next)?.filter(|row| !row.deleted) else { break };
-            kept = Kept::of(&found)?;
+            kept = self.kept(&found)?;
             row = found;
         }
         Ok((row, kept))

@@ -20,6 +20,14 @@ struct Said<'s> {
     at: &'s Place,
 }
 
+/// Who takes a patient's place.
+struct Successor {
+    /// Id of the patient the source names.
+    named: String,
+    /// Who stands for that one after all merges.
+    survivor: Stood,
+}
+
 impl Feeding {
     /// Decides all changes of a request.
     pub(super) fn decide(&self, draft: &mut Draft<'_>, request: &Request, base: &str) -> Decided<Vec<Fed>> {
@@ -86,25 +94,30 @@ impl Feeding {
             None => uuid::Uuid::new_v4().to_string(),
         };
         let handed = self.own_held_elsewhere(draft, &said, &home, &id)?;
-        let survivor = self.survivor(draft, matching, &said, &home, &id)?;
-        let undone = self.check_merge(draft, current.as_ref(), survivor.as_ref(), &said)?;
+        let successor = self.survivor(draft, matching, &said, &home, &id)?;
+        let undone = self.check_merge(draft, current.as_ref(), successor.as_ref(), &said)?;
         let mut touches = Vec::with_capacity(handed.len());
         for (holder, identifiers) in handed {
             draft.hand_over(&holder, &identifiers, &id)?;
             touches.push(holder.id);
         }
-        // A merge that is told again stays as it is, though whoever took the place was merged meanwhile: undoing that one
-        // leaves this one.
         let before = current.as_ref().and_then(|current| current.kept.replaced_by.clone());
         let revised = |current: &Stood| Happened::Revised { before: Box::new(current.clone()) };
-        let (survivor_id, happened) = match (survivor, before, undone, &current) {
-            (Some(_), Some(before), _, Some(current)) => (Some(before), revised(current)),
-            (Some(survivor), _, _, _) => {
+        let (survivor_id, happened) = match (successor, undone, &current) {
+            // A merge that is told again stays as it is, though who took the place was merged meanwhile: undoing that one leaves
+            // this one.
+            (Some(successor), _, Some(current)) if before.as_ref() == Some(&successor.named) => {
+                (before, revised(current))
+            }
+            (Some(successor), _, Some(current)) if before.is_some() => {
+                (Some(successor.survivor.id), revised(current))
+            }
+            (Some(Successor { survivor, .. }), _, _) => {
                 (Some(survivor.id.clone()), Happened::Merged { survivor: Box::new(survivor) })
             }
-            (None, _, Some(from), _) => (None, Happened::Unmerged { from: Box::new(from) }),
-            (None, _, None, None) => (None, Happened::Created),
-            (None, _, None, Some(current)) => (None, revised(current)),
+            (None, Some(from), _) => (None, Happened::Unmerged { from: Box::new(from) }),
+            (None, None, None) => (None, Happened::Created),
+            (None, None, Some(current)) => (None, revised(current)),
         };
         let writing = Writing {
             id: &id,
@@ -174,7 +187,7 @@ impl Feeding {
         said: &Said<'_>,
         home: &str,
         id: &str,
-    ) -> Decided<Option<Stood>> {
+    ) -> Decided<Option<Successor>> {
         let Some(named) = &said.patient.replaced_by else { return Ok(None) };
         let place = || said.at.member("link");
         let itself = || refused(Rule::Invariant, place(), "a Patient cannot be replaced by itself");
@@ -187,6 +200,7 @@ impl Feeding {
             let text = "the surviving Patient named by link.other is not known here; feed it first";
             return Err(refused(Rule::UnresolvedReference, place(), text));
         };
+        let named = found.id.clone();
         let survivor = draft.final_survivor(found)?;
         if survivor.id == id {
             return Err(itself());
@@ -207,7 +221,7 @@ impl Feeding {
             );
             return Err(refused(Rule::BusinessRule, place(), text));
         }
-        Ok(Some(survivor))
+        Ok(Some(Successor { named, survivor }))
     }
 
     /// The patient a link names: by identifier, by reference to us, or by reference to the server that counts as its domain.
@@ -238,7 +252,7 @@ impl Feeding {
         &self,
         draft: &Draft<'_>,
         current: Option<&Stood>,
-        survivor: Option<&Stood>,
+        successor: Option<&Successor>,
         said: &Said<'_>,
     ) -> Decided<Option<Stood>> {
         let Some(current) = current else { return Ok(None) };
@@ -250,8 +264,8 @@ impl Feeding {
             None => before.clone(),
         };
         let says_active = said.patient.resource.get("active") == Some(&Value::Bool(true));
-        match survivor {
-            Some(survivor) if survivor.id == lasting => Ok(None),
+        match successor {
+            Some(successor) if successor.survivor.id == lasting => Ok(None),
             None if said.unmerges && says_active => Ok(Some(lost_to.unwrap_or_else(|| current.clone()))),
             Some(_) => {
                 let text = "this Patient was merged into another one; before it can be merged into a third, the merge must be \

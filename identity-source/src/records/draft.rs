@@ -1,5 +1,6 @@
 //! What one commit is going to change, put together step by step: whatever is looked up on the way is seen as it will stand.
 
+use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
@@ -20,6 +21,8 @@ use crate::receivers::Receivers;
 pub(crate) struct Draft<'a> {
     records: &'a Records,
     now: Instant,
+    /// What was read on the way, as it was read: a question has one answer in one draft.
+    read: RefCell<Read>,
     /// Patients that are changed, as they will stand; none for one that is removed.
     changed: HashMap<String, Option<Stood>>,
     /// Who holds a name before and after.
@@ -33,6 +36,13 @@ pub(crate) struct Draft<'a> {
     ties: Vec<Tie>,
     /// A name that must not have been taken before.
     once: Option<String>,
+}
+
+/// What was read of the store.
+#[derive(Default)]
+struct Read {
+    names: HashMap<String, Option<String>>,
+    patients: HashMap<String, Option<Stood>>,
 }
 
 /// Who holds a name.
@@ -74,6 +84,7 @@ impl<'a> Draft<'a> {
         Draft {
             records,
             now,
+            read: RefCell::default(),
             changed: HashMap::new(),
             names: BTreeMap::new(),
             domains: Vec::new(),
@@ -113,9 +124,46 @@ impl<'a> Draft<'a> {
     }
 
     fn stored(&self, id: &str) -> Result<Option<Stood>, store::Error> {
+        if let Some(read) = self.read.borrow().patients.get(id) {
+            return Ok(read.clone());
+        }
+        let stored = self.current(id)?;
+        self.read.borrow_mut().patients.insert(id.to_owned(), stored.clone());
+        Ok(stored)
+    }
+
+    fn current(&self, id: &str) -> Result<Option<Stood>, store::Error> {
         let Some(row) = self.records.patient(id)?.filter(|row| !row.deleted) else { return Ok(None) };
-        let kept = Kept::of(&row)?;
+        let kept = self.records.kept(&row)?;
         Ok(Some(Stood { id: row.id, version: row.version, kept, rendering: row.rendering }))
+    }
+
+    /// Who holds a name, as it was read first.
+    fn named(&self, name: &str) -> Result<Option<String>, store::Error> {
+        if let Some(read) = self.read.borrow().names.get(name) {
+            return Ok(read.clone());
+        }
+        let named = self.records.named(name)?;
+        self.read.borrow_mut().names.insert(name.to_owned(), named.clone());
+        Ok(named)
+    }
+
+    /// Whether something that was read is no longer so: then what was decided has to be decided again. If nothing is, all of
+    /// it was so at one time; what is written is guarded beyond that by the versions and names the commit builds on.
+    pub(crate) fn is_stale(&self) -> Result<bool, store::Error> {
+        let read = self.read.borrow();
+        for (name, before) in &read.names {
+            if self.records.named(name)? != *before {
+                return Ok(true);
+            }
+        }
+        for (id, before) in &read.patients {
+            let version = |stood: &Stood| stood.version;
+            if self.current(id)?.as_ref().map(version) != before.as_ref().map(version) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Id of the patient that holds this identifier.
@@ -123,7 +171,7 @@ impl<'a> Draft<'a> {
         for name in self.records.names(identifier) {
             let held = match self.names.get(&name) {
                 Some(holding) => holding.after.clone(),
-                None => self.records.named(&name)?,
+                None => self.named(&name)?,
             };
             if held.is_some() {
                 return Ok(held);
@@ -297,13 +345,13 @@ impl<'a> Draft<'a> {
     fn held_by(&self, name: &str) -> Result<Option<String>, store::Error> {
         match self.names.get(name) {
             Some(holding) => Ok(holding.after.clone()),
-            None => self.records.named(name),
+            None => self.named(name),
         }
     }
 
     fn hold(&mut self, name: &str, after: Option<&str>) -> Result<(), store::Error> {
         if !self.names.contains_key(name) {
-            let before = self.records.named(name)?;
+            let before = self.named(name)?;
             self.names.insert(name.to_owned(), Holding { before, after: None });
         }
         if let Some(holding) = self.names.get_mut(name) {

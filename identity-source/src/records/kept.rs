@@ -78,6 +78,18 @@ impl Kept {
         Ok(kept)
     }
 
+    /// The same with every system in the spelling that is canonical today: that of a domain changes when its OID is configured.
+    pub(super) fn canonical(mut self, authorities: &Authorities) -> Kept {
+        self.home = authorities.canonical(&self.home);
+        for known in &mut self.identifiers {
+            let system = authorities.canonical(&known.system);
+            if system != known.system {
+                known.spelled.push(std::mem::replace(&mut known.system, system));
+            }
+        }
+        self
+    }
+
     /// The same of a patient about to be written; `held` says of each identifier whether it names this one.
     pub(super) fn new(
         patient: &Patient,
@@ -123,7 +135,7 @@ impl Kept {
         kept
     }
 
-    /// The domain whose source this is from, in the spelling that was canonical when it was written.
+    /// The domain whose source this is from.
     pub(crate) fn home(&self) -> &str {
         &self.home
     }

@@ -12,8 +12,8 @@ use web::{Answer, PeerSettings, Request};
 
 /// What the registry of this test was told, and how many times it refuses first.
 #[derive(Default)]
-struct Told {
-    patients: Mutex<Vec<(String, Value)>>,
+pub(crate) struct Told {
+    pub(crate) patients: Mutex<Vec<(String, Value)>>,
     refusals: Mutex<u32>,
     /// Which life it says it is in.
     life: Mutex<Option<String>>,
@@ -126,7 +126,7 @@ fn telling(listener: &Listener, status: http::StatusCode) -> Answer {
     answer
 }
 
-fn listener(refusals: u32) -> (actor::Running, Arc<Told>) {
+pub(crate) fn listener(refusals: u32) -> (actor::Running, Arc<Told>) {
     let told = Arc::new(Told { refusals: Mutex::new(refusals), ..Told::default() });
     let place = {
         let mut all = TOLD.lock().expect("not poisoned");
@@ -140,7 +140,7 @@ fn source(registry: &str) -> Subject {
     Subject::start_with(settings(registry))
 }
 
-fn settings(registry: &str) -> Settings {
+pub(crate) fn settings(registry: &str) -> Settings {
     let registry = PeerSettings { url: format!("{registry}/fhir"), ..PeerSettings::default() };
     Settings { registry, ..Settings::default() }
 }

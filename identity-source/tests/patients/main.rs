@@ -5,5 +5,7 @@ mod delivery;
 mod feed;
 mod links;
 mod matching;
+mod merging;
 mod query;
+mod sources;
 mod subject;

@@ -114,6 +114,13 @@ impl Subject {
         text(&told.json()["id"])
     }
 
+    /// Id of the one patient with this value in the red domain.
+    pub(crate) async fn found_one(&self, value: &str) -> String {
+        let mut found = self.found(&format!("identifier={RED}%7C{value}")).await;
+        assert_eq!(found.len(), 1, "{found:?}");
+        found.remove(0)
+    }
+
     /// Ids found by a search.
     pub(crate) async fn found(&self, query: &str) -> Vec<String> {
         let told = self.get(&format!("/Patient?{query}")).await;
