@@ -99,7 +99,7 @@ pub(crate) enum Change {
         at: Place,
     },
     /// A patient becomes a duplicate of another one, of which its source says nothing more.
-    #[expect(dead_code, reason = "said by the feeds of HL7 v2 and v3")]
+    #[cfg_attr(not(test), expect(dead_code, reason = "said by the feeds of HL7 v2 and v3"))]
     Merge {
         /// Who goes.
         subsumed: Identifier,
@@ -260,3 +260,6 @@ fn subject(fed: &[Fed], events: &[Event]) -> Subject {
     };
     Subject { patient, entities, query: None }
 }
+
+#[cfg(test)]
+mod tests;
