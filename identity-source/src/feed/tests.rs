@@ -23,7 +23,8 @@ impl Subject {
         let domains = Domains::read(&Domain { remove: true, ..Domain::default() }).expect("is sound");
         let (records, clock) = (Records::new(store.clone(), domains), Clock::fake(1_000_000));
         let delivery = Arc::new(Delivery::new(store, clock.clone(), None));
-        Subject { feeding: Feeding::new(records, clock, delivery) }
+        let linker = Arc::new(Linker::new(records.clone(), clock.clone(), Arc::default()));
+        Subject { feeding: Feeding::new(records, clock, delivery, linker) }
     }
 
     /// Decides these and commits them.
