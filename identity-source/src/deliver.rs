@@ -34,6 +34,7 @@ pub(crate) use operator::admin;
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The couriers to all receivers.
+#[cfg_attr(test, derive(Default))]
 pub(crate) struct Delivery {
     receivers: Receivers,
     pub(crate) couriers: Vec<Arc<Courier>>,

@@ -21,9 +21,9 @@ struct Subject {
 impl Subject {
     fn new(store: Store) -> Subject {
         let domains = Domains::read(&Domain { remove: true, ..Domain::default() }).expect("is sound");
-        let (records, clock) = (Records::new(store.clone(), domains), Clock::fake(1_000_000));
-        let delivery = Arc::new(Delivery::new(store, clock.clone(), None));
-        let linker = Arc::new(Linker::new(records.clone(), clock.clone(), Arc::default()));
+        let (records, clock) = (Records::new(store, domains), Clock::fake(1_000_000));
+        let delivery = Arc::new(Delivery::default());
+        let linker = Arc::new(Linker::new(records.clone(), clock.clone(), delivery.clone(), Arc::default()));
         Subject { feeding: Feeding::new(records, clock, delivery, linker) }
     }
 
