@@ -18,6 +18,8 @@ pub struct Settings {
     /// How patients are matched by what is known of them.
     #[serde(rename = "match")]
     pub matching: crate::matching::Settings,
+    /// The door for messages of HL7 v3.
+    pub soap: soap::Settings,
 }
 
 /// The identifier domains.
@@ -110,6 +112,7 @@ pub(crate) const KEYS: &[(&str, &str)] = &[
         "match.weights",
         "weights other than the built-in ones: tables with field, level, stranger and relative (bits), as docs/matching.md lists them",
     ),
+    soap::KEYS[0],
 ];
 
 #[cfg(test)]

@@ -1,3 +1,22 @@
-//! What callers speak: FHIR.
+//! What callers speak: FHIR at `/fhir`, and HL7 v3 in SOAP at `/pix/manager`.
+
+use std::sync::LazyLock;
+
+use actor::Route;
+
+use crate::IdentitySource;
 
 pub(crate) mod fhir;
+mod hl7v3;
+mod soap;
+
+/// The whole table.
+static ROUTES: LazyLock<Vec<Route<IdentitySource>>> = LazyLock::new(|| {
+    let tables = [fhir::ROUTES, soap::ROUTES];
+    tables.into_iter().flatten().map(|route| Route { ..*route }).collect()
+});
+
+/// What is answered where.
+pub(crate) fn routes() -> &'static [Route<IdentitySource>] {
+    &ROUTES
+}

@@ -37,6 +37,20 @@ impl Number for Iti104 {
     const NUMBER: &'static str = "ITI-104";
 }
 
+/// Patient Identity Feed HL7 V3.
+pub(crate) struct Iti44;
+
+impl Number for Iti44 {
+    const NUMBER: &'static str = "ITI-44";
+}
+
+/// Mobile Patient Identity Feed.
+pub(crate) struct Iti93;
+
+impl Number for Iti93 {
+    const NUMBER: &'static str = "ITI-93";
+}
+
 /// What every feed shares.
 pub(crate) struct Feeding {
     records: Records,
@@ -81,6 +95,8 @@ pub(crate) struct Request {
     /// A name the request has for its source, claimed with its commit: the same request again does nothing, and is answered
     /// with no change at all.
     pub(crate) once: Option<String>,
+    /// The message the changes came in, as an auditor is told of it; a message is executed, whatever its changes are.
+    pub(crate) message: Option<String>,
 }
 
 /// One change. Its place says where in the request it stands: findings name places below it.
@@ -99,7 +115,6 @@ pub(crate) enum Change {
         at: Place,
     },
     /// A patient becomes a duplicate of another one, of which its source says nothing more.
-    #[cfg_attr(not(test), expect(dead_code, reason = "said by the feeds of HL7 v2 and v3"))]
     Merge {
         /// Who goes.
         subsumed: Identifier,
@@ -192,14 +207,18 @@ impl Feeding {
                     decided?
                 }
             };
-            // Only here it is known what a conditional request did (PIXm audits create, update and delete apart).
-            trail = trail.telling(action(&fed));
             draft.link(&trail.context().caller.name)?;
-            let subject = subject(&fed, draft.events());
+            // Only here it is known what a conditional request did (PIXm audits create, update and delete apart).
+            let action = if request.message.is_some() { Action::Execute } else { action(&fed) };
+            trail = trail.telling(action);
+            let mut subject = subject(&fed, draft.events());
+            subject.entities.extend(request.message.clone());
             if draft.is_empty() {
                 return Ok(trail.note(self.records.store(), self.clock.now(), subject, fed).await?);
             }
             let sequence = Cell::new(0);
+            // A commit that only remembers the message leaves nobody anything to hear of.
+            let is_told = !draft.events().is_empty();
             let batch = draft.batch(self.delivery.receivers());
             let committed = trail.commit(self.records.store(), batch, subject, |applied| {
                 sequence.set(applied.sequence);
@@ -211,8 +230,10 @@ impl Feeding {
                     failpoint!(async "id.feed.post_commit");
                     // Whoever is next need not wait for a registry.
                     one_at_a_time.take();
-                    let sequence = sequence.get();
-                    tokio::join!(self.delivery.attempt(sequence), self.linker.attempt(sequence));
+                    if is_told {
+                        let sequence = sequence.get();
+                        tokio::join!(self.delivery.attempt(sequence), self.linker.attempt(sequence));
+                    }
                     failpoint!(async "id.feed.pre_ack");
                     return Ok(audited);
                 }

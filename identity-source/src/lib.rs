@@ -1,6 +1,6 @@
 //! The Patient Identity Source (PIXm Manager, PDQm Supplier): knows who is who.
 //!
-//! Lives here: patients and their identifiers, the feed [ITI-104], finding patients [ITI-78], cross-referencing [ITI-83],
+//! Lives here: patients and their identifiers, the feeds [ITI-104, ITI-93, ITI-44], finding patients [ITI-78], cross-referencing [ITI-83],
 //! and telling the registry of every patient.
 //! Does not live here: documents, and how FHIR writes a patient (`fhir`).
 //! Doors: every shared room, no other actor.
@@ -12,6 +12,7 @@ mod domains;
 mod events;
 mod face;
 mod feed;
+mod known;
 mod links;
 mod matches;
 mod matching;
@@ -57,6 +58,9 @@ pub struct IdentitySource {
     time_zone: jiff::tz::TimeZone,
     stopping: watch::Receiver<bool>,
     delivery: Arc<Delivery>,
+    clock: actor::Clock,
+    records: Records,
+    soap: soap::Settings,
     feeding: Arc<Feeding>,
     find: FindPatients,
     cross_reference: CrossReference,
@@ -103,6 +107,9 @@ impl Actor for IdentitySource {
             stopping: house.stopping,
             feeding: Arc::new(feeding),
             delivery: delivery.clone(),
+            clock: clock.clone(),
+            records: records.clone(),
+            soap: settings.soap,
             find: FindPatients { records: records.clone(), clock: clock.clone() },
             cross_reference: CrossReference { records: records.clone(), clock: clock.clone() },
             match_patient: MatchPatient {
@@ -120,7 +127,7 @@ impl Actor for IdentitySource {
     }
 
     fn routes() -> &'static [Route<IdentitySource>] {
-        face::fhir::ROUTES
+        face::routes()
     }
 
     fn unrouted(&self, request: &Request, allowed: &[&'static str]) -> Answer {

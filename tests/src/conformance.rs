@@ -20,8 +20,10 @@ mod http;
 mod ihe;
 mod json;
 mod limits;
+mod manager;
 mod pdqm;
 mod pixm;
+mod pmir;
 mod publish;
 mod report;
 mod requirements;
@@ -114,5 +116,7 @@ fn own_cases() -> Vec<Case> {
     cases.extend(xds::own_cases());
     cases.extend(hl7v2::cases());
     cases.extend(hl7v3::cases());
+    cases.extend(manager::cases());
+    cases.extend(pmir::cases());
     cases
 }

@@ -5,6 +5,7 @@ mod iti104;
 mod iti119;
 mod iti78;
 mod iti83;
+mod iti93;
 mod links;
 mod metadata;
 mod read;
@@ -16,6 +17,8 @@ use http::StatusCode;
 use web::{Answer, Request};
 
 use crate::IdentitySource;
+
+pub(super) use answer::reason;
 
 /// The table.
 pub(crate) const ROUTES: &[Route<IdentitySource>] = &[
@@ -44,6 +47,8 @@ pub(crate) const ROUTES: &[Route<IdentitySource>] = &[
         transaction: "none",
         serve: metadata::conforms,
     },
+    Route { method: "POST", path: "/fhir", transaction: "ITI-93", serve: iti93::process },
+    Route { method: "POST", path: "/fhir/$process-message", transaction: "ITI-93", serve: iti93::process },
     Route { method: "GET", path: "/fhir/Patient", transaction: "ITI-78", serve: iti78::search },
     Route { method: "POST", path: "/fhir/Patient/_search", transaction: "ITI-78", serve: iti78::search },
     Route { method: "PUT", path: "/fhir/Patient", transaction: "ITI-104", serve: iti104::feed },
@@ -80,6 +85,9 @@ pub(crate) fn unrouted(request: &Request, allowed: &[&'static str]) -> Answer {
     let hint = match (request.path.split('/').nth(1), &request.method) {
         (Some("DocumentReference" | "List"), _) => "Documents are found at the registry of this domain.",
         (Some("Binary" | "Bundle"), _) => "Documents are provided at the repository of this domain.",
+        (Some("Subscription"), _) => {
+            "Subscribing to patients [ITI-94] is not offered; the operator lists who is told of them in the configuration."
+        }
         (_, &(http::Method::POST | http::Method::PUT | http::Method::PATCH)) => {
             "A Patient is fed under its identifier: PUT [base]/Patient?identifier=system|value."
         }

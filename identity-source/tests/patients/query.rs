@@ -257,7 +257,8 @@ async fn what_is_not_there_is_not_found() {
         ("/Patient/a_b".to_owned(), StatusCode::BAD_REQUEST),
         ("/Practitioner/1".to_owned(), StatusCode::NOT_FOUND),
         ("/Patient/$everything".to_owned(), StatusCode::NOT_FOUND),
-        ("/".to_owned(), StatusCode::NOT_FOUND),
+        // Messages are posted there.
+        ("/".to_owned(), StatusCode::METHOD_NOT_ALLOWED),
     ] {
         let told = subject.get(&path).await;
         assert_eq!(told.status, status, "{path}: {}", told.text);

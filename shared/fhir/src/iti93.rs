@@ -11,7 +11,7 @@ use serde_json::Value;
 use xds::{Finding, Findings, Identifier, Place, Rule};
 
 use crate::patient::Patient;
-use crate::search::shortened;
+use crate::search::{pairs, shortened};
 
 pub use respond::{Done, Response, write};
 
@@ -21,8 +21,6 @@ pub const EVENT: &str = "urn:ihe:iti:pmir:2019:patient-feed";
 pub const RESPONSE_EVENT: &str = "urn:ihe:iti:pmir:2019:patient-feed-response";
 /// `MessageHeader.definition` of the feed.
 pub const DEFINITION: &str = "https://profiles.ihe.net/ITI/PMIR/MessageDefinition/IHE.PMIR.MessageDefinition";
-/// Entries of the history at most: all of them are decided in one commit.
-pub const MOST: usize = 1_000;
 
 /// A message.
 #[derive(Debug, Clone, PartialEq)]
@@ -42,8 +40,10 @@ pub struct Change {
     pub at: Place,
     /// What is to be done.
     pub what: What,
-    /// The names the patient may be known by, best first: its business identifiers, then its URL at the source. At least one.
-    pub known_by: Vec<Identifier>,
+    /// Its business identifiers, in order.
+    pub names: Vec<Identifier>,
+    /// Its URL at the source: the base of that server, and `Patient/id`. There is this, or a name.
+    pub url: Option<Identifier>,
 }
 
 /// What is to be done.
@@ -60,11 +60,28 @@ pub enum What {
     Remove,
 }
 
-/// Reads a message. `own` is the base of this server. Answers every problem.
+/// Checks the parameters of the operation: answers go back on the connection, when everything is done.
+///
+/// # Errors
+/// Words about what is not offered.
+pub fn check_query(query: &str) -> Result<(), Findings> {
+    for (name, value) in pairs(query) {
+        let words = match name.as_str() {
+            "async" if value == "true" => "messages are answered when they are done; leave async out",
+            "response-url" => "the answer to a message goes back on its connection; leave response-url out",
+            _ => continue,
+        };
+        return Err(vec![Finding::error(Rule::NotSupported, Place::at(name), words)]);
+    }
+    Ok(())
+}
+
+/// Reads a message. `own` is the base of this server; a history has `most` entries at most, since all are decided in one commit.
+/// Answers every problem.
 ///
 /// # Errors
 /// What is not a message of the feed, with words about what it is instead; entries that cannot be taken, each by its place.
-pub fn read(body: Value, own: &str) -> Result<Message, Findings> {
+pub fn read(body: Value, own: &str, most: u64) -> Result<Message, Findings> {
     let at = Place::at("Bundle");
     if text(&body, "resourceType") != Some("Bundle") {
         let sent = text(&body, "resourceType").map_or("no resource".to_owned(), shortened);
@@ -112,6 +129,13 @@ pub fn read(body: Value, own: &str) -> Result<Message, Findings> {
     let findings = crate::schema::check(history, &place);
     if !findings.is_empty() {
         return Err(findings);
+    }
+    let count = items(history.get("entry")).len() as u64;
+    if count > most {
+        let words = format!(
+            "the Bundle of type history has {count} entries; a message is stored as a whole, with {most} at most (server.limits.max_entries). Send several messages"
+        );
+        return Err(vec![Finding::error(Rule::TooCostly, place.member("entry"), words)]);
     }
     let changes = entries::read(items(history.get("entry")), &place.member("entry"), &header, own)?;
     Ok(Message { id: header.id, source: header.source, changes })

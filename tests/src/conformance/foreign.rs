@@ -1,4 +1,4 @@
-//! Messages of other projects: Norwegian and Swiss bundles, generic FHIR transactions, patients of a client registry.
+//! Messages of other projects: Norwegian and Swiss bundles, generic FHIR transactions.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use super::accept::accepted;
 use super::fill::{about, each_string, fill, read};
-use super::world::{World, encode, text};
+use super::world::World;
 use super::{Case, make, skip};
 use crate::region::Actor;
 
@@ -25,16 +25,15 @@ pub(super) fn index(data: &Path, folder: &str) -> Result<Vec<(String, String)>> 
 
 pub(super) fn cases(data: &Path) -> Result<Vec<Case>> {
     let mut cases = Vec::new();
-    let folders: [(&str, Kind); 4] = [
+    let folders: [(&str, Kind); 3] = [
         ("nhn-xca/", Kind::Explained),
         ("mobile-access-gateway/", Kind::Swiss),
         ("ms-fhir-server/", Kind::Generic),
-        ("openhie-cr/FHIR/", Kind::Client),
     ];
     for (folder, kind) in folders {
-        for (file, expected) in index(data, folder)? {
-            if file.ends_with(".json") {
-                cases.push(case(data, &file, expected, kind));
+        for (file, _) in index(data, folder)? {
+            if file.ends_with(".json") && !file.ends_with("patientfeed.json") {
+                cases.push(case(data, &file, kind));
             }
         }
     }
@@ -46,19 +45,17 @@ enum Kind {
     Explained,
     Swiss,
     Generic,
-    Client,
 }
 
-fn case(data: &Path, file: &str, expected: String, kind: Kind) -> Case {
+fn case(data: &Path, file: &str, kind: Kind) -> Case {
     let path = data.join("corpus").join(file);
     make(file.trim_end_matches(".json"), move |world| {
-        let (path, expected) = (path.clone(), expected.clone());
+        let path = path.clone();
         Box::pin(async move {
             match kind {
                 Kind::Explained => explained(world, &path).await,
                 Kind::Swiss => swiss(world, path).await,
                 Kind::Generic => generic(world, &path).await,
-                Kind::Client => client_registry(world, &path, &expected).await,
             }
         })
     })
@@ -98,10 +95,8 @@ async fn swiss(world: &World, path: PathBuf) -> Result<()> {
         let fresh = oid();
         patient["identifier"][0]["value"] = json!(fresh);
         world.fed(&patient).await.map(drop)
-    } else if name.contains("ITI-119") {
-        Err(skip("waiting for ITI-119"))
     } else {
-        Err(skip("waiting for ITI-93"))
+        Err(skip("waiting for ITI-119"))
     }
 }
 
@@ -171,71 +166,4 @@ async fn generic(world: &World, path: &Path) -> Result<()> {
         ensure!(now == count, "no patient {family} was stored");
     }
     Ok(())
-}
-
-/// The patients of these messages, fed one by one by ITI-104.
-async fn client_registry(world: &World, path: &Path, expected: &str) -> Result<()> {
-    if expected.contains("unknown authority") {
-        return Err(skip("waiting for a list of authorities: every domain is accepted"));
-    }
-    let mut patients = Vec::new();
-    collect_patients(&read(path)?, &mut patients);
-    ensure!(!patients.is_empty(), "the message holds a patient");
-    for mut patient in patients {
-        if let Some(members) = patient.as_object_mut() {
-            members.remove("id");
-        }
-        if expected.starts_with("reject") {
-            let path = format!(
-                "Patient?identifier={}",
-                encode(&format!("|{}", text(&patient["identifier"][0]["value"])))
-            );
-            let answer = world.wire.put(&world.url(Actor::Identity, &path), &patient).await?;
-            answer.refused(&[400, 422], &[])?;
-        } else {
-            let system = text(&patient["identifier"][0]["system"]);
-            if system.is_empty() {
-                return Err(skip("an identifier without a system cannot be fed by ITI-104"));
-            }
-            patient["identifier"][0]["value"] = json!(oid());
-            drop_links(&mut patient);
-            fed_or_malformed(world, &patient).await?;
-        }
-    }
-    Ok(())
-}
-
-/// Some of these patients are no valid FHIR: then the refusal says where.
-async fn fed_or_malformed(world: &World, patient: &Value) -> Result<()> {
-    let identifier = &patient["identifier"][0];
-    let token = encode(&format!("{}|{}", text(&identifier["system"]), text(&identifier["value"])));
-    let url = world.url(Actor::Identity, &format!("Patient?identifier={token}"));
-    let answer = world.wire.put(&url, patient).await?;
-    if answer.status == 201 {
-        return Ok(());
-    }
-    let issues = answer.refused(&[400], &["structure", "value"])?;
-    ensure!(!issues[0].expressions.is_empty(), "the outcome points at a place: {}", answer.excerpt());
-    Ok(())
-}
-
-/// Links to patients that are not in the message cannot be followed.
-fn drop_links(patient: &mut Value) {
-    if let Some(members) = patient.as_object_mut() {
-        members.remove("link");
-    }
-}
-
-fn collect_patients(value: &Value, patients: &mut Vec<Value>) {
-    match value {
-        Value::Object(members) => {
-            if members.get("resourceType").is_some_and(|kind| kind == "Patient") {
-                patients.push(value.clone());
-                return;
-            }
-            members.values().for_each(|member| collect_patients(member, patients));
-        }
-        Value::Array(items) => items.iter().for_each(|item| collect_patients(item, patients)),
-        _ => {}
-    }
 }

@@ -14,7 +14,7 @@ use crate::region::Actor;
 use crate::soap::{self, Reply};
 
 /// Namespace of HL7 v3.
-const HL7: &str = "urn:hl7-org:v3";
+pub(super) const HL7: &str = "urn:hl7-org:v3";
 
 pub(super) fn cases() -> Vec<Case> {
     vec![
@@ -99,7 +99,7 @@ async fn post(world: &World, body: String) -> Result<crate::answer::Answer> {
 }
 
 /// The code of an acknowledgement, the message it is to, and the codes of its details.
-fn acknowledged(answer: &crate::answer::Answer) -> Result<(String, String, String)> {
+pub(super) fn acknowledged(answer: &crate::answer::Answer) -> Result<(String, String, String)> {
     ensure!(answer.status == 200, "answered {}: {}", answer.status, answer.excerpt());
     let reply = Reply::read(answer)?;
     let body: &Element = reply.body()?;
@@ -114,7 +114,7 @@ fn acknowledged(answer: &crate::answer::Answer) -> Result<(String, String, Strin
 }
 
 /// A message with these ids of a patient.
-fn message(name: &str, id: &str, ids: &str, replaced: &str) -> String {
+pub(super) fn message(name: &str, id: &str, ids: &str, replaced: &str) -> String {
     format!(
         "<{name} xmlns=\"{HL7}\" ITSVersion=\"XML_1.0\"><id root=\"1.2.3\" extension=\"{id}\"/>\
          <creationTime value=\"20260101120000\"/><interactionId root=\"2.16.840.1.113883.1.6\" extension=\"{name}\"/>\
@@ -128,11 +128,11 @@ fn message(name: &str, id: &str, ids: &str, replaced: &str) -> String {
     )
 }
 
-fn ii(id: &str) -> String {
+pub(super) fn ii(id: &str) -> String {
     format!("<id root=\"{DOMAIN}\" extension=\"{id}\"/>")
 }
 
-fn replacing(id: &str) -> String {
+pub(super) fn replacing(id: &str) -> String {
     format!(
         "<replacementOf><priorRegistration><statusCode code=\"obsolete\"/><subject1><priorRegisteredRole>{}\
          </priorRegisteredRole></subject1></priorRegistration></replacementOf>",

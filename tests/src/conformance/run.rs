@@ -7,8 +7,8 @@ use anyhow::{Result, bail, ensure};
 
 use super::world::World;
 use super::{
-    Case, Report, Skip, Subject, Verdict, asbestos, catalogue, foreign, hl7v2, hl7v3, ihe, own_cases, pixm,
-    requirements, waiting, xds,
+    Case, Report, Skip, Subject, Verdict, asbestos, catalogue, foreign, hl7v2, hl7v3, ihe, manager,
+    own_cases, pixm, pmir, requirements, waiting, xds,
 };
 use crate::process;
 
@@ -85,7 +85,9 @@ fn corpus_cases(data: &Path) -> Result<Vec<Case>> {
     cases.extend(foreign::cases(data)?);
     cases.extend(hl7v2::corpus_cases(data)?);
     cases.extend(hl7v3::corpus_cases(data));
+    cases.extend(manager::corpus_cases(data));
     cases.extend(pixm::cases(data)?);
+    cases.extend(pmir::corpus_cases(data)?);
     cases.extend(xds::open_cases(data)?);
     Ok(cases)
 }

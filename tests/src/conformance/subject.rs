@@ -86,6 +86,7 @@ impl Subject {
                 .map(|actor| (actor, format!("server.cors_origins=[\"{VIEWER}\"]")))
                 .into_iter()
                 .chain(feed_of_hl7().map(|value| (Actor::Registry, value)))
+                .chain(sources().map(|value| (Actor::Identity, value)))
                 .collect(),
             ..Plan::default()
         }
@@ -155,6 +156,11 @@ impl Subject {
         let alive = |pid: u32| process::resident_kib(pid).is_some_and(|kib| kib > 0);
         self.pids().into_iter().filter(|(_, pid)| !alive(*pid)).map(|(actor, _)| actor).collect()
     }
+}
+
+/// Which domains an identity source knows by more than one name, and that their sources may remove patients.
+fn sources() -> [String; 2] {
+    [format!("domain.authorities={:?}", hl7v2::AUTHORITIES), "domain.remove=true".to_owned()]
 }
 
 /// What makes a registry listen to HL7 v2, with timeouts so short that nobody waits for them.

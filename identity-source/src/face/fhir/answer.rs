@@ -112,7 +112,7 @@ pub(super) fn problem(status: StatusCode, issue: &str, code: &str, text: &str, i
 }
 
 /// One word for a fault, for metrics and the audit record.
-pub(super) fn reason(fault: &Fault<Findings>) -> String {
+pub(crate) fn reason(fault: &Fault<Findings>) -> String {
     let code = match fault {
         Fault::Refused(findings) => findings.first().map(|finding| finding.rule.row().code),
         other => other.told().map(|told| told.code),

@@ -100,7 +100,7 @@ impl Codec<FeedPatient<Iti104>> for Feed {
 /// The request for one change.
 fn asked(request: &Request, change: Change) -> feed::Request {
     let if_match = answer::text(request, header::IF_MATCH).map(answer::versions);
-    feed::Request { changes: vec![change], if_match, once: None }
+    feed::Request { changes: vec![change], if_match, once: None, message: None }
 }
 
 /// What a caller gets who wants to be told in words.

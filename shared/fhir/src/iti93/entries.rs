@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 use xds::{Finding, Findings, Identifier, Place, Rule, Severity};
 
 use super::references::{Entries, base, id_of};
-use super::{Change, Header, MOST, What, items, text};
+use super::{Change, Header, What, items, text};
 use crate::patient::{self, canonical_system, read_identifier};
 use crate::search::shortened;
 
@@ -30,13 +30,6 @@ pub(super) fn read(
         let words =
             "the Bundle of type history has no entry, so that nothing happened; it needs at least one";
         return Err(vec![Finding::error(Rule::Required, at.clone(), words)]);
-    }
-    if entries.len() > MOST {
-        let words = format!(
-            "the Bundle of type history has {} entries; a message is stored as a whole, with {MOST} at most. Send several messages",
-            entries.len()
-        );
-        return Err(vec![Finding::error(Rule::BusinessRule, at.clone(), words)]);
     }
     let used = vec![false; entries.len()];
     let mut reading = Reading { entries: Entries(entries), at, header, own, used, findings: Findings::new() };
@@ -90,26 +83,27 @@ impl<'a> Reading<'a> {
                         return None;
                     }
                 };
-                let mut known_by = patient.identifiers.clone();
-                if let Some(url) = url.filter(|url| !known_by.contains(url)) {
-                    if url.system != self.own {
-                        patient.add_identifier(&url);
-                    }
-                    known_by.push(url);
+                let url = url.filter(|url| url.system != self.own || !patient.identifiers.contains(url));
+                let is_url = |name: &&Identifier| url.as_ref() != Some(*name);
+                let names: Vec<Identifier> = patient.identifiers.iter().filter(is_url).cloned().collect();
+                if let Some(url) = &url
+                    && url.system != self.own
+                    && !patient.identifiers.contains(url)
+                {
+                    patient.add_identifier(url);
                 }
-                Some(Change { at, what: What::Put { patient: Box::new(patient), relatives }, known_by })
+                Some(Change { at, what: What::Put { patient: Box::new(patient), relatives }, names, url })
             }
             (Some("DELETE"), resource) => {
                 let named = resource.and_then(|resource| resource.get("identifier"));
-                let mut known_by: Vec<Identifier> = items(named).iter().filter_map(read_identifier).collect();
-                known_by.extend(url.filter(|url| !known_by.contains(url)));
-                if known_by.is_empty() {
+                let names: Vec<Identifier> = items(named).iter().filter_map(read_identifier).collect();
+                if names.is_empty() && url.is_none() {
                     let words = "nobody can tell who is meant: a deleted Patient is named by the fullUrl of the entry \
                                  (http…/Patient/id) or by an identifier of its resource";
                     self.say(Rule::Required, place.member("fullUrl"), words);
                     return None;
                 }
-                Some(Change { at: place, what: What::Remove, known_by })
+                Some(Change { at: place, what: What::Remove, names, url })
             }
             (Some("POST" | "PUT"), None) => {
                 self.say(
@@ -347,8 +341,10 @@ impl<'a> Reading<'a> {
     /// Each patient is once in a message: nobody could say which of two came last.
     fn check_repeats(&mut self, changes: &[(usize, Change)]) {
         for (place, (index, change)) in changes.iter().enumerate() {
-            let same =
-                |other: &&(usize, Change)| other.1.known_by.iter().any(|name| change.known_by.contains(name));
+            let same = |other: &&(usize, Change)| {
+                let is_named = other.1.names.iter().any(|name| change.names.contains(name));
+                is_named || (change.url.is_some() && other.1.url == change.url)
+            };
             if let Some((earlier, _)) = changes[..place].iter().find(same) {
                 let words = format!(
                     "the Patient of entry[{earlier}] is here again; each Patient is once in a message"

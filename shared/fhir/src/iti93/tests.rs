@@ -39,7 +39,7 @@ fn patient(value: &str) -> Value {
 }
 
 fn changes(entries: Value) -> Vec<Change> {
-    read(message(entries), OWN).expect("it is a message").changes
+    read(message(entries), OWN, 100).expect("it is a message").changes
 }
 
 fn resource(change: &Change) -> Value {
@@ -50,7 +50,7 @@ fn resource(change: &Change) -> Value {
 }
 
 fn problems(message: Value) -> Vec<(Rule, String)> {
-    let findings = read(message, OWN).expect_err("is refused");
+    let findings = read(message, OWN, 100).expect_err("is refused");
     findings.into_iter().map(|finding| (finding.rule, finding.at.path)).collect()
 }
 
@@ -64,7 +64,10 @@ const HISTORY: &str = "Bundle.entry[1].resource";
 fn a_patient_is_known_by_its_identifiers_and_by_its_url_at_the_source() {
     let changes = changes(json!([entry("POST", "101", patient("A"))]));
     let url = name("http://source.example/fhir", "Patient/101");
-    assert_eq!(changes[0].known_by, [name(DOMAIN, "A"), url]);
+    assert_eq!(
+        (changes[0].names.as_slice(), changes[0].url.as_ref()),
+        ([name(DOMAIN, "A")].as_slice(), Some(&url))
+    );
     assert_eq!(changes[0].at.path, format!("{HISTORY}.entry[0].resource"));
     assert_eq!(resource(&changes[0])["identifier"][1]["value"], "Patient/101");
 }
@@ -75,7 +78,8 @@ fn a_patient_without_identifier_has_its_url_for_one() {
     let mut created = entry("POST", "x-1", nameless);
     created["fullUrl"] = json!("urn:uuid:14298d90-b285-4c4c-8252-5d4e7bb5fdb6");
     let changes = changes(json!([created]));
-    assert_eq!(changes[0].known_by, [name("http://source.example/fhir", "Patient/x-1")]);
+    assert_eq!(changes[0].url, Some(name("http://source.example/fhir", "Patient/x-1")));
+    assert!(changes[0].names.is_empty());
 }
 
 #[test]
@@ -86,7 +90,7 @@ fn whoever_is_deleted_needs_no_resource() {
     });
     let changes = changes(json!([gone]));
     assert_eq!(changes[0].what, What::Remove);
-    assert_eq!(changes[0].known_by, [name("http://source.example/fhir", "Patient/101")]);
+    assert_eq!(changes[0].url, Some(name("http://source.example/fhir", "Patient/101")));
 }
 
 #[test]
@@ -95,7 +99,7 @@ fn a_merge_names_its_survivor_by_an_identifier_and_comes_behind_it() {
     gone["active"] = json!(false);
     gone["link"] = json!([{ "other": { "reference": "Patient/102" }, "type": "replaced-by" }]);
     let changes = changes(json!([entry("PUT", "101", gone), entry("POST", "102", patient("B"))]));
-    assert_eq!(changes[0].known_by[0], name(DOMAIN, "B"));
+    assert_eq!(changes[0].names[0], name(DOMAIN, "B"));
     let What::Put { patient, .. } = &changes[1].what else { panic!("it is a merge") };
     let survivor = patient.replaced_by.clone().expect("it is a merge");
     assert_eq!(survivor.identifier, Some(name(DOMAIN, "B")));
@@ -255,6 +259,6 @@ proptest::proptest! {
         one["fullUrl"] = json!(url);
         one["resource"]["id"] = json!(id);
         one["resource"]["managingOrganization"] = json!({ "reference": reference });
-        let _ = read(message(json!([one, entry("PUT", "102", patient("B"))])), OWN);
+        let _ = read(message(json!([one, entry("PUT", "102", patient("B"))])), OWN, 100);
     }
 }
