@@ -73,6 +73,13 @@ impl Subject {
         answer.expect("is answered").text().await.expect("has a body")
     }
 
+    /// What an operator has done at the admin listener.
+    pub(crate) async fn admin_post(&self, path: &str) -> (StatusCode, String) {
+        let answer = self.client.post(format!("{}{path}", self.running.admin)).send().await;
+        let answer = answer.expect("is answered");
+        (answer.status(), answer.text().await.expect("has a body"))
+    }
+
     pub(crate) async fn get(&self, path: &str) -> Told {
         self.request(Method::GET, path, &[], None).await
     }
