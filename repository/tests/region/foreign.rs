@@ -7,7 +7,7 @@ use super::sets::{self, Entry, Source};
 use super::*;
 
 /// A set with this document, about the patient with this identifier.
-fn about(value: &str, entry: Entry) -> Source {
+pub(super) fn about(value: &str, entry: Entry) -> Source {
     let authority = DOMAIN.trim_start_matches("urn:oid:");
     Source { patient: format!("{value}^^^&amp;{authority}&amp;ISO"), ..Source::new(vec![entry]) }
 }

@@ -1,6 +1,7 @@
 //! The repository between the real registry and the real identity source, spoken to over HTTP.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod feeds;
 mod foreign;
 mod generate;
 mod letter;
@@ -47,11 +48,21 @@ impl Region {
 
     /// A region whose repository speaks to the registry at this host as it is set.
     fn speaking(speak: impl FnOnce(&mut repository::Settings, &str)) -> Region {
-        let mut settings = registry::Settings::default();
+        Region::fed(speak, registry::Settings::default(), |settings, registry| {
+            settings.registry.url = format!("{}/fhir", registry.host);
+        })
+    }
+
+    /// The same with a registry that is set so, and is told of patients as the identity source is set.
+    fn fed(
+        speak: impl FnOnce(&mut repository::Settings, &str),
+        mut settings: registry::Settings,
+        feed: impl FnOnce(&mut identity_source::Settings, &Running),
+    ) -> Region {
         settings.identity.url = IDENTITY.to_owned();
         let registry = start::<Registry>(settings);
         let mut settings = identity_source::Settings::default();
-        settings.registry.url = format!("{}/fhir", registry.host);
+        feed(&mut settings, &registry);
         let identity = start::<IdentitySource>(settings);
         let mut settings = repository::Settings::default();
         speak(&mut settings, &registry.host);

@@ -53,7 +53,11 @@ pub const METRICS: &[(&str, Sort, &str)] = &[
         Sort::Gauge,
         "Messages a peer has refused; they are sent again, and what concerns the same patient waits.",
     ),
-    ("docshare_linker_behind_commits", Sort::Gauge, "Commits whose patients the linker has not looked at yet."),
+    (
+        "docshare_linker_behind_commits",
+        Sort::Gauge,
+        "Commits whose patients the linker has not looked at yet.",
+    ),
     (
         "docshare_patients_behind_registry_total",
         Sort::Counter,
