@@ -15,6 +15,8 @@ pub struct Settings {
     pub domain: Domain,
     /// How searches are answered.
     pub search: SearchSettings,
+    /// How records of one person are linked across domains.
+    pub links: LinkSettings,
     /// How patients are matched by what is known of them.
     #[serde(rename = "match")]
     pub matching: crate::matching::Settings,
@@ -52,6 +54,20 @@ pub struct AuthoritySettings {
     pub senders: Vec<String>,
     /// Whether its source may remove patients; as `domain.remove` says if absent.
     pub remove: Option<bool>,
+}
+
+/// How records of one person are linked across domains.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LinkSettings {
+    /// Whether certain matches are linked; otherwise they are left to a steward.
+    pub by_match: bool,
+}
+
+impl Default for LinkSettings {
+    fn default() -> LinkSettings {
+        LinkSettings { by_match: true }
+    }
 }
 
 /// How searches are answered.
@@ -96,6 +112,10 @@ pub(crate) const KEYS: &[(&str, &str)] = &[
         "whether patients are taken under configured authorities only; otherwise FHIR feeds make new ones known",
     ),
     ("search.page_ttl", "how long the link to a next page stays valid"),
+    (
+        "links.by_match",
+        "whether records of different domains that certainly match (match.certain) are linked as one person; otherwise they are left to a steward as probable duplicates",
+    ),
     ("match.certain", "from this probability on a match is certain"),
     ("match.probable", "from this probability on a match is probable"),
     ("match.possible", "from this probability on a match is possible; below, it is not told"),

@@ -32,7 +32,7 @@ use futures_util::future::LocalBoxFuture;
 use tokio::sync::watch;
 use web::{Answer, Limits, PeerSettings, Request};
 
-pub use config::{AuthoritySettings, Domain, SearchSettings, Settings};
+pub use config::{AuthoritySettings, Domain, LinkSettings, SearchSettings, Settings};
 pub use matching::Settings as MatchSettings;
 pub use receivers::{Protocol, Receiver};
 
@@ -40,7 +40,7 @@ use crossreference::CrossReference;
 use deliver::Delivery;
 use domains::Domains;
 use feed::{FeedPatient, Feeding, Number};
-use links::{Decide, FindDuplicates, Linker, ReadLinks};
+use links::{Decide, FindDuplicates, Judge, Linker, ReadLinks};
 use matches::MatchPatient;
 use matching::Matcher;
 use query::FindPatients;
@@ -94,9 +94,12 @@ impl Actor for IdentitySource {
         let delivery = Arc::new(Delivery::new(&house, &records)?);
         let House { settings, corridor, clock, .. } = house;
         settings.matching.check()?;
+        let matcher = Matcher::new(records.clone(), &settings.matching);
         let deciding = Arc::default();
+        let judge = Judge::new(records.clone(), matcher.clone(), &settings.links);
         let linker =
-            Arc::new(Linker::new(records.clone(), clock.clone(), delivery.clone(), Arc::clone(&deciding)));
+            Linker::new(records.clone(), judge, clock.clone(), delivery.clone(), Arc::clone(&deciding));
+        let linker = Arc::new(linker);
         let feeding = Feeding::new(records.clone(), clock.clone(), delivery.clone(), linker.clone());
         Ok(IdentitySource {
             corridor,
@@ -112,11 +115,7 @@ impl Actor for IdentitySource {
             soap: settings.soap,
             find: FindPatients { records: records.clone(), clock: clock.clone() },
             cross_reference: CrossReference { records: records.clone(), clock: clock.clone() },
-            match_patient: MatchPatient {
-                records: records.clone(),
-                matcher: Matcher::new(records.clone(), &settings.matching),
-                clock: clock.clone(),
-            },
+            match_patient: MatchPatient { records: records.clone(), matcher, clock: clock.clone() },
             read: ReadPatient { records: records.clone(), clock: clock.clone() },
             history: ReadHistory { records: records.clone(), clock: clock.clone() },
             linker,

@@ -8,6 +8,7 @@
 mod decide;
 mod duplicates;
 mod graph;
+mod judge;
 mod linker;
 mod probable;
 mod read;
@@ -17,6 +18,7 @@ mod stated;
 pub(crate) use decide::{Decide, Decided, Wanted, Wish};
 pub(crate) use duplicates::{Duplicates, FindDuplicates, Place, WantedDuplicates};
 pub(crate) use graph::{MOST, person};
+pub(crate) use judge::Judge;
 pub(crate) use linker::Linker;
 pub(crate) use read::{Links, ReadLinks};
 pub(crate) use record::{By, Decision, Link, Matched, Statement};

@@ -10,6 +10,8 @@ use xds::{Identifier, Place, Rule};
 use super::*;
 use crate::config::Domain;
 use crate::domains::Domains;
+use crate::links::Judge;
+use crate::matching::Matcher;
 
 const RED: &str = "urn:oid:1.2.3";
 const BASE: &str = "http://localhost:8083/fhir";
@@ -23,7 +25,10 @@ impl Subject {
         let domains = Domains::read(&Domain { remove: true, ..Domain::default() }).expect("is sound");
         let (records, clock) = (Records::new(store, domains), Clock::fake(1_000_000));
         let delivery = Arc::new(Delivery::default());
-        let linker = Arc::new(Linker::new(records.clone(), clock.clone(), delivery.clone(), Arc::default()));
+        let matcher = Matcher::new(records.clone(), &Default::default());
+        let judge = Judge::new(records.clone(), matcher, &Default::default());
+        let linker = Linker::new(records.clone(), judge, clock.clone(), delivery.clone(), Arc::default());
+        let linker = Arc::new(linker);
         Subject { feeding: Feeding::new(records, clock, delivery, linker) }
     }
 

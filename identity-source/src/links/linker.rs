@@ -11,8 +11,11 @@ use serde::{Deserialize, Serialize};
 use store::{Batch, Kind, Put, Row, Sequence};
 use tokio::sync::{Mutex, Notify, watch};
 
+use super::graph::Graph;
+use super::judge::{Judge, Judged};
+use super::probable;
 use super::record::{LINK, Link, Verdict};
-use super::stated::{Changed, Said, What, linking, stated};
+use super::stated::{Changed, Said, What, linking, stated, written};
 use crate::deliver::Delivery;
 use crate::records::{Kept, KeptIdentifier, PATIENT, Records};
 
@@ -31,8 +34,8 @@ const TOO_FAR: u64 = 256;
 /// The pause after something went wrong, and the longest one when there is nothing to do.
 const PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
-/// Rounds of judging a patient again after somebody else was first.
-const ROUNDS: usize = 16;
+/// Rounds of judging a patient again after something came of it, or somebody else was first.
+const ROUNDS: usize = 32;
 /// Patients counted for the health page, at most.
 const COUNTED: usize = 1_000;
 
@@ -48,6 +51,7 @@ pub(crate) struct Linker {
     records: Records,
     clock: Clock,
     delivery: Arc<Delivery>,
+    judge: Judge,
     deciding: Arc<Mutex<()>>,
     wake: Notify,
     /// Every patient changed up to here has been looked at.
@@ -58,11 +62,13 @@ impl Linker {
     /// One that has looked at nobody yet. `deciding` is shared with whoever else decides about links.
     pub(crate) fn new(
         records: Records,
+        judge: Judge,
         clock: Clock,
         delivery: Arc<Delivery>,
         deciding: Arc<Mutex<()>>,
     ) -> Linker {
-        Linker { records, clock, delivery, deciding, wake: Notify::new(), done: watch::Sender::new(0) }
+        let (wake, done) = (Notify::new(), watch::Sender::new(0));
+        Linker { records, clock, delivery, judge, deciding, wake, done }
     }
 
     /// Waits until the patients of this commit have been looked at, at most a second, and not at all while the linker has a
@@ -115,7 +121,7 @@ impl Linker {
         let last = patients.last().map(|row| row.sequence);
         for row in &patients {
             failpoint!(async "id.link.pre_judge");
-            self.judge(&row.id).await?;
+            self.look(&row.id).await?;
             tokio::task::yield_now().await;
         }
         here.patients = last.unwrap_or(here.patients);
@@ -145,7 +151,19 @@ impl Linker {
         Ok(())
     }
 
-    /// Looks at one patient; commits what comes of it, if anything does.
+    /// Looks at one patient. One who is out of use may have been in the way of others.
+    async fn look(&self, id: &str) -> Result<(), store::Error> {
+        if let Some(row) = self.records.patient(id)?
+            && (row.deleted || !Kept::of(&row)?.active)
+        {
+            for pair in probable::with(self.records.store(), id)? {
+                self.judge(pair.other(id)).await?;
+            }
+        }
+        self.judge(id).await
+    }
+
+    /// Judges one patient; commits what comes of it, if anything does.
     async fn judge(&self, id: &str) -> Result<(), store::Error> {
         for _ in 0..ROUNDS {
             let _one_at_a_time = self.deciding.lock().await;
@@ -159,16 +177,18 @@ impl Linker {
             batch.audit.push(self.event(now, id));
             failpoint!(async "id.link.pre_commit");
             match self.records.store().apply(batch).await {
+                // What it came to may have made room for more.
                 Ok(_) => {
                     self.delivery.wake();
                     actor::meter::count("docshare_audit_events_total", &[("result", "written")], 1);
-                    return Ok(());
                 }
                 Err(store::Error::Lost(_)) => {}
                 Err(error) => return Err(error),
             }
         }
-        Err(store::Error::Unusable(format!("the links of {id} were changed by others without end")))
+        // Whoever is changed again comes again; so many rounds in one go would keep everybody else waiting.
+        tracing::warn!(patient = id, rounds = ROUNDS, "the links of a patient did not come to rest");
+        Ok(())
     }
 
     fn decide(&self, row: &Row) -> Result<Changed, store::Error> {
@@ -178,11 +198,20 @@ impl Linker {
         } else {
             let kept = Kept::of(row)?;
             if kept.replaced_by.is_some() {
-                return Ok(Changed::default());
+                // Its links stay, so that an unmerge finds them; nobody is to be asked whether it is somebody's duplicate.
+                let probable = self.judge.judge(row, now, LINKER)?.probable;
+                return Ok(Changed { puts: probable, told: None });
             }
             self.states(&row.id, &kept)?
         };
-        stated(&self.records, &[Said { id: row.id.clone(), what }], LINKER, now)
+        let changed = stated(&self.records, &[Said { id: row.id.clone(), what }], LINKER, now)?;
+        if !changed.puts.is_empty() {
+            return Ok(changed);
+        }
+        let Judged { links, probable } = self.judge.judge(row, now, LINKER)?;
+        let mut changed = written(Graph::new(&self.records), links)?;
+        changed.puts.extend(probable);
+        Ok(changed)
     }
 
     /// What a record says as it stands.

@@ -12,6 +12,9 @@ pub(super) const ALL: &str = "probable-duplicates";
 /// Points to both patients.
 const MAY_BE: &str = "may-be";
 
+/// How much a score moves before a pair is kept anew.
+const LIKE: f64 = 0.01;
+
 /// A pair as it is kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Possible {
@@ -24,6 +27,13 @@ pub(crate) struct Possible {
 }
 
 impl Possible {
+    /// Whether it says the same, but for what a score moves by when other patients come.
+    fn is_like(&self, other: &Possible) -> bool {
+        self.is_within_domain == other.is_within_domain
+            && self.matched.grade == other.matched.grade
+            && (self.matched.score - other.matched.score).abs() < LIKE
+    }
+
     /// What a row keeps.
     pub(super) fn of(row: &Row) -> Result<Possible, store::Error> {
         serde_json::from_slice(&row.body)
@@ -43,12 +53,11 @@ pub(super) fn kept(store: &Store, pair: &Pair) -> Result<Option<Possible>, store
     row.as_ref().map(Possible::of).transpose()
 }
 
-#[expect(dead_code, reason = "left behind by the linker once it asks the matcher")]
 /// What keeps a pair, unless it is kept just so.
 pub(super) fn remember(store: &Store, possible: &Possible) -> Result<Option<Put>, store::Error> {
     let row = store.get(PROBABLE, &possible.pair.id())?;
     if let Some(row) = row.as_ref().filter(|row| !row.deleted)
-        && Possible::of(row)? == *possible
+        && Possible::of(row)?.is_like(possible)
     {
         return Ok(None);
     }

@@ -4,6 +4,8 @@ use serde::{Deserialize, Serialize};
 use store::{Edge, Instant, Kind, Put, Row, Store, Version};
 use xds::Identifier;
 
+use crate::matching::Explanation;
+
 /// The sort of record a link is.
 pub(crate) const LINK: Kind = Kind("link");
 
@@ -119,8 +121,8 @@ pub(crate) struct Matched {
     pub(crate) score: f64,
     /// `certain`, `probable`, `possible`.
     pub(crate) grade: String,
-    /// What counted for it and against it, a line each.
-    pub(crate) explanation: Vec<String>,
+    /// What counted for it and against it.
+    pub(crate) explanation: Explanation,
 }
 
 /// What a steward has said.
@@ -261,5 +263,11 @@ pub(super) fn linked(store: &Store, patient: &str) -> Result<Vec<Pair>, store::E
 /// Everything that was decided about a pair, newest first.
 pub(super) fn decisions(store: &Store, pair: &Pair) -> Result<Vec<Decision>, store::Error> {
     let versions = store.history(LINK, &pair.id())?;
-    versions.iter().filter(|row| !row.deleted).map(|row| Ok(Link::of(row)?.decision)).collect()
+    let mut decisions = Vec::with_capacity(versions.len());
+    for row in versions.iter().filter(|row| !row.deleted) {
+        decisions.push(Link::of(row)?.decision);
+    }
+    // A version may only note that a voice beside the one that counts has changed.
+    decisions.dedup();
+    Ok(decisions)
 }

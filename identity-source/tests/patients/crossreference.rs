@@ -63,6 +63,7 @@ async fn no_counterpart_is_an_empty_answer() {
     subject.fed(&alice()).await;
     let mut other = alice();
     other["identifier"] = json!([{ "system": BLUE, "value": "other" }]);
+    other["name"] = json!([{ "family": "SOMEBODY", "given": ["ELSE"] }]);
     subject.fed(&other).await;
     let told = asked(&subject, &format!("sourceIdentifier={RED}%7CIHERED-994&targetSystem={BLUE}")).await;
     assert_eq!((told.status, told.json()), (StatusCode::OK, json!({ "resourceType": "Parameters" })));

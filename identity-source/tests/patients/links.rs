@@ -382,3 +382,217 @@ async fn sources_that_speak_of_each_other_at_once_are_linked() {
         becomes(&subject, BLUE, &b, &[&r]).await;
     }
 }
+
+/// A whole person, so that two records of hers certainly match.
+fn ottilie_in(system: &str, value: &str) -> Value {
+    json!({
+        "resourceType": "Patient",
+        "identifier": [{ "system": system, "value": value }],
+        "active": true,
+        "name": [{ "family": "Quittenbaum", "given": ["Ottilie"] }],
+        "gender": "female",
+        "birthDate": "1947-03-19",
+        "telecom": [{ "system": "phone", "value": "+43 662 8044 5512" }],
+        "address": [{
+            "line": ["Erlengasse 14"], "city": "Hallein", "postalCode": "5400", "country": "AT"
+        }]
+    })
+}
+
+/// The pairs a steward is asked about: ids of both.
+async fn duplicates(subject: &Subject, query: &str) -> (Vec<[String; 2]>, Option<String>) {
+    let told = subject.get(&format!("/Patient/$duplicates?{query}")).await;
+    assert_eq!(told.status, StatusCode::OK, "{}", told.text);
+    let parameters = told.json()["parameter"].as_array().cloned().unwrap_or_default();
+    let next = parameters.iter().find(|parameter| parameter["name"] == "next");
+    let next = next.map(|next| next["valueUri"].as_str().expect("is a URL").to_owned());
+    let id = |part: &Value| {
+        let url = part["valueReference"]["reference"].as_str().expect("is a URL").to_owned();
+        url.rsplit_once('/').expect("is a URL").1.to_owned()
+    };
+    let pairs = parameters.iter().filter(|parameter| parameter["name"] == "pair").map(|pair| {
+        let parts = pair["part"].as_array().expect("has parts");
+        let of: Vec<String> = parts.iter().filter(|part| part["name"] == "patient").map(id).collect();
+        of.try_into().expect("a pair is two")
+    });
+    (pairs.collect(), next)
+}
+
+/// Waits until there are so many pairs for a steward.
+async fn pairs_become(subject: &Subject, count: usize) -> Vec<[String; 2]> {
+    let mut found = Vec::new();
+    for _ in 0..200 {
+        found = duplicates(subject, "").await.0;
+        if found.len() == count {
+            return found;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    panic!("a steward is asked about {found:?}, and not about {count} pairs");
+}
+
+#[tokio::test]
+async fn records_that_certainly_match_are_linked_behind_the_feed() {
+    let subject = Subject::start();
+    let red = subject.fed(&ottilie_in(RED, "R")).await;
+    let blue = subject.fed(&ottilie_in(BLUE, "B")).await;
+    becomes(&subject, RED, "R", &["B"]).await;
+    let link = links(&subject, &red).await.remove(0);
+    assert_eq!((part(&link, "by"), part(&link, "grade")), (json!("match"), json!("certain")));
+    assert!(part(&link, "explanation").is_string(), "{link}");
+    assert!(!link.to_string().contains("Ottilie"), "an explanation says nothing of anybody: {link}");
+    assert_eq!(names(&subject, BLUE, "B").await.0, [red]);
+    assert_eq!(duplicates(&subject, "").await.0, Vec::<[String; 2]>::new());
+    let _ = blue;
+}
+
+#[tokio::test]
+async fn two_feeds_at_once_do_not_miss_each_other() {
+    let subject = Subject::start();
+    let (red, blue, green) = (ottilie_in(RED, "R"), ottilie_in(BLUE, "B"), ottilie_in(GREEN, "G"));
+    let told = tokio::join!(
+        subject.feed(RED, "R", &red),
+        subject.feed(BLUE, "B", &blue),
+        subject.feed(GREEN, "G", &green)
+    );
+    assert!([&told.0, &told.1, &told.2].iter().all(|told| told.status == StatusCode::CREATED));
+    becomes(&subject, RED, "R", &["B", "G"]).await;
+    becomes(&subject, GREEN, "G", &["B", "R"]).await;
+}
+
+#[tokio::test]
+async fn what_a_steward_holds_apart_no_match_puts_together() {
+    let subject = Subject::start();
+    let red = subject.fed(&ottilie_in(RED, "R")).await;
+    let blue = subject.fed(&ottilie_in(BLUE, "B")).await;
+    becomes(&subject, RED, "R", &["B"]).await;
+    done(&subject, &red, "$unlink", &blue).await;
+    let mut moved = ottilie_in(BLUE, "B");
+    moved["address"][0]["line"] = json!(["Erlengasse 15"]);
+    assert_eq!(subject.feed(BLUE, "B", &moved).await.status, StatusCode::OK);
+    // A third record that matches both belongs to one of them at most, and to none without a steward.
+    subject.fed(&ottilie_in(GREEN, "G")).await;
+    let asked = pairs_become(&subject, 1).await;
+    assert_eq!(names(&subject, RED, "R").await.1.len() + names(&subject, BLUE, "B").await.1.len(), 1);
+    assert!(!asked.contains(&[red.clone(), blue.clone()]) && !asked.contains(&[blue.clone(), red.clone()]));
+    let between = links(&subject, &red).await.into_iter().find(|link| part(link, "state") == "apart");
+    assert!(between.is_some(), "the steward's word stays");
+    // Taken back, the matcher decides anew.
+    let path = format!("/Patient/{red}/$unlink?other=Patient/{blue}&withdraw=true");
+    assert_eq!(subject.request(Method::POST, &path, &[], None).await.status, StatusCode::OK);
+    becomes(&subject, RED, "R", &["B", "G"]).await;
+}
+
+#[tokio::test]
+async fn a_link_by_match_is_judged_again_when_a_record_changes() {
+    let subject = Subject::start();
+    let red = subject.fed(&ottilie_in(RED, "R")).await;
+    subject.fed(&ottilie_in(BLUE, "B")).await;
+    becomes(&subject, RED, "R", &["B"]).await;
+    // It was another person's form.
+    assert_eq!(subject.feed(BLUE, "B", &somebody_in(BLUE, "B", "Azzurro")).await.status, StatusCode::OK);
+    becomes(&subject, RED, "R", &[]).await;
+    let link = links(&subject, &red).await.remove(0);
+    assert_eq!(decisions(&link), pairs(&[("match", "withdrawn"), ("match", "linked")]));
+}
+
+#[tokio::test]
+async fn a_stewards_link_stands_though_the_records_come_to_differ() {
+    let subject = Subject::start();
+    let red = subject.fed(&ottilie_in(RED, "R")).await;
+    let blue = subject.fed(&ottilie_in(BLUE, "B")).await;
+    becomes(&subject, RED, "R", &["B"]).await;
+    done(&subject, &red, "$link", &blue).await;
+    assert_eq!(subject.feed(BLUE, "B", &somebody_in(BLUE, "B", "Azzurro")).await.status, StatusCode::OK);
+    let green = subject.fed(&somebody_in(GREEN, "G", "Verde")).await;
+    done(&subject, &green, "$unlink", &red).await;
+    assert_eq!(names(&subject, RED, "R").await.1, ["B"]);
+}
+
+#[tokio::test]
+async fn two_records_of_one_domain_that_match_are_a_stewards_to_see() {
+    let subject = Subject::start();
+    let one = subject.fed(&ottilie_in(RED, "R-1")).await;
+    let other = subject.fed(&ottilie_in(RED, "R-2")).await;
+    let asked = pairs_become(&subject, 1).await;
+    assert!(asked[0].contains(&one) && asked[0].contains(&other));
+    // A record of another domain that is like both is linked with neither.
+    let blue = subject.fed(&ottilie_in(BLUE, "B")).await;
+    pairs_become(&subject, 3).await;
+    assert_eq!(names(&subject, BLUE, "B").await, (vec![], vec![]));
+    let told = subject.get("/Patient/$duplicates").await;
+    assert!(told.text.contains("Quittenbaum"), "a steward sees who it is: {}", told.text);
+    assert_eq!(duplicates(&subject, &format!("patient=Patient/{blue}")).await.0.len(), 2);
+    // Merged, one is left to link with.
+    let mut merged = ottilie_in(RED, "R-2");
+    merged["active"] = json!(false);
+    merged["link"] =
+        json!([{ "other": { "identifier": { "system": RED, "value": "R-1" } }, "type": "replaced-by" }]);
+    assert_eq!(subject.feed(RED, "R-2", &merged).await.status, StatusCode::OK);
+    becomes(&subject, BLUE, "B", &["R-1"]).await;
+    pairs_become(&subject, 0).await;
+}
+
+#[tokio::test]
+async fn duplicates_are_told_a_page_at_a_time_and_a_decision_takes_a_pair_off() {
+    let subject = Subject::start();
+    let mut ids = Vec::new();
+    for number in 0..4 {
+        ids.push(subject.fed(&ottilie_in(RED, &format!("R-{number}"))).await);
+    }
+    assert_eq!(pairs_become(&subject, 6).await.len(), 6);
+    let (mut seen, mut next) = duplicates(&subject, "_count=4").await;
+    assert_eq!(seen.len(), 4);
+    while let Some(url) = next {
+        let query = url.split_once('?').expect("has a query").1;
+        let page = duplicates(&subject, query).await;
+        seen.extend(page.0);
+        next = page.1;
+    }
+    seen.sort();
+    seen.dedup();
+    assert_eq!(seen.len(), 6);
+    done(&subject, &ids[0], "$unlink", &ids[1]).await;
+    assert_eq!(duplicates(&subject, "").await.0.len(), 5);
+    for query in ["_count=0", "_count=x", "_page=rubbish", "patient=a/b/c"] {
+        let told = subject.get(&format!("/Patient/$duplicates?{query}")).await;
+        assert_eq!(told.status, StatusCode::BAD_REQUEST, "{query}: {}", told.text);
+    }
+}
+
+#[tokio::test]
+async fn matches_are_left_to_a_steward_where_the_domain_wants_it() {
+    let by_hand = identity_source::LinkSettings { by_match: false };
+    let settings = identity_source::Settings { links: by_hand, ..Default::default() };
+    let subject = Subject::start_with(settings);
+    let red = subject.fed(&ottilie_in(RED, "R")).await;
+    let blue = subject.fed(&ottilie_in(BLUE, "B")).await;
+    pairs_become(&subject, 1).await;
+    assert_eq!(names(&subject, RED, "R").await, (vec![], vec![]));
+    done(&subject, &red, "$link", &blue).await;
+    assert_eq!(duplicates(&subject, "").await.0.len(), 0);
+    assert_eq!(names(&subject, RED, "R").await.1, ["B"]);
+}
+
+#[tokio::test]
+async fn a_linker_that_was_interrupted_goes_on_where_it_was() {
+    let directory = tempfile::tempdir().expect("there is room");
+    let opened = || store::Store::open(&store::Options::new(directory.path())).expect("can be opened");
+    let settings = || identity_source::Settings::default();
+    let subject = Subject::start_in(actor::Setup { store: opened(), ..actor::Setup::new(settings()) });
+    subject.fed(&ottilie_in(RED, "R")).await;
+    subject.fed(&ottilie_in(BLUE, "B")).await;
+    becomes(&subject, RED, "R", &["B"]).await;
+    subject.stop();
+    let subject = Subject::start_in(actor::Setup { store: opened(), ..actor::Setup::new(settings()) });
+    subject.fed(&ottilie_in(GREEN, "G")).await;
+    becomes(&subject, RED, "R", &["B", "G"]).await;
+    for _ in 0..200 {
+        let health = subject.admin("/readyz?verbose").await;
+        if health.contains("every patient has been looked at") {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    panic!("the linker does not come to an end");
+}

@@ -46,6 +46,16 @@ pub const METRICS: &[(&str, Sort, &str)] = &[
     ("docshare_search_results", Sort::Sizes, "Matches on a page of a search."),
     ("docshare_search_scanned_rows", Sort::Sizes, "Rows looked at for a page of a search."),
     ("docshare_peer_requests_total", Sort::Counter, "Requests to peers by result."),
+    (
+        "docshare_linker_behind_commits",
+        Sort::Gauge,
+        "Commits behind the last one whose patients were looked at for whom else they are.",
+    ),
+    (
+        "docshare_links_refused_total",
+        Sort::Counter,
+        "Links that feeds state and that were not made, because too many records would be one person.",
+    ),
     ("docshare_outbox_pending", Sort::Gauge, "Messages not yet delivered to a peer."),
     ("docshare_outbox_oldest_seconds", Sort::Gauge, "Age of the oldest of them."),
     (

@@ -226,7 +226,10 @@ fn told(link: &Link, decisions: Vec<Decision>, of: &str, base: &str) -> links::L
 }
 
 fn score(matched: Matched) -> Score {
-    Score { score: matched.score, grade: matched.grade, explanation: matched.explanation }
+    let Matched { score, grade, explanation } = matched;
+    let fields = explanation.fields.into_iter().map(|said| format!("{} ({:+.1})", said.says, said.weight));
+    let explanation = fields.chain(explanation.held.map(|why| format!("not certain: {why}"))).collect();
+    Score { score, grade, explanation }
 }
 
 fn url(id: &str, base: &str) -> String {
