@@ -22,6 +22,8 @@ pub struct Settings {
     pub matching: crate::matching::Settings,
     /// The door for messages of HL7 v3.
     pub soap: soap::Settings,
+    /// Where HL7 v2 is listened to.
+    pub mllp: mllp::Settings,
 }
 
 /// The identifier domains.
@@ -133,6 +135,21 @@ pub(crate) const KEYS: &[(&str, &str)] = &[
         "weights other than the built-in ones: tables with field, level, stranger and relative (bits), as docs/matching.md lists them",
     ),
     soap::KEYS[0],
+    (
+        "mllp.listen",
+        "address and port where HL7 v2 is listened to: the feed (ITI-8), PIX queries (ITI-9) and PDQ (ITI-21), e.g. `127.0.0.1:2576`; port 0 takes a free one; empty: nowhere",
+    ),
+    mllp::KEYS[0],
+    mllp::KEYS[1],
+    mllp::KEYS[2],
+    mllp::KEYS[3],
+    mllp::KEYS[4],
+    mllp::KEYS[5],
+    mllp::KEYS[6],
+    mllp::KEYS[7],
+    mllp::KEYS[8],
+    mllp::KEYS[9],
+    mllp::KEYS[10],
 ];
 
 #[cfg(test)]

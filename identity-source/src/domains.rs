@@ -62,7 +62,6 @@ impl Domains {
     }
 
     /// Who may feed this domain in HL7 v2, `APPLICATION|FACILITY`; empty where nothing is said.
-    #[expect(dead_code, reason = "asked by the feed of HL7 v2")]
     pub(crate) fn senders(&self, system: &str) -> &[String] {
         self.rights(system).map(|rights| rights.senders.as_slice()).unwrap_or_default()
     }

@@ -1,4 +1,4 @@
-//! What callers speak: FHIR at `/fhir`, and HL7 v3 in SOAP at `/pix/manager`.
+//! What callers speak: FHIR at `/fhir`, and HL7 v3 in SOAP at `/pix/manager`, and HL7 v2 over MLLP.
 
 use std::sync::LazyLock;
 
@@ -7,7 +7,9 @@ use actor::Route;
 use crate::IdentitySource;
 
 pub(crate) mod fhir;
+mod hl7v2;
 mod hl7v3;
+mod mllp;
 mod soap;
 
 /// The whole table.

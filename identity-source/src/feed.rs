@@ -14,6 +14,7 @@ use audit::Action;
 use bytes::Bytes;
 use fhir::document_reference::Stamp;
 use fhir::patient::Patient;
+use serde_json::{Map, Value};
 use xds::{Findings, Identifier, Place};
 
 use crate::deliver::Delivery;
@@ -49,6 +50,13 @@ pub(crate) struct Iti93;
 
 impl Number for Iti93 {
     const NUMBER: &'static str = "ITI-93";
+}
+
+/// Patient Identity Feed.
+pub(crate) struct Iti8;
+
+impl Number for Iti8 {
+    const NUMBER: &'static str = "ITI-8";
 }
 
 /// What every feed shares.
@@ -114,6 +122,17 @@ pub(crate) enum Change {
         /// e.g. `Patient`.
         at: Place,
     },
+    /// What a source says of a patient, to be laid over what is known: it says no more than what is new.
+    Told {
+        /// The identifier the source knows the patient by.
+        condition: Identifier,
+        /// Every identifier it states.
+        stated: Vec<Identifier>,
+        /// The patient, by the members of the one that stands, if there is one.
+        over: Box<Over>,
+        /// e.g. `PID-3`.
+        at: Place,
+    },
     /// A patient becomes a duplicate of another one, of which its source says nothing more.
     Merge {
         /// Who goes.
@@ -132,11 +151,15 @@ pub(crate) enum Change {
     },
 }
 
+/// A patient as it reads over what stands.
+pub(crate) type Over = dyn Fn(Option<&Map<String, Value>>) -> Result<Patient, Findings>;
+
 impl Change {
     /// Whether it takes somebody's place away.
     fn retires(&self) -> bool {
         match self {
             Change::Put { patient, .. } => patient.replaced_by.is_some(),
+            Change::Told { .. } => false,
             Change::Merge { .. } | Change::Remove { .. } => true,
         }
     }

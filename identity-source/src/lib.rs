@@ -1,11 +1,13 @@
 //! The Patient Identity Source (PIXm Manager, PDQm Supplier): knows who is who.
 //!
-//! Lives here: patients and their identifiers, the feeds [ITI-104, ITI-93, ITI-44], finding patients [ITI-78], cross-referencing [ITI-83],
+//! Lives here: patients and their identifiers, the feeds [ITI-104, ITI-93, ITI-44, ITI-8], finding patients [ITI-78], cross-referencing [ITI-83],
 //! and telling the registry of every patient.
 //! Does not live here: documents, and how FHIR writes a patient (`fhir`).
 //! Doors: every shared room, no other actor.
 
+mod candidates;
 mod config;
+mod corresponding;
 mod crossreference;
 mod deliver;
 mod domains;
@@ -26,9 +28,10 @@ mod records;
 
 use std::sync::Arc;
 
-use actor::{Actor, Check, Corridor, House, Route};
+use actor::{Actor, Check, Corridor, Door, House, Route};
 use fhir::page::Sealer;
 use futures_util::future::LocalBoxFuture;
+use mllp::Ear;
 use tokio::sync::watch;
 use web::{Answer, Limits, PeerSettings, Request};
 
@@ -36,6 +39,8 @@ pub use config::{AuthoritySettings, Domain, LinkSettings, SearchSettings, Settin
 pub use matching::Settings as MatchSettings;
 pub use receivers::{Protocol, Receiver};
 
+use candidates::FindCandidates;
+use corresponding::FindCorresponding;
 use crossreference::CrossReference;
 use deliver::Delivery;
 use domains::Domains;
@@ -65,12 +70,18 @@ pub struct IdentitySource {
     find: FindPatients,
     cross_reference: CrossReference,
     match_patient: MatchPatient,
+    corresponding: FindCorresponding,
+    candidates: FindCandidates,
     read: ReadPatient,
     history: ReadHistory,
     linker: Arc<Linker>,
     decide: Decide,
     links: ReadLinks,
     duplicates: FindDuplicates,
+    /// Where HL7 v2 is listened to.
+    ear: Ear,
+    /// The FHIR base, if it is configured: who came by another face knows it no other way.
+    public_url: Option<String>,
 }
 
 impl IdentitySource {
@@ -92,6 +103,8 @@ impl Actor for IdentitySource {
         let domains = Domains::read(&house.settings.domain)?;
         let records = Records::new(house.corridor.store.clone(), domains);
         let delivery = Arc::new(Delivery::new(&house, &records)?);
+        let ear = Ear::new(house.settings.mllp.clone(), &house, IdentitySource::NAME)?;
+        let public_url = house.public_url.clone();
         let House { settings, corridor, clock, .. } = house;
         settings.matching.check()?;
         let matcher = Matcher::new(records.clone(), &settings.matching);
@@ -101,6 +114,7 @@ impl Actor for IdentitySource {
             Linker::new(records.clone(), judge, clock.clone(), delivery.clone(), Arc::clone(&deciding));
         let linker = Arc::new(linker);
         let feeding = Feeding::new(records.clone(), clock.clone(), delivery.clone(), linker.clone());
+        let most = usize::try_from(house.limits.max_count).unwrap_or(usize::MAX).max(1);
         Ok(IdentitySource {
             corridor,
             limits: house.limits,
@@ -116,12 +130,16 @@ impl Actor for IdentitySource {
             find: FindPatients { records: records.clone(), clock: clock.clone() },
             cross_reference: CrossReference { records: records.clone(), clock: clock.clone() },
             match_patient: MatchPatient { records: records.clone(), matcher, clock: clock.clone() },
+            candidates: FindCandidates { records: records.clone(), clock: clock.clone(), most },
+            corresponding: FindCorresponding { records: records.clone(), clock: clock.clone() },
             read: ReadPatient { records: records.clone(), clock: clock.clone() },
             history: ReadHistory { records: records.clone(), clock: clock.clone() },
             linker,
             decide: Decide { records: records.clone(), clock: clock.clone(), delivery, deciding },
             links: ReadLinks { records: records.clone(), clock: clock.clone() },
             duplicates: FindDuplicates { records, clock },
+            ear,
+            public_url,
         })
     }
 
@@ -145,10 +163,23 @@ impl Actor for IdentitySource {
     fn background(self: Arc<Self>) -> Vec<LocalBoxFuture<'static, ()>> {
         let (delivery, stopping) = (self.delivery.clone(), self.stopping.clone());
         let (linker, until) = (self.linker.clone(), self.stopping.clone());
+        let heard = mllp::serve(self.clone(), self.stopping.clone());
         vec![
             Box::pin(async move { delivery.run(stopping).await }),
             Box::pin(async move { linker.run(until).await }),
+            Box::pin(heard),
         ]
+    }
+
+    fn doors(settings: &Settings) -> Vec<Door> {
+        // What is no address is refused with words when the actor is built.
+        let address = settings.mllp.address().ok().flatten();
+        address.map(|address| Door { key: mllp::LISTEN, address }).into_iter().collect()
+    }
+
+    fn reload(&self) -> Result<String, String> {
+        self.ear.reload()?;
+        Ok("the certificates of the MLLP listener were read again".to_owned())
     }
 
     fn peers(settings: &Settings) -> Vec<(&'static str, PeerSettings)> {
@@ -159,6 +190,11 @@ impl Actor for IdentitySource {
     fn checks(&self) -> Vec<Check> {
         let mut checks = self.delivery.checks();
         checks.push(self.linker.check());
+        let text = match self.ear.place() {
+            Some(place) => format!("HL7 v2 at {place}"),
+            None => "not listened to (mllp.listen is empty)".to_owned(),
+        };
+        checks.push(Check { name: "mllp", ok: true, text });
         checks
     }
 

@@ -1,8 +1,11 @@
 //! The only place where patients become records, and questions about them become asks.
 
 mod asked;
+mod described;
+mod domain;
 mod draft;
 mod kept;
+mod person;
 
 use std::sync::Arc;
 

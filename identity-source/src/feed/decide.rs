@@ -5,7 +5,7 @@ use fhir::patient::{Patient, Survivor};
 use serde_json::{Value, json};
 use xds::{Finding, Findings, Identifier, Place, Rule};
 
-use super::{Change, Fed, Feeding, Request};
+use super::{Change, Fed, Feeding, Over, Request};
 use crate::events::{Happened, Stood};
 use crate::records::{Draft, Writing};
 
@@ -43,6 +43,12 @@ impl Feeding {
                         keeps_mother: *keeps_mother,
                         at,
                     };
+                    self.put(draft, &matching, said)?
+                }
+                Change::Told { condition, stated, over, at } => {
+                    let condition = self.records.authorities().identifier(condition);
+                    let patient = self.laid_over(draft, &matching, &condition, stated, over.as_ref())?;
+                    let said = Said { condition, patient, unmerges: false, keeps_mother: false, at };
                     self.put(draft, &matching, said)?
                 }
                 Change::Merge { subsumed, survivor, at } => {
@@ -132,6 +138,34 @@ impl Feeding {
             (None, Some(current)) => Fed::stands(current),
             (None, None) => return Err(Fault::Internal("a new patient stood already".to_owned())),
         })
+    }
+
+    /// What is told of a patient, laid over what stands of the same source.
+    fn laid_over(
+        &self,
+        draft: &Draft<'_>,
+        matching: &Matching<'_>,
+        condition: &Identifier,
+        stated: &[Identifier],
+        over: &Over,
+    ) -> Decided<Patient> {
+        let stated: Vec<Identifier> =
+            stated.iter().map(|identifier| self.records.authorities().identifier(identifier)).collect();
+        let found = draft.identified(condition, matching.base)?.filter(|found| {
+            found.kept.home() == condition.system
+                || found.kept.own().any(|known| known.held && stated.contains(&known.identifier()))
+        });
+        let members = found.map(|found| {
+            let mut members = self.records.as_fed(&found).resource;
+            // Of a merge this says nothing; whether it may speak of one who was merged away is judged below.
+            if found.kept.replaced_by.is_some() {
+                members.shift_remove("active");
+                members.shift_remove("link");
+            }
+            members
+        });
+        let patient = over(members.as_ref()).map_err(Fault::Refused)?;
+        Ok(self.records.canonical(patient))
     }
 
     /// An identifier of the source's own domain names one patient of it. One that another patient of this source has makes the

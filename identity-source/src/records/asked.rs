@@ -92,7 +92,7 @@ impl Records {
 const DOMAIN: &str = "identifier-domain";
 
 /// The word an attribute is kept under, and how far it can be asked for.
-fn attribute(attribute: Attribute) -> (&'static str, Reach) {
+pub(super) fn attribute(attribute: Attribute) -> (&'static str, Reach) {
     match attribute {
         // These two the store knows of every record.
         Attribute::Id => ("id", Reach::Partition),

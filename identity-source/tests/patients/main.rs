@@ -1,9 +1,10 @@
-//! The identity source as its callers see it, over HTTP.
+//! The identity source as its callers see it, over HTTP and MLLP.
 
 mod consumer;
 mod crossreference;
 mod delivery;
 mod feed;
+mod hl7v2;
 mod links;
 mod listener;
 mod matching;

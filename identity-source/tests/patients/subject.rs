@@ -67,6 +67,13 @@ impl Subject {
         format!("{}/fhir", self.running.host)
     }
 
+    /// A connection of MLLP.
+    pub(crate) fn line(&self) -> mllp::Client {
+        let (_, address) = self.running.doors[0];
+        let settings = mllp::PeerSettings { address: address.to_string(), ..mllp::PeerSettings::default() };
+        mllp::Client::new(settings).expect("it has no certificates to read")
+    }
+
     /// A page of the admin listener.
     pub(crate) async fn admin(&self, path: &str) -> String {
         let answer = self.client.get(format!("{}{path}", self.running.admin)).send().await;

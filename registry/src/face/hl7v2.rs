@@ -23,11 +23,7 @@ pub(super) struct Feed<'a> {
 
 impl Codec<FeedV2> for Feed<'_> {
     async fn read(&self, request: &mut Request, _: &Context) -> Result<Change, Fault<Misfit>> {
-        let message = self.hearing.read(request).await.map_err(|fault| {
-            fault.map(|Refusal { condition, location, text }| {
-                Misfit::new(condition, location.map_or(Spot::Message, Spot::Field), text)
-            })
-        })?;
+        let message = self.hearing.read(request).await.map_err(|fault| fault.map(misfit))?;
         change(&message, self.authorities).map_err(Fault::Refused)
     }
 
@@ -76,42 +72,24 @@ fn wrong(condition: Condition, location: Location, text: impl Into<String>) -> M
 
 /// What a message wants done.
 fn change(message: &Message, authorities: &Authorities) -> Result<Change, Misfit> {
-    let header = message.header();
-    if !header.version.is_empty() && !header.version.starts_with("2.") {
-        let text = "MSH-12 names a version that is none of HL7 2.x";
-        return Err(wrong(Condition::UnsupportedVersion, Location::field("MSH", 12), text));
-    }
-    if header.message_type.is_empty() {
-        let text = format!("MSH-9 is empty; accepted are {TAKEN}");
-        return Err(wrong(Condition::RequiredField, Location::field("MSH", 9), text));
-    }
-    if header.message_type != "ADT" {
-        let text = format!("messages of this type are not taken here; accepted are {TAKEN}");
-        return Err(wrong(Condition::UnsupportedType, Location::field("MSH", 9), text));
-    }
-    if header.control_id.is_empty() {
-        let text = "MSH-10 is empty; without a control id the answer cannot say which message it is to";
-        return Err(wrong(Condition::RequiredField, Location::field("MSH", 10), text));
-    }
-    // Older senders write `ADT` alone, and the event into EVN.
-    let told = message.field("EVN", 1).text();
-    let event = if header.event.is_empty() { told.trim() } else { header.event.as_str() };
+    let event = message.event("ADT", TAKEN).map_err(misfit)?;
+    let one = |name: &str| message.one(name).map_err(misfit);
     let identifiers = |segment: &str, field: usize| identifiers(message, segment, field, authorities);
-    match event {
+    match event.as_str() {
         "A01" | "A04" | "A05" => {
-            one(message, "PID")?;
+            one("PID")?;
             Ok(Change::Add { identifiers: identifiers("PID", 3)?, about: about(message) })
         }
         "A08" => {
-            one(message, "PID")?;
+            one("PID")?;
             Ok(Change::Revise {
                 identifiers: identifiers("PID", 3).unwrap_or_default(),
                 about: about(message),
             })
         }
         "A40" => {
-            one(message, "PID")?;
-            one(message, "MRG")?;
+            one("PID")?;
+            one("MRG")?;
             Ok(Change::Merge { survivors: identifiers("PID", 3)?, subsumed: identifiers("MRG", 1)? })
         }
         _ => {
@@ -121,15 +99,9 @@ fn change(message: &Message, authorities: &Authorities) -> Result<Change, Misfit
     }
 }
 
-fn one(message: &Message, name: &str) -> Result<(), Misfit> {
-    let text = match message.count(name) {
-        1 => return Ok(()),
-        0 => format!("the {name} segment is missing; nothing was stored"),
-        more => {
-            format!("there are {more} {name} segments; one message tells of one patient. Nothing was stored")
-        }
-    };
-    Err(wrong(Condition::SegmentSequence, Location::segment(name), text))
+fn misfit(refusal: Refusal) -> Misfit {
+    let Refusal { condition, location, text } = refusal;
+    Misfit::new(condition, location.map_or(Spot::Message, Spot::Field), text)
 }
 
 /// The identifiers of configured authorities; there is at least one.

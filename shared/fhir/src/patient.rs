@@ -10,7 +10,7 @@ use xds::{Finding, Findings, Identifier, Place, Rule};
 use crate::document_reference::Stamp;
 use crate::when;
 
-pub use beside::{ACCOUNT, accounts, mother, mothers_identifiers};
+pub use beside::{ACCOUNT, accounts, mother, mothers_identifiers, plain_number};
 pub use identifiers::restricted;
 
 /// The extension that carries the mother's maiden name (PDQm 3.2, 2:3.78.4.1.2.3).
@@ -278,7 +278,13 @@ impl Patient {
         }
         for point in items(self.resource.get("telecom")) {
             if let Some(value) = text(point, "value") {
-                facts.push((Attribute::Telecom, term(text(point, "system").unwrap_or(""), value)));
+                let system = text(point, "system").unwrap_or("");
+                facts.push((Attribute::Telecom, term(system, value)));
+                // Numbers are written in many ways.
+                let plain = plain_number(value);
+                if plain != value.to_lowercase() {
+                    facts.push((Attribute::Telecom, term(system, &plain)));
+                }
             }
         }
         for address in items(self.resource.get("address")) {

@@ -267,6 +267,13 @@ pub struct Segment {
     fields: Vec<String>,
 }
 
+impl Segment {
+    /// Its fields as they stand there, the name before them, so that each is at its number.
+    pub fn fields(&self) -> impl Iterator<Item = &str> {
+        self.fields.iter().map(String::as_str)
+    }
+}
+
 /// What the receiver of a message needs to answer it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Header {
@@ -332,9 +339,60 @@ impl Message {
         &self.header
     }
 
+    /// The event of a message of this type, if it has all that a receiver needs to answer it; `taken` says in words what it takes.
+    ///
+    /// # Errors
+    /// It is of another version or type, or has no control id.
+    pub fn event(&self, kind: &str, taken: &str) -> Result<String, Refusal> {
+        let header = &self.header;
+        let wrong = |condition, field, text: String| {
+            Err(Refusal::new(condition, text).at(Location::field("MSH", field)))
+        };
+        if !header.version.is_empty() && !header.version.starts_with("2.") {
+            let text = "MSH-12 names a version that is none of HL7 2.x".to_owned();
+            return wrong(Condition::UnsupportedVersion, 12, text);
+        }
+        if header.message_type.is_empty() {
+            return wrong(Condition::RequiredField, 9, format!("MSH-9 is empty; accepted are {taken}"));
+        }
+        if header.message_type != kind {
+            let text = format!("messages of this type are not taken here; accepted are {taken}");
+            return wrong(Condition::UnsupportedType, 9, text);
+        }
+        if header.control_id.is_empty() {
+            let text = "MSH-10 is empty; without a control id the answer cannot say which message it is to";
+            return wrong(Condition::RequiredField, 10, text.to_owned());
+        }
+        // Older senders write `ADT` alone, and the event into EVN.
+        let told = self.field("EVN", 1).text();
+        Ok(if header.event.is_empty() { told.trim().to_owned() } else { header.event.clone() })
+    }
+
+    /// That there is one segment of this name, and no more.
+    ///
+    /// # Errors
+    /// There is none, or there are several.
+    pub fn one(&self, name: &str) -> Result<(), Refusal> {
+        let text = match self.count(name) {
+            1 => return Ok(()),
+            0 => format!("the {name} segment is missing; nothing was stored"),
+            more => {
+                format!(
+                    "there are {more} {name} segments; one message tells of one patient. Nothing was stored"
+                )
+            }
+        };
+        Err(Refusal::new(Condition::SegmentSequence, text).at(Location::segment(name)))
+    }
+
     /// How many segments of this name there are.
     pub fn count(&self, name: &str) -> usize {
         self.segments.iter().filter(|segment| segment.name == name).count()
+    }
+
+    /// All segments, in order.
+    pub fn segments(&self) -> impl Iterator<Item = &Segment> {
+        self.segments.iter()
     }
 
     /// The first segment of this name.

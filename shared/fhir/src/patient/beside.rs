@@ -35,3 +35,26 @@ pub fn accounts(patient: &Map<String, Value>) -> impl Iterator<Item = &Value> {
         .filter(|extension| text(extension, "url") == Some(ACCOUNT))
         .filter_map(|extension| extension.get("valueIdentifier"))
 }
+
+/// Digits of a number that is worth comparing.
+const DIGITS: usize = 3;
+
+/// A telephone number as numbers are compared: its digits. What is none, an address of mail, say, as it stands, in small letters.
+pub fn plain_number(text: &str) -> String {
+    let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+    let is_number = digits.len() >= DIGITS && !text.contains(char::is_alphabetic);
+    if is_number { digits } else { text.trim().to_lowercase() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_is_its_digits_and_an_address_is_itself() {
+        assert_eq!(plain_number("(414) 379-1212"), "4143791212");
+        assert_eq!(plain_number("Ida.12345@Example.org "), "ida.12345@example.org");
+        assert_eq!(plain_number("112"), "112");
+        assert_eq!(plain_number("#1"), "#1");
+    }
+}
