@@ -12,6 +12,7 @@ use crate::output::Format;
 use crate::patient::PatientVerb;
 use crate::query::QueryVerb;
 use crate::raw::RawVerb;
+use crate::receiver::ReceiverVerb;
 use crate::soap::Via;
 use crate::submission::SubmissionVerb;
 use crate::task::TaskVerb;
@@ -130,6 +131,9 @@ pub(crate) enum Noun {
     Task(TaskVerb),
     /// Export what the registry has, as NDJSON files
     Export(Export),
+    /// Who the identity source tells of patients: what waits, what was refused
+    #[command(subcommand)]
+    Receiver(ReceiverVerb),
     /// Whether the actors are there and ready
     Status,
     /// Stored queries of XDS.b: list, describe, run

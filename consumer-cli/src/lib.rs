@@ -23,6 +23,7 @@ mod patient;
 mod progress;
 mod query;
 mod raw;
+mod receiver;
 mod sanitize;
 mod search;
 mod soap;
@@ -96,6 +97,7 @@ async fn run(arguments: Arguments) -> Result<Exit, Failure> {
         Noun::Explain(explain) => explain::run(&explain),
         Noun::Task(verb) => task::run(verb, &context(&global)?).await,
         Noun::Export(export) => export::run(export, &context(&global)?).await,
+        Noun::Receiver(verb) => receiver::run(verb, &context(&global)?).await,
         Noun::Status => status::run(&context(&global)?).await,
         Noun::Query(verb) => query::run(verb, &global).await,
         Noun::Raw(verb) => raw::run(verb, &context(&global)?).await,

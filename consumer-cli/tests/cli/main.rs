@@ -6,6 +6,7 @@ mod documents;
 mod exit_codes;
 mod folders;
 mod later;
+mod receivers;
 mod scripted;
 mod soap;
 mod updates;
