@@ -37,7 +37,7 @@ impl Subject {
         let mut draft = Draft::new(&self.feeding.records, self.feeding.clock.now());
         let request = Request { changes, if_match: None, once: None, message: None };
         let fed = self.feeding.decide(&mut draft, &request, BASE)?;
-        let batch = draft.batch(&self.feeding.delivery.receivers());
+        let batch = draft.batch(self.feeding.delivery.receivers());
         self.feeding.records.store().apply(batch).await.expect("nobody else is there");
         Ok(fed)
     }
@@ -163,8 +163,8 @@ async fn a_request_is_taken_once() {
     assert!(beside.take_once("message/1").expect("can be read"));
     let receivers = subject.feeding.delivery.receivers();
     let store = subject.feeding.records.store();
-    store.apply(draft.batch(&receivers)).await.expect("nobody has it");
-    assert!(store.apply(beside.batch(&receivers)).await.is_err(), "the second of two at once loses");
+    store.apply(draft.batch(receivers)).await.expect("nobody has it");
+    assert!(store.apply(beside.batch(receivers)).await.is_err(), "the second of two at once loses");
     let mut after = Draft::new(&subject.feeding.records, 1);
     assert!(!after.take_once("message/1").expect("can be read"));
 }

@@ -64,11 +64,6 @@ pub const METRICS: &[(&str, Sort, &str)] = &[
         "Messages a peer has refused; they are sent again, and what concerns the same patient waits.",
     ),
     (
-        "docshare_linker_behind_commits",
-        Sort::Gauge,
-        "Commits whose patients the linker has not looked at yet.",
-    ),
-    (
         "docshare_patients_behind_registry_total",
         Sort::Counter,
         "Patients fed to a registry that knows a newer version: it ignores what it is fed.",
