@@ -285,10 +285,33 @@ impl Everywhere<'_> {
                 Some(OrderKey::Written { descending }) => {
                     return Ok(self.written(kept, catalogue, bits, *descending, false));
                 }
-                Some(OrderKey::Id { .. }) | None => return Ok(Sure::Never),
+                Some(OrderKey::Id { descending }) => {
+                    return Ok(Sure::Known(self.by_id(catalogue, bits, *descending)));
+                }
+                None => return Ok(Sure::Never),
             },
         };
         self.by_fact(kept, catalogue, bits, by)
+    }
+
+    fn by_id(&self, catalogue: &Catalogue, bits: &Bits, descending: bool) -> Vec<u32> {
+        let turned = |first: u64| u128::from(if descending { !first } else { first }) << 64;
+        // An id stands in a place with its escapes and its end.
+        let place = |number: u32| {
+            let mut id = Vec::with_capacity(64);
+            keys::escape(catalogue.id(number), &mut id);
+            turned(beginning(&id))
+        };
+        let end = if descending { u8::MAX } else { 0 };
+        let after = self.after.and_then(|after| after.split(|byte| *byte == end).next());
+        let after = after.map(|id| {
+            let mut first = [end; 8];
+            let length = id.len().min(8);
+            first[..length].copy_from_slice(&id[..length]);
+            first
+        });
+        let behind = Everywhere { after: after.as_ref().map(<[u8; 8]>::as_slice), ..*self };
+        behind.first(catalogue, bits, Then::More, place)
     }
 
     fn written(

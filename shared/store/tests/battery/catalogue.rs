@@ -105,7 +105,8 @@ fn a_test(dice: &mut Dice) -> Test {
 
 fn an_order(dice: &mut Dice) -> Order {
     let descending = dice.below(2) == 0;
-    match dice.below(7) {
+    match dice.below(8) {
+        7 => Order::Keys(vec![OrderKey::Id { descending }]),
         0 | 1 => Order::Natural,
         2 => Order::By { name: "name", descending },
         3 => Order::By { name: "born", descending },
@@ -153,7 +154,7 @@ fn place(put: &Put, written: u64, order: &Order) -> Vec<u8> {
             .flat_map(|key| match key {
                 OrderKey::Fact { name, descending } => by_fact(name, *descending),
                 OrderKey::Written { descending } => by_written(*descending),
-                OrderKey::Id { .. } => Vec::new(),
+                OrderKey::Id { descending } => turned(put.id.bytes().chain([0]).collect(), *descending),
             })
             .collect(),
     }
@@ -177,7 +178,8 @@ fn expected(standing: &Standing, ask: &Ask) -> Vec<String> {
 async fn change(home: &Home, standing: &mut Standing, dice: &mut Dice, puts: u64) {
     let mut changes = BTreeMap::new();
     for _ in 0..puts {
-        let id = format!("person-{:04}", dice.below(900));
+        let number = dice.below(900);
+        let id = format!("{:x}-person", number * number);
         let version = standing.get(&id).map_or(1, |(put, _)| put.version + 1);
         let mut change = person(&id, version, dice);
         change.deleted = version > 1 && dice.below(5) == 0;
@@ -259,6 +261,7 @@ pub(crate) async fn many_alike_are_paged_in_order(home: Home) {
         Order::By { name: "name", descending: true },
         Order::By { name: "nothing", descending: false },
         Order::Keys(vec![OrderKey::Written { descending: false }]),
+        Order::Keys(vec![OrderKey::Id { descending: false }]),
     ] {
         let tests = vec![Test::Prefix { name: "name", folded: "al".into() }];
         let all = vec![AnyOf { tests, negated: false }];
