@@ -25,8 +25,11 @@ use crate::records::{
 
 pub(crate) use ties::{Tie, tied};
 
-/// Records read in one go; after each, others have their turn.
-const PAGE: usize = 256;
+/// Records read in one go. Where a page begins is looked for from the beginning, so many small pages would cost more.
+const PAGE: usize = 4096;
+
+/// After so many records others have their turn: a patient may have many, and whoever asks something meanwhile is answered.
+const TURN: usize = 128;
 
 /// What is to be written, and what an auditor is told of it.
 #[derive(Default)]
@@ -95,13 +98,12 @@ impl Moving<'_> {
                     let (put, moved) = self.moved(held, row, into, None)?;
                     planned.add(held, put);
                     ledger.push(moved);
+                    others(ledger.len()).await;
                 }
                 after = page.next;
                 if after.is_none() {
                     break;
                 }
-                // A patient may have many; whoever asks something meanwhile is answered.
-                tokio::task::yield_now().await;
             }
         }
         self.close_reviews(from, into, &mut planned)?;
@@ -154,7 +156,8 @@ impl Moving<'_> {
                     as_of: None,
                     total: false,
                 })?;
-                for row in &page.rows {
+                for (number, row) in page.rows.iter().enumerate() {
+                    others(number).await;
                     let object = association::read(held.kind(), row.clone())?;
                     let named = object.as_ref().and_then(|object| patient_of(object).identifier.as_ref());
                     if named.is_some_and(|named| gone.contains(named)) {
@@ -165,7 +168,6 @@ impl Moving<'_> {
                 if after.is_none() {
                     break;
                 }
-                tokio::task::yield_now().await;
             }
         }
         Ok(planned)
@@ -253,6 +255,13 @@ impl Moving<'_> {
                 (Put { order: row.order, ..put }, moves)
             }
         }
+    }
+}
+
+/// Lets others have their turn now and then.
+async fn others(number: usize) {
+    if number.is_multiple_of(TURN) {
+        tokio::task::yield_now().await;
     }
 }
 

@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 use store::{Ask, Order, Row, Scope, Sequence};
 use uuid::Uuid;
 
-use super::{Moving, Owner, PAGE, Planned, Tie, revision, tied};
+use super::{Moving, Owner, PAGE, Planned, Tie, others, revision, tied};
 use crate::records::association::{self, Object};
 use crate::records::{
     Held, ListRecord, MERGED_INTO, MergeRecord, Moved, PATIENT, ReviewRecord, SUBMITS, Why, list_row,
@@ -72,9 +72,7 @@ impl Moving<'_> {
             let before = before.filter(|before| own && before.partition == patient);
             planned.add(held, self.moved(held, &row, to, before.as_ref())?.0);
             gone.insert((held, row.id));
-            if number % PAGE == 0 {
-                tokio::task::yield_now().await;
-            }
+            others(number).await;
         }
         for row in sorted.reviews {
             let record = review_of(&row)?;
@@ -132,9 +130,7 @@ impl Moving<'_> {
         let mut seen = HashSet::new();
         let all = ledgers.iter().flat_map(|ledger| &ledger.record.moved);
         for (number, moved) in all.enumerate() {
-            if number % PAGE == 0 {
-                tokio::task::yield_now().await;
-            }
+            others(number).await;
             if !seen.insert((moved.held, moved.id.as_str())) {
                 continue;
             }
@@ -225,7 +221,8 @@ impl Moving<'_> {
                     as_of: None,
                     total: false,
                 })?;
-                for found in page.rows {
+                for (number, found) in page.rows.into_iter().enumerate() {
+                    others(number).await;
                     if found.sequence <= row.sequence || known.contains(&(held, &found.id)) {
                         continue;
                     }
@@ -246,7 +243,6 @@ impl Moving<'_> {
                 if after.is_none() {
                     break;
                 }
-                tokio::task::yield_now().await;
             }
         }
         Ok(submitted)

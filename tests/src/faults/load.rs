@@ -2,6 +2,7 @@
 //! and are told goes into the history.
 
 mod feed;
+mod merger;
 mod reader;
 mod recipe;
 mod source;
@@ -22,6 +23,9 @@ use super::content::Content;
 use super::history::{History, What};
 use crate::region::{Actor, Region};
 use testkit::Dice;
+
+/// Clients that merge patients.
+const MERGERS: u32 = 2;
 
 /// Acknowledged submissions that may be sent again.
 const REMEMBERED: usize = 4096;
@@ -72,6 +76,8 @@ pub(super) struct Load {
     stop: AtomicBool,
     next: AtomicU64,
     patients: Mutex<Vec<Person>>,
+    /// Patients that are merged, by a client of their own.
+    merged: Mutex<Vec<Person>>,
     known: Mutex<Known>,
     wrong: Mutex<Vec<String>>,
 }
@@ -98,6 +104,7 @@ impl Load {
             stop: AtomicBool::new(false),
             next: AtomicU64::new(1),
             patients: Mutex::default(),
+            merged: Mutex::default(),
             known: Mutex::default(),
             wrong: Mutex::default(),
         }
@@ -129,8 +136,9 @@ impl Load {
         self.history.record(client, begin, what)
     }
 
+    /// Everybody.
     pub(super) fn patients(&self) -> Vec<Person> {
-        lock(&self.patients).clone()
+        [lock(&self.patients).clone(), lock(&self.merged).clone()].concat()
     }
 
     fn patient(&self, dice: &mut Dice) -> Option<Person> {
@@ -215,6 +223,10 @@ pub(super) fn start(
     for client in clients.sources + 1..=clients.sources + clients.readers {
         let (load, dice) = (load.clone(), dice.fork(u64::from(client)));
         tasks.push(runtime.spawn(async move { reader::run(&load, client, dice).await }));
+    }
+    for number in 0..MERGERS {
+        let (load, dice) = (load.clone(), dice.fork(u64::from(8000 + number)));
+        tasks.push(runtime.spawn(async move { merger::run(&load, 8000 + number, dice).await }));
     }
     let (load, dice) = (load.clone(), dice.fork(0));
     tasks.push(runtime.spawn(async move { feed::run(&load, clients.patients, dice).await }));

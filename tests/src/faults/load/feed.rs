@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{Load, http, lock};
 use testkit::Dice;
 
-const SYSTEM: &str = "urn:oid:2.25.2718281828";
+pub(super) const SYSTEM: &str = "urn:oid:2.25.2718281828";
 /// How long the first patients may take.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -72,15 +72,25 @@ pub(super) async fn run(load: &Load, first: u32, mut dice: Dice) -> Result<()> {
 
 async fn put(load: &Load, client: &reqwest::Client, number: u64) -> Result<Person> {
     let value = format!("{:x}-{number}", load.seed);
-    let url = format!("{}/Patient?identifier={SYSTEM}%7C{value}", load.doors.identity);
     let patient = testkit::patient(SYSTEM, &value, &format!("Sturm{number}"), "Stella");
+    tell(load, client, &value, &patient).await
+}
+
+/// Tells the identity source of the patient with this value.
+pub(super) async fn tell(
+    load: &Load,
+    client: &reqwest::Client,
+    value: &str,
+    patient: &Value,
+) -> Result<Person> {
+    let url = format!("{}/Patient?identifier={SYSTEM}%7C{value}", load.doors.identity);
     let request = client.put(url).header("Content-Type", "application/fhir+json");
     let answer = request.body(patient.to_string()).send().await.context("feeding a patient")?;
     let status = answer.status().as_u16();
     let body: Value =
         serde_json::from_slice(&answer.bytes().await.context("reading an answer")?).unwrap_or_default();
     match (status, body["id"].as_str()) {
-        (200 | 201, Some(id)) => Ok(Person { id: id.to_owned(), value }),
+        (200 | 201, Some(id)) => Ok(Person { id: id.to_owned(), value: value.to_owned() }),
         _ => bail!("feeding a patient is answered {status}: {body}"),
     }
 }

@@ -91,6 +91,14 @@ impl<'a> Finder<'a> {
         Ok(Finder { load, wire: http(Duration::from_secs(20))?, client })
     }
 
+    /// All objects of a patient.
+    pub(super) async fn all(&self, person: &Person) -> Result<()> {
+        self.lists(person, Kind::Set).await?;
+        self.lists(person, Kind::Folder).await?;
+        self.documents(person, false, true, 200).await?;
+        Ok(())
+    }
+
     async fn documents(
         &self,
         person: &Person,
