@@ -28,9 +28,14 @@ pub(crate) struct Stretch {
     pub(crate) under: String,
     /// Behind this commit.
     pub(crate) since: Sequence,
-    /// At most so many are looked at, but a commit is never cut in two.
+    /// And, in the commit that follows, behind this document: where a page before this one had to cut it.
+    pub(crate) after: Option<String>,
+    /// At most so many are looked at, but a commit is not cut in two, unless it has many times more.
     pub(crate) limit: usize,
 }
+
+/// A commit of more than so many times the limit is cut: a merge may have moved all documents of a patient in one.
+const CUT: usize = 10;
 
 /// Where one registered document is, and what it measures.
 #[derive(Debug, Clone, Serialize)]
@@ -64,6 +69,8 @@ pub(crate) struct Bound {
     pub(crate) bindings: Vec<Binding>,
     /// Where to go on; none: there is nothing behind.
     pub(crate) next: Option<Sequence>,
+    /// Behind which document, if in the middle of a commit.
+    pub(crate) after: Option<String>,
 }
 
 impl Transaction for Bindings {
@@ -79,8 +86,19 @@ impl Transaction for Bindings {
         trail: Trail,
         asked: Stretch,
     ) -> Result<Audited<Bound>, Fault<Findings>> {
-        let rows = self.store.changes(DOCUMENT, asked.since, asked.limit)?;
-        let next = rows.last().map(|row| row.sequence);
+        let mut rows = self.store.changes(DOCUMENT, asked.since, asked.limit)?;
+        let mut next = rows.last().map(|row| row.sequence);
+        let mut within = None;
+        let first = rows.first().map(|row| row.sequence);
+        // Rows of one commit come in the order of their ids.
+        if let Some(after) = &asked.after {
+            rows.retain(|row| Some(row.sequence) != first || row.id > *after);
+        }
+        if rows.len() > asked.limit * CUT && rows.last().map(|row| row.sequence) == first {
+            rows.truncate(asked.limit * CUT);
+            next = Some(asked.since);
+            within = rows.last().map(|row| row.id.clone());
+        }
         let mut keys = HashMap::new();
         let mut bindings = Vec::new();
         for row in rows.iter().filter(|row| !row.deleted) {
@@ -93,7 +111,7 @@ impl Transaction for Bindings {
         }
         let subject = Subject { query: Some(format!("since={}", asked.since)), ..Subject::default() };
         let now = self.clock.now();
-        Ok(trail.note(&self.store, now, subject, Bound { bindings, next }).await?)
+        Ok(trail.note(&self.store, now, subject, Bound { bindings, next, after: within }).await?)
     }
 }
 

@@ -14,7 +14,7 @@ use std::time::Duration;
 use access::Grant;
 use actor::{Audited, Clock, Fault, Subject, Trail, Transaction};
 use audit::Action;
-use store::{Batch, Instant, Store};
+use store::{Batch, Instant, Sequence, Store};
 use tokio::sync::Notify;
 use xds::Findings;
 
@@ -30,6 +30,9 @@ pub(crate) use walk::read_filter;
 
 /// Questions about one export within a second, before the caller is asked to wait.
 const ASKED_A_SECOND: u32 = 10;
+
+/// Looks at a group that changes meanwhile, before a caller is asked to come again.
+const TRIES: usize = 20;
 
 /// When to come again that finds too much work waiting.
 const LATER: Duration = Duration::from_mins(1);
@@ -155,7 +158,8 @@ impl Transaction for Start {
         let Start(exports) = self;
         let store = &exports.store;
         let Order { mut ordered, of } = order;
-        ordered.of = self.whose(of, &ordered.base)?;
+        let (whose, as_of) = self.as_of(&of, &ordered.base)?;
+        ordered.of = whose;
         let now = exports.clock.now();
         let mut subject = Subject {
             patient: match &ordered.of {
@@ -175,7 +179,7 @@ impl Transaction for Start {
         subject.entities.push(format!("export/{id}"));
         let record = ExportRecord {
             order: ordered,
-            as_of: store.sequence(),
+            as_of,
             started: now,
             place: Place::default(),
             files: Vec::new(),
@@ -192,6 +196,21 @@ impl Transaction for Start {
 }
 
 impl Start {
+    /// Whose resources, and the state they are given out as: of a group, one in which it has the members it is given out with,
+    /// since a merge changes both in one commit.
+    fn as_of(&self, of: &Of, base: &str) -> Result<(Whose, Sequence), Fault<Findings>> {
+        let store = &self.0.store;
+        for _ in 0..TRIES {
+            let as_of = store.sequence();
+            let whose = self.whose(of.clone(), base)?;
+            let (Of::Group(id) | Of::GroupPatients(id, _)) = of else { return Ok((whose, as_of)) };
+            if group_row(store, id)?.is_none_or(|row| row.sequence <= as_of) {
+                return Ok((whose, as_of));
+            }
+        }
+        Err(Fault::Busy(Duration::from_secs(1)))
+    }
+
     fn whose(&self, of: Of, base: &str) -> Result<Whose, Fault<Findings>> {
         let store = &self.0.store;
         Ok(match of {

@@ -12,6 +12,7 @@ mod converted;
 mod disposition;
 mod documents;
 mod face;
+mod follow;
 mod generate;
 mod keys;
 mod naming;

@@ -57,9 +57,9 @@ impl Reconcile {
     async fn documents(&self, mode: Mode, report: &mut Report) -> Result<(), Undecided> {
         report.count("documents", 0);
         let Some(under) = self.records.documents_url(self.public_url.as_deref())? else { return Ok(()) };
-        let mut since = 0;
+        let (mut since, mut after) = (0, None::<String>);
         loop {
-            let page = self.settler.registrar.bindings(&under, since).await?;
+            let page = self.settler.registrar.bindings(&under, since, after.as_deref()).await?;
             report.count("documents", page.bindings.len() as u64);
             for binding in &page.bindings {
                 if let Some(finding) = self.document(mode, binding).await? {
@@ -67,7 +67,7 @@ impl Reconcile {
                 }
             }
             match page.next {
-                Some(next) => since = next,
+                Some(next) => (since, after) = (next, page.after),
                 None => return Ok(()),
             }
         }

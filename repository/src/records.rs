@@ -111,6 +111,25 @@ impl Records {
         page.rows.into_iter().map(|row| Ok((row.id.clone(), read(&row)?))).collect()
     }
 
+    /// A document is another patient's from now on.
+    pub(crate) async fn rehome(&self, id: &str, patient: &str) -> Result<(), Error> {
+        for _ in 0..REPLANS {
+            let Some(row) = self.store.get(DOCUMENT, id)? else { return Ok(()) };
+            let mut document: Document = read(&row)?;
+            if document.patient == patient {
+                return Ok(());
+            }
+            patient.clone_into(&mut document.patient);
+            let puts = vec![document_row(id, row.version + 1, &document)];
+            let batch = Batch { instant: self.clock.now(), puts, concluding: true, ..Batch::default() };
+            match self.store.apply(batch).await {
+                Err(Error::Lost(_)) => {}
+                applied => return applied.map(|_| ()),
+            }
+        }
+        Ok(())
+    }
+
     /// What is in doubt, at most so many keys of it.
     pub(crate) fn in_doubt(&self, limit: usize) -> Result<Doubt, Error> {
         let page = self.page(IN_DOUBT, None, 1, true)?;

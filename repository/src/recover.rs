@@ -81,19 +81,24 @@ impl Recover {
                     .to_owned(),
             )
         })?;
-        let (mut since, mut lost) = (0, 0);
+        let (mut since, mut after, mut lost) = (0, None::<String>, 0);
         loop {
-            let page = registrar.bindings(&under, since).await?;
+            let page = registrar.bindings(&under, since, after.as_deref()).await?;
             for binding in &page.bindings {
                 lost += u64::from(self.is_lost(binding).await?);
             }
             self.lost.store(lost, Ordering::Relaxed);
             meter::set("docshare_documents_lost", &[], lost);
             match page.next {
-                Some(next) => since = next,
+                Some(next) => (since, after) = (next, page.after),
                 None => return Ok(()),
             }
         }
+    }
+
+    /// What the URLs of our documents begin with, if that is known.
+    pub(crate) fn under(&self) -> Result<Option<String>, store::Error> {
+        self.records.documents_url(self.public_url.as_deref())
     }
 
     /// Writes a document down as lost if nothing is known of it, or only that it came to nothing.

@@ -234,11 +234,18 @@ impl Registrar {
         answers::known(&answer.body).map_err(unknown)
     }
 
-    /// Documents registered under a URL that begins so, behind this commit of the registry.
-    pub(crate) async fn bindings(&self, under: &str, since: u64) -> Result<BindingPage, Error> {
+    /// Documents registered under a URL that begins so, behind this commit of the registry, and behind this document of the
+    /// next one.
+    pub(crate) async fn bindings(
+        &self,
+        under: &str,
+        since: u64,
+        after: Option<&str>,
+    ) -> Result<BindingPage, Error> {
         self.ours()?;
         let under = percent_encoding::utf8_percent_encode(under, percent_encoding::NON_ALPHANUMERIC);
-        let path = format!("/bindings?under={under}&since={since}");
+        let after = after.map(|id| format!("&after={id}")).unwrap_or_default();
+        let path = format!("/bindings?under={under}&since={since}{after}");
         let answer = self.ask(Method::GET, &path, Bytes::new()).await?;
         answers::bindings(&answer.body).map_err(unknown)
     }

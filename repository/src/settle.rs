@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::config::{RegistryProtocol, Settings};
+use crate::follow::Follow;
 use crate::keys::Keys;
 use crate::records::{Records, Whose};
 use crate::recover::Recover;
@@ -34,6 +35,7 @@ pub(crate) struct Settler {
     pub(crate) keys: Keys,
     pub(crate) recover: Recover,
     doubt: Arc<Doubtful>,
+    follow: Arc<Follow>,
 }
 
 /// What was in doubt in the last round.
@@ -76,8 +78,16 @@ impl Settler {
         if let Some(life) = records.life(Whose::Registry).map_err(in_words)? {
             registrar.life.trust(&life);
         }
+        let follow = Follow::new(house.settings.submission.settle_interval());
         let recover = Recover::new(records.clone(), house.public_url.clone()).map_err(in_words)?;
-        Ok(Settler { records, registrar, keys: Keys::default(), recover, doubt: Arc::default() })
+        Ok(Settler {
+            records,
+            registrar,
+            keys: Keys::default(),
+            recover,
+            doubt: Arc::default(),
+            follow: Arc::new(follow),
+        })
     }
 
     /// Settles everything in doubt, at once and then after every pause, until the actor stops.
@@ -106,7 +116,8 @@ impl Settler {
         self.round().await?;
         self.sweep().await?;
         self.records.forget_names().await?;
-        recovered.and(retaken)
+        let followed = self.follow.run(&self.records, &self.registrar, &self.recover).await;
+        recovered.and(retaken).and(followed)
     }
 
     /// Offers what a restored registry did not take back to it again, now and then: nobody has to ask for that.

@@ -47,7 +47,7 @@ impl Reconciling<'_> {
 impl Codec<Bindings> for Reconciling<'_> {
     async fn read(&self, request: &mut Request, _: &Context) -> Result<Stretch, Fault<Findings>> {
         self.expected(&request.headers)?;
-        let mut stretch = Stretch { under: String::new(), since: 0, limit: MOST_BINDINGS };
+        let mut stretch = Stretch { under: String::new(), since: 0, after: None, limit: MOST_BINDINGS };
         for pair in request.query.split('&').filter(|pair| !pair.is_empty()) {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             let value = percent_decode_str(value).decode_utf8_lossy().into_owned();
@@ -55,11 +55,12 @@ impl Codec<Bindings> for Reconciling<'_> {
             match name {
                 "under" => stretch.under = value,
                 "since" => stretch.since = number()?,
+                "after" => stretch.after = Some(value),
                 "limit" => {
                     let limit = usize::try_from(number()?).unwrap_or(MOST_BINDINGS);
                     stretch.limit = limit.clamp(1, MOST_BINDINGS);
                 }
-                _ => return Err(wrong(name, "under, since and limit are known here")),
+                _ => return Err(wrong(name, "under, since, after and limit are known here")),
             }
         }
         if stretch.under.is_empty() {
@@ -69,7 +70,7 @@ impl Codec<Bindings> for Reconciling<'_> {
     }
 
     fn write(&self, bound: Bound, _: &Context) -> Answer {
-        json_answer(&json!({ "next": bound.next, "bindings": bound.bindings }))
+        json_answer(&json!({ "next": bound.next, "after": bound.after, "bindings": bound.bindings }))
     }
 
     fn refuse(&self, fault: Fault<Findings>, context: &Context) -> Answer {

@@ -124,6 +124,30 @@ async fn a_repository_reads_page_by_page_what_is_registered_under_its_urls() {
 }
 
 #[tokio::test]
+async fn a_commit_of_very_many_documents_is_read_in_parts() {
+    let world = World::new().await;
+    let documents: Vec<_> = (0..25).map(|number| document(&format!("text {number}"))).collect();
+    let mut many = provide("p1", document("first"));
+    many.documents.extend(documents);
+    world.register(&many).await.expect(200);
+    world.register(&provide("p1", document("another"))).await.expect(200);
+    let (mut since, mut after, mut sizes, mut found) = (0, String::new(), Vec::new(), Vec::new());
+    loop {
+        let page = world.bindings(&format!("under={HOST}&since={since}&limit=1{after}")).await;
+        let bindings = page["bindings"].as_array().unwrap();
+        sizes.push(bindings.len());
+        found.extend(bindings.iter().map(|binding| binding["url"].to_string()));
+        let Some(next) = page["next"].as_u64() else { break };
+        since = next;
+        after = page["after"].as_str().map(|id| format!("&after={id}")).unwrap_or_default();
+    }
+    assert_eq!(sizes, [10, 10, 6, 1, 0]);
+    found.sort();
+    found.dedup();
+    assert_eq!(found.len(), 27);
+}
+
+#[tokio::test]
 async fn asking_which_submissions_are_known_gives_none_of_them_up() {
     let world = World::new().await;
     let (known, unknown) = (testkit::urn_oid(), testkit::urn_oid());

@@ -14,6 +14,8 @@ pub(crate) enum Whose {
     Registry,
     /// Our own: another one than the last time means that this data directory was restored from a backup.
     Own,
+    /// The registry's whose changes are followed, and up to which commit.
+    Followed,
 }
 
 impl Whose {
@@ -21,6 +23,7 @@ impl Whose {
         match self {
             Whose::Registry => "registry",
             Whose::Own => "own",
+            Whose::Followed => "followed",
         }
     }
 }

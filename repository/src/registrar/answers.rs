@@ -147,6 +147,9 @@ pub(crate) struct BindingPage {
     pub(crate) bindings: Vec<Binding>,
     /// Where to go on; none at the end.
     pub(crate) next: Option<u64>,
+    /// Behind which document, if in the middle of a commit.
+    #[serde(default)]
+    pub(crate) after: Option<String>,
 }
 
 pub(super) fn patient(body: &Bytes) -> Result<Option<String>, String> {

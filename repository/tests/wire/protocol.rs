@@ -298,6 +298,28 @@ async fn what_was_sent_for_a_patient_who_was_merged_away_since_is_answered_as_it
     assert_eq!(world.provide(&other).await.status, 200);
 }
 
+#[tokio::test]
+async fn a_document_follows_when_the_registry_has_moved_it_to_another_patient() {
+    let world =
+        World::with(store::Store::memory(), |settings| settings.submission.settle_interval_ms = 10).await;
+    world.registry.state.lock().unwrap().life = Some("registry;1".to_owned());
+    let subject = json!({ "identifier": { "system": "urn:oid:1.2.3", "value": "7" } });
+    world.identity.knows("p1", "urn:oid:1.2.3", "7");
+    assert_eq!(world.provide(&Provide::with_subject(subject).bundle()).await.status, 200);
+    let whose = || {
+        let rows = world.store.changes(store::Kind("document-bytes"), 0, 10).unwrap();
+        rows.into_iter().map(|row| row.partition).collect::<Vec<_>>()
+    };
+    assert_eq!(whose(), ["p1"]);
+    world.registry.state.lock().unwrap().owner = Some("survivor".to_owned());
+    let began = Instant::now();
+    while whose() != ["survivor"] {
+        assert!(began.elapsed() < Duration::from_secs(5), "{:?}", whose());
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        world.settle().await;
+    }
+}
+
 /// A body that ends in the middle of a large document, as of a source that goes away.
 struct GoesAway(Vec<Bytes>);
 

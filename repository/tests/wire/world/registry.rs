@@ -44,6 +44,8 @@ pub(crate) struct State {
     pub(crate) arrived: usize,
     /// How many of the next questions to settle are answered 500.
     pub(crate) unsettled: usize,
+    /// Whose all documents are by now.
+    pub(crate) owner: Option<String>,
 }
 
 #[derive(Clone)]
@@ -153,13 +155,14 @@ fn submissions(state: &State, asked: &Value) -> Reaction {
 
 /// One document to a page, so that going on is tried too.
 fn bindings(state: &State, target: &str) -> Reaction {
-    let since: usize = target.split("since=").nth(1).unwrap().parse().unwrap();
+    let since = target.split("since=").nth(1).unwrap();
+    let since: usize = since.split('&').next().unwrap().parse().unwrap();
     let Some(key) = state.order.get(since) else { return ok(json!({ "bindings": [], "next": null }), &[]) };
     let bound: Vec<Value> = state
         .urls(key)
         .iter()
         .map(|url| {
-            json!({ "entry": "e", "url": url, "key": key, "patient": "p1", "content_type": "text/plain",
+            json!({ "entry": "e", "url": url, "key": key, "patient": state.owner.as_deref().unwrap_or("p1"), "content_type": "text/plain",
                     "status": "current", "size": null, "sha1": null, "sha256": null })
         })
         .collect();
