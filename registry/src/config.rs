@@ -12,6 +12,8 @@ pub struct Settings {
     pub search: Search,
     /// How stored queries are answered.
     pub stored_query: StoredQuery,
+    /// Merges of patients.
+    pub merge: Merge,
     /// How much is exported in bulk.
     pub export: Export,
     /// The sharing domain this is a part of.
@@ -137,6 +139,20 @@ pub struct Export {
     pub spare_volume: bool,
 }
 
+/// Merges of patients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Merge {
+    /// Objects that one merge may move.
+    pub max_objects: u64,
+}
+
+impl Default for Merge {
+    fn default() -> Merge {
+        Merge { max_objects: 100_000 }
+    }
+}
+
 impl Default for Export {
     fn default() -> Export {
         Export { file_bytes: 64 << 20, keep: 24 * 3600, max_jobs: 8, spare_volume: true }
@@ -170,6 +186,10 @@ pub(crate) const KEYS: &[(&str, &str)] = &[
         "Whether a search must name a patient, an identifier or an id. Switched off, a search may look at everything there is.",
     ),
     ("search.page_ttl", "For how long the link to a further page of an answer stays valid."),
+    (
+        "merge.max_objects",
+        "Documents, submission sets and folders that a merge of patients may move: all of them are one commit, for which the registry needs about 26 KiB of memory each. Beyond: 413, and nothing is done; the identity source sends again.",
+    ),
     (
         "stored_query.max_objects",
         "Objects that the answer to a stored query (ITI-18, ITI-51) may hold whole (LeafClass). Beyond: XDSTooManyResults.",

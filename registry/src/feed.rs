@@ -14,7 +14,7 @@ use xds::{Finding, Findings, Place, Rule};
 use crate::authorities::Authorities;
 use crate::gate::Gates;
 use crate::identify::{absorbed, name, shown};
-use crate::merge::{Moving, Planned};
+use crate::merge::{self, Moving, Planned};
 use crate::merged;
 use crate::patients::identifiers;
 use crate::records::{PatientRecord, patient_put, patient_row};
@@ -34,6 +34,8 @@ pub(crate) struct Feed {
     pub(crate) authorities: Arc<Authorities>,
     /// Public base of the identity source.
     pub(crate) identity: Arc<str>,
+    /// Objects of one merge.
+    pub(crate) most: u64,
 }
 
 /// A patient as it was fed.
@@ -139,13 +141,17 @@ impl Transaction for Feed {
                 None => 1,
             };
             let moving =
-                Moving { store: &self.store, authorities: &self.authorities, identity: &self.identity, now };
+                Moving { store: &self.store, authorities: &self.authorities, identity: &self.identity, now, most: self.most };
             let mut puts = Vec::new();
             let mut also = Vec::new();
             // Who another feed has made of these identifiers is this patient: it takes that one's place.
             for put in &absorbed {
                 let owner = moving.owner(&fed.id, Some(&record))?;
-                let Planned { puts: moved, entities } = moving.merge(&put.id, &owner, Self::NUMBER).await?;
+                let planned = moving.merge(&put.id, &owner, Self::NUMBER).await?;
+                if planned.too_many {
+                    return Err(Fault::TooLarge { limit: self.most, key: merge::MOST });
+                }
+                let Planned { puts: moved, entities, .. } = planned;
                 puts.extend(moved);
                 subject.entities.push(format!("Patient/{}", put.id));
                 subject.entities.extend(entities);
@@ -157,6 +163,9 @@ impl Transaction for Feed {
                 } else {
                     moving.unmerge((&fed.id, &before), &owner, Self::NUMBER).await?
                 };
+                if planned.too_many {
+                    return Err(Fault::TooLarge { limit: self.most, key: merge::MOST });
+                }
                 failpoint!(async "reg.merge.mid");
                 puts.extend(planned.puts);
                 let others = [&before, &after].into_iter().filter(|other| **other != fed.id);

@@ -21,7 +21,7 @@ use xds::Identifier;
 use crate::authorities::Authorities;
 use crate::face::time::instant_text;
 use crate::gate::Gates;
-use crate::merge::Moving;
+use crate::merge::{self, Moving};
 use crate::merged;
 use crate::records::{PatientRecord, patient_put, patient_row, patients_by_identifier};
 
@@ -40,6 +40,8 @@ pub(crate) struct Identities {
     pub(crate) authorities: Arc<Authorities>,
     /// Public base of the identity source.
     pub(crate) identity: Arc<str>,
+    /// Objects of one merge.
+    pub(crate) most: u64,
 }
 
 /// What a message wants done. Only identifiers of configured authorities are in it.
@@ -402,12 +404,20 @@ impl Identities {
             return Err(misfit(Condition::DuplicateKey, Spot::Subsumed, text));
         }
         let mut plan = Plan::nothing(Done::MergedBefore, vec![survivor.clone()]);
-        let moving =
-            Moving { store: &self.store, authorities: &self.authorities, identity: &self.identity, now };
+        let moving = Moving {
+            store: &self.store,
+            authorities: &self.authorities,
+            identity: &self.identity,
+            now,
+            most: self.most,
+        };
         of_survivor.identifiers.retain(|identifier| !dropped.contains(identifier));
         let owner = moving.owner(&survivor, Some(&of_survivor))?;
         if let Some((row, mut record)) = gone_rows.pop() {
             let moved = moving.merge(&row.id, &owner, by).await?;
+            if moved.too_many {
+                return Err(Fault::TooLarge { limit: self.most, key: merge::MOST });
+            }
             record.merged_into = Some(survivor.clone());
             record.active = false;
             let written = self.written(Done::Merged, row, record, None, now);

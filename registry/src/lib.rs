@@ -49,7 +49,7 @@ use mllp::Ear;
 use web::{Answer, Limits, Request};
 
 pub use affinity::{Enforced, Enforcing};
-pub use config::{Domain, Export, Identity, Search, Settings, StoredQuery, UnknownPatient};
+pub use config::{Domain, Export, Identity, Merge, Search, Settings, StoredQuery, UnknownPatient};
 
 use face::fhir as table;
 
@@ -137,6 +137,7 @@ impl Actor for Registry {
             names: Arc::new(gate::Gates::new()),
             authorities: authorities.clone(),
             identity: identity.as_str().into(),
+            most: settings.merge.max_objects,
         };
         let query = Arc::new(query::Query {
             store: store.clone(),
@@ -228,6 +229,7 @@ impl Actor for Registry {
                 names: identities.names.clone(),
                 authorities,
                 identity: identity.as_str().into(),
+                most: settings.merge.max_objects,
             },
             feed_v2: identify::FeedV2(identities.clone()),
             feed_v3: identify::FeedV3(identities.clone()),

@@ -36,7 +36,12 @@ const TURN: usize = 128;
 pub(crate) struct Planned {
     pub(crate) puts: Vec<Put>,
     pub(crate) entities: Vec<String>,
+    /// Whether there is more than one commit may hold; then nothing is written.
+    pub(crate) too_many: bool,
 }
+
+/// The setting that says how much one commit may hold.
+pub(crate) const MOST: &str = "merge.max_objects";
 
 impl Planned {
     fn add(&mut self, held: Held, put: Put) {
@@ -52,6 +57,8 @@ pub(crate) struct Moving<'a> {
     /// Public base of the identity source.
     pub(crate) identity: &'a str,
     pub(crate) now: Instant,
+    /// Objects of one merge.
+    pub(crate) most: u64,
 }
 
 /// Whom something is moved to.
@@ -99,6 +106,9 @@ impl Moving<'_> {
                     planned.add(held, put);
                     ledger.push(moved);
                     others(ledger.len()).await;
+                }
+                if ledger.len() as u64 > self.most {
+                    return Ok(Planned { too_many: true, ..Planned::default() });
                 }
                 after = page.next;
                 if after.is_none() {

@@ -233,7 +233,13 @@ impl Reviews {
         if survivor == other || !active {
             return Err(refused("the other patient is not in use at present, so nothing can be moved to it. Nothing was changed".to_owned()));
         }
-        let moving = Moving { store, authorities: &self.authorities, identity: &self.identity, now };
+        let moving = Moving {
+            store,
+            authorities: &self.authorities,
+            identity: &self.identity,
+            now,
+            most: MOST as u64,
+        };
         let owner = moving.owner(other, None)?;
         let mut puts = Vec::new();
         let mut gone: HashSet<Tie> = HashSet::new();

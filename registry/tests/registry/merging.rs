@@ -298,6 +298,21 @@ async fn two_merges_that_cross_lose_nothing() {
 }
 
 #[tokio::test]
+async fn a_merge_of_more_than_one_commit_may_hold_is_refused_with_its_limit() {
+    let mut settings = crate::world::settings();
+    settings.merge.max_objects = 3;
+    let world = World::with(settings).await;
+    for id in ["a", "b"] {
+        feed(&world, id, 1, None).await.expect(201);
+    }
+    let first = submitted(&world, &provide("a", document("one"))).await;
+    let second = submitted(&world, &provide("a", document("two"))).await;
+    let refused = feed(&world, "a", 2, Some("b")).await.expect(413);
+    assert!(refused.body.to_string().contains("merge.max_objects"), "{}", refused.body);
+    assert_eq!((of(&world, "a").await, of(&world, "b").await), (sorted([&first, &second]), Vec::new()));
+}
+
+#[tokio::test]
 async fn a_group_follows_its_members() {
     let world = world().await;
     let group = json!({

@@ -270,9 +270,7 @@ impl World {
             let id = self.clients.id(number);
             let row = self.stores[0].get(Sort("patient"), &id).expect("the store is open");
             let into = row.and_then(|row| {
-                let into =
-                    row.edges().find(|(name, _)| *name == "merged-into").map(|(_, into)| into.to_owned());
-                into
+                row.edges().find(|(name, _)| *name == "merged-into").map(|(_, into)| into.to_owned())
             });
             let before = std::mem::replace(&mut self.merged[usize::from(number)], into.clone());
             let now = self.clients.now();
