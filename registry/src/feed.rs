@@ -140,8 +140,13 @@ impl Transaction for Feed {
                 Some((row, _)) => row.version + 1,
                 None => 1,
             };
-            let moving =
-                Moving { store: &self.store, authorities: &self.authorities, identity: &self.identity, now, most: self.most };
+            let moving = Moving {
+                store: &self.store,
+                authorities: &self.authorities,
+                identity: &self.identity,
+                now,
+                most: self.most,
+            };
             let mut puts = Vec::new();
             let mut also = Vec::new();
             // Who another feed has made of these identifiers is this patient: it takes that one's place.

@@ -7,6 +7,7 @@ mod exit_codes;
 mod folders;
 mod later;
 mod receivers;
+mod reviews;
 mod scripted;
 mod soap;
 mod updates;
