@@ -1,4 +1,6 @@
-//! Patients: find [ITI-78], get, feed [ITI-104].
+//! Patients: find [ITI-78], match [ITI-119], get, feed [ITI-104].
+
+mod matching;
 
 mod review;
 
@@ -21,6 +23,8 @@ use crate::token::{Identifier, escape, is_id};
 pub(crate) enum PatientVerb {
     /// Find patients by identifier or demographics
     Find(Find),
+    /// Find the records of a person from what is known, each with how probable it is and why
+    Match(Box<matching::Match>),
     /// Get patients by id
     Get {
         /// Ids or URLs of patients
@@ -96,6 +100,7 @@ const COLUMNS: &[Column] = &[
 pub(crate) async fn run(verb: PatientVerb, context: &Context) -> Result<Exit, Failure> {
     match verb {
         PatientVerb::Find(find) => find_patients(find, context).await,
+        PatientVerb::Match(asked) => matching::run(*asked, context).await,
         PatientVerb::Get { ids } => get(&ids, context).await,
         PatientVerb::Feed(feed) => feed_patients(feed, context).await,
         PatientVerb::Review(verb) => review::run(verb, context).await,

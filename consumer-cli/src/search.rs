@@ -99,7 +99,8 @@ pub(crate) fn matches(bundle: &Value) -> Vec<Value> {
         .collect()
 }
 
-fn warnings(bundle: &Value) -> Vec<String> {
+/// What the server says beside the matches.
+pub(crate) fn warnings(bundle: &Value) -> Vec<String> {
     let entries = bundle["entry"].as_array().map(Vec::as_slice).unwrap_or_default();
     entries.iter().flat_map(|entry| outcome::warnings(&entry["resource"])).collect()
 }

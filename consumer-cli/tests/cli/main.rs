@@ -6,6 +6,7 @@ mod documents;
 mod exit_codes;
 mod folders;
 mod later;
+mod matching;
 mod receivers;
 mod reviews;
 mod scripted;

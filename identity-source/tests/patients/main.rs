@@ -8,6 +8,7 @@ mod hl7v2;
 mod links;
 mod listener;
 mod matching;
+mod measure;
 mod merging;
 mod query;
 mod receivers;

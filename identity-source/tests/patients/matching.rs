@@ -165,3 +165,22 @@ async fn a_name_too_many_have_is_not_looked_through_and_says_so() {
     let told = ask(&subject, &looked_for("Alice", "1910-01-30"), &[]).await;
     assert_eq!(matches(&told), [pair("R-0", "certain")], "the year of birth narrows it");
 }
+
+/// A small run of what `docs/matching.md` tells of a large one.
+#[tokio::test]
+async fn people_are_told_apart_as_well_as_it_is_written_down() {
+    let report = crate::measure::measure(1_500, 900, 7).await;
+    let tables = report.tables();
+    let (precision, recall) = report.at(0.999);
+    assert_eq!(
+        precision,
+        1.0,
+        "no two people are certainly one: {:?}",
+        report.wrong(0.999).collect::<Vec<_>>()
+    );
+    assert!(recall > 0.55, "certain: {tables}");
+    let (precision, recall) = report.at(0.9);
+    assert!(precision > 0.98 && recall > 0.9, "probable: {tables}");
+    let (_, recall) = report.at(0.1);
+    assert!(recall > 0.97, "told at all: {tables}");
+}

@@ -166,6 +166,9 @@ impl World {
         if self.dice.per_mille(40) {
             let male = self.dice.per_mille(500);
             let mut twin = self.human(parent, male, born);
+            while twin.given[0] == child.given[0] {
+                twin.given = self.given(male);
+            }
             if self.dice.per_mille(500)
                 && let Some((one, other)) = self.dice.pick(TWINS)
             {
