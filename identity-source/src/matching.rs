@@ -15,8 +15,9 @@ mod settings;
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
+use actor::meter;
 use serde_json::{Map, Value};
 use store::{AnyOf, Ask, Order, Row, Scope, Test};
 use xds::Identifier;
@@ -30,6 +31,9 @@ pub use settings::Settings;
 
 use crate::records::{KEY, Kept, PATIENT, Records};
 use commonness::Census;
+
+static COMPARED: LazyLock<Arc<meter::Sizes>> =
+    LazyLock::new(|| meter::sizes("docshare_match_candidates", &[]));
 
 /// Finds records of a person.
 #[derive(Clone)]
@@ -84,6 +88,7 @@ impl Matcher {
     pub(crate) fn candidates(&self, features: &Features, most: usize) -> Result<Found, store::Error> {
         let (rows, passed_over) = self.blocks(features)?;
         let looked_at = rows.len();
+        COMPARED.record(looked_at as u64);
         let mut scored = Vec::new();
         for row in rows {
             let kept = Kept::of(&row)?;

@@ -21,6 +21,7 @@ mod ihe;
 mod json;
 mod limits;
 mod manager;
+mod matching;
 mod pdqm;
 mod pixm;
 mod pmir;
@@ -118,5 +119,6 @@ fn own_cases() -> Vec<Case> {
     cases.extend(hl7v3::cases());
     cases.extend(manager::cases());
     cases.extend(pmir::cases());
+    cases.extend(matching::cases());
     cases
 }

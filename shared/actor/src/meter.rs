@@ -45,6 +45,7 @@ pub const METRICS: &[(&str, Sort, &str)] = &[
     ("docshare_storage_reserve_held", Sort::Gauge, "Whether room is kept back for a full volume."),
     ("docshare_search_results", Sort::Sizes, "Matches on a page of a search."),
     ("docshare_search_scanned_rows", Sort::Sizes, "Rows looked at for a page of a search."),
+    ("docshare_match_candidates", Sort::Sizes, "Patients compared to find the records of one."),
     ("docshare_peer_requests_total", Sort::Counter, "Requests to peers by result."),
     (
         "docshare_linker_behind_commits",

@@ -155,7 +155,7 @@ impl Bench<'_> {
     }
 
     /// The body of the first answer to a traffic.
-    fn first(&self, actor: Actor, traffic: &mut dyn Traffic) -> Result<Vec<u8>> {
+    pub(super) fn first(&self, actor: Actor, traffic: &mut dyn Traffic) -> Result<Vec<u8>> {
         let mut one = One { traffic, asked: false, body: Vec::new() };
         load::drive(&region::authority(self.region, actor)?, 1, &mut one, None)?;
         Ok(one.body)

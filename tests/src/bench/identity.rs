@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, Result};
-use serde_json::Value;
+use anyhow::{Context as _, Result, ensure};
+use serde_json::{Value, json};
 use testkit::Person;
 
 use super::cases::Bench;
@@ -18,6 +18,8 @@ const CLIENTS: usize = 16;
 const MOST: f64 = 20.0;
 /// Repeats the population.
 const SEED: u64 = 7;
+/// What a match may take.
+const MOST_MATCH: f64 = 50.0;
 
 /// What a person is asked for by.
 struct Asked {
@@ -72,6 +74,7 @@ pub(super) fn measure(region: &Region, time: Duration, people: usize, table: &mu
     feed(region, &population, table)?;
     by_identifier(&bench, &population, table)?;
     by_name(&bench, &population, table)?;
+    matches(&bench, &population, table)?;
     without_index(&bench, table)?;
     let resident = super::cases::resident(region, Actor::Identity)?;
     table.bar(&format!("identity with {people} patients, all asked about"), resident, "MiB", 512.0);
@@ -142,6 +145,60 @@ fn by_name(bench: &Bench<'_>, population: &[Person], table: &mut Table) -> Resul
     for (name, query) in &queries {
         let paths = some.iter().enumerate().map(|(at, one)| format!("/fhir/Patient?{}", query(one, at)));
         find(bench, name, paths.collect(), table)?;
+    }
+    Ok(())
+}
+
+/// `$match` by what is known of somebody: everything, with a slip, and so little that many have it.
+fn matches(bench: &Bench<'_>, population: &[Person], table: &mut Table) -> Result<()> {
+    let authority = region::authority(bench.region, Actor::Identity)?;
+    type Known = fn(&mut Value);
+    let cases: [(&str, Known, bool); 3] = [
+        ("$match, all that is known", |_| {}, true),
+        (
+            "$match, with a slip in the name and the day",
+            |patient| {
+                let family = patient["name"][0]["family"].as_str().unwrap_or_default().to_owned();
+                patient["name"][0]["family"] = json!(family.replacen(['e', 'a', 'i'], "", 1));
+                let year =
+                    patient["birthDate"].as_str().unwrap_or_default().get(..4).unwrap_or_default().to_owned();
+                patient["birthDate"] = json!(format!("{year}-05-17"));
+            },
+            true,
+        ),
+        (
+            "$match, the name alone",
+            |patient| {
+                let name = patient["name"].clone();
+                *patient = json!({ "resourceType": "Patient", "name": name });
+            },
+            false,
+        ),
+    ];
+    for (name, known, is_found) in cases {
+        let request = |number: usize| {
+            let mut patient = population[number * 101 % population.len()].patient.clone();
+            patient.as_object_mut().map(|members| members.shift_remove("identifier"));
+            known(&mut patient);
+            let mut request = Vec::new();
+            region::request(
+                "POST",
+                "/fhir/Patient/$match",
+                &authority,
+                patient.to_string().as_bytes(),
+                &mut request,
+            );
+            request
+        };
+        let answer = bench.first(Actor::Identity, &mut Round::new(vec![request(1)]))?;
+        let bundle: Value =
+            serde_json::from_slice(&answer).with_context(|| format!("{name} gives a Bundle"))?;
+        let total = bundle["total"].as_u64().with_context(|| format!("{name} gives a total: {bundle}"))?;
+        ensure!(total > 0 || !is_found, "{name} finds the patient: {bundle}");
+        let requests = (0..500).map(request).collect();
+        let (row, measured) = bench.measure(name, Actor::Identity, &mut Round::new(requests))?;
+        table.bar(&format!("{name}: p99 under {CLIENTS} clients"), measured.quantile(0.99), "ms", MOST_MATCH);
+        table.add(row);
     }
     Ok(())
 }

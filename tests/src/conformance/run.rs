@@ -7,7 +7,7 @@ use anyhow::{Result, bail, ensure};
 
 use super::world::World;
 use super::{
-    Case, Report, Skip, Subject, Verdict, asbestos, catalogue, foreign, hl7v2, hl7v3, ihe, manager,
+    Case, Report, Skip, Subject, Verdict, asbestos, catalogue, foreign, hl7v2, hl7v3, ihe, manager, matching,
     own_cases, pixm, pmir, requirements, waiting, xds,
 };
 use crate::process;
@@ -88,6 +88,7 @@ fn corpus_cases(data: &Path) -> Result<Vec<Case>> {
     cases.extend(manager::corpus_cases(data));
     cases.extend(pixm::cases(data)?);
     cases.extend(pmir::corpus_cases(data)?);
+    cases.extend(matching::examples(data));
     cases.extend(xds::open_cases(data)?);
     Ok(cases)
 }
