@@ -6,6 +6,7 @@ use audit::Action;
 use fhir::iti119::{self, Question};
 use xds::{Finding, Findings, Place, Rule};
 
+use crate::links;
 use crate::matching::{Found, Grade, Matcher, Scored, stands_alone};
 use crate::records::Records;
 
@@ -83,9 +84,12 @@ impl MatchPatient {
         Ok(Matched { scored, total, warnings })
     }
 
-    /// Whether all that are at least probable are known to be one person.
+    /// Whether all that are at least probable are known to be one person, by links or merges.
     fn stands_alone(&self, scored: &[Scored]) -> Result<bool, store::Error> {
-        Ok(stands_alone(scored, 0, &|_, _| false))
+        let Some(best) = scored.first() else { return Ok(false) };
+        let person = links::person(&self.records, &best.row.id)?;
+        let is_the_same = |_: &str, other: &str| person.records.iter().any(|(row, _)| row.id == other);
+        Ok(stands_alone(scored, 0, &is_the_same))
     }
 }
 

@@ -100,6 +100,24 @@ async fn only_certain_matches_are_told_where_nobody_else_is_near() {
 }
 
 #[tokio::test]
+async fn records_known_to_be_one_person_do_not_make_a_match_ambiguous() {
+    let subject = Subject::start();
+    subject.fed(&person(RED, "R-1", "Alice", "1958-01-30")).await;
+    let mut blue = person(BLUE, "B-1", "Alice", "1958-01-30");
+    let red = json!({ "system": RED, "value": "R-1" });
+    blue["identifier"].as_array_mut().expect("is a list").push(red);
+    subject.fed(&blue).await;
+    let told = ask(&subject, &looked_for("Alice", "1958-01-30"), &[only_certain()]).await;
+    let mut found = matches(&told);
+    found.sort();
+    assert_eq!(
+        found,
+        [pair("B-1", "certain"), pair("R-1", "certain")],
+        "the blue source states the red identifier"
+    );
+}
+
+#[tokio::test]
 async fn nobody_and_those_out_of_use_are_no_matches() {
     let subject = Subject::start();
     let told = ask(&subject, &looked_for("Alice", "1958-01-30"), &[]).await;
