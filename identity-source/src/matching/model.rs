@@ -145,3 +145,24 @@ impl Grade {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_weights_are_those_that_are_written_down() {
+        let page = include_str!("../../../docs/matching.md");
+        let bits = |bits: f64| if bits == 0.0 { "0".to_owned() } else { format!("{bits:+}") };
+        for level in LEVELS {
+            let Level { field, level, stranger, relative, says } = level;
+            let row = format!(
+                "| {} | {level} | {} | {} | {says} |",
+                field.word(),
+                bits(*stranger),
+                bits(*relative)
+            );
+            assert!(page.contains(&row), "docs/matching.md lacks {row}");
+        }
+    }
+}
