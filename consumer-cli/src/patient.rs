@@ -2,6 +2,7 @@
 
 mod matching;
 
+mod links;
 mod review;
 
 use std::path::PathBuf;
@@ -33,6 +34,14 @@ pub(crate) enum PatientVerb {
     },
     /// Tell the identity source about patients: added if new, revised if known
     Feed(Feed),
+    /// Show which records of other sources are the same person, and who says so
+    Links(links::Links),
+    /// Say that two records of different domains are the same person
+    Link(links::Decision),
+    /// Say that two records are not the same person, whatever feeds and matches say
+    Unlink(links::Decision),
+    /// List pairs of records that are probably the same person, for somebody to decide
+    Duplicates(links::Duplicates),
     /// Decide what becomes of objects that stayed with the survivor when a merge was undone
     #[command(subcommand)]
     Review(review::ReviewVerb),
@@ -103,6 +112,10 @@ pub(crate) async fn run(verb: PatientVerb, context: &Context) -> Result<Exit, Fa
         PatientVerb::Match(asked) => matching::run(*asked, context).await,
         PatientVerb::Get { ids } => get(&ids, context).await,
         PatientVerb::Feed(feed) => feed_patients(feed, context).await,
+        PatientVerb::Links(links) => links::links(links, context).await,
+        PatientVerb::Link(decision) => links::decide(decision, "link", context).await,
+        PatientVerb::Unlink(decision) => links::decide(decision, "unlink", context).await,
+        PatientVerb::Duplicates(duplicates) => links::duplicates(duplicates, context).await,
         PatientVerb::Review(verb) => review::run(verb, context).await,
     }
 }

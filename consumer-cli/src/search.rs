@@ -110,7 +110,7 @@ fn link<'a>(bundle: &'a Value, relation: &str) -> Option<&'a str> {
 }
 
 /// A further page comes from where the first came from: nobody else is told what is asked.
-fn same_origin(base: &str, next: &str) -> Result<String, Failure> {
+pub(crate) fn same_origin(base: &str, next: &str) -> Result<String, Failure> {
     let foreign = || {
         Failure::other(format!("the next page is said to be on another server: {next}"))
             .next("the server's public address (server.public_url) and the one used here differ")

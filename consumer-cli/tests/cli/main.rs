@@ -9,6 +9,7 @@ mod later;
 mod matching;
 mod receivers;
 mod reviews;
+mod links;
 mod scripted;
 mod soap;
 mod updates;
