@@ -20,6 +20,7 @@ mod http;
 mod ihe;
 mod json;
 mod limits;
+mod links;
 mod manager;
 mod matching;
 mod pdqm;
@@ -105,6 +106,7 @@ fn own_cases() -> Vec<Case> {
     cases.extend(search::cases());
     cases.extend(pdqm::cases());
     cases.extend(feed::cases());
+    cases.extend(links::cases());
     cases.extend(served::cases());
     cases.extend(update::cases());
     cases.extend(publish::cases());

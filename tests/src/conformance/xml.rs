@@ -134,6 +134,7 @@ async fn submission(world: &World) -> Result<()> {
 async fn answers(world: &World) -> Result<()> {
     let patient = encode(&world.p1.reference);
     let token = world.p1.token();
+    let own = encode(&world.subject.base(Actor::Identity));
     let urls = [
         world.url(Actor::Registry, &format!("DocumentReference?patient={patient}&status=current,superseded")),
         world.url(Actor::Registry, &format!("DocumentReference?patient={patient}&_summary=count")),
@@ -145,7 +146,8 @@ async fn answers(world: &World) -> Result<()> {
         world.url(Actor::Identity, "metadata"),
         world.url(Actor::Identity, &format!("Patient?identifier={token}")),
         world.url(Actor::Identity, &format!("Patient/{}", world.p1.id)),
-        world.url(Actor::Identity, &format!("Patient/$ihe-pix?sourceIdentifier={token}")),
+        // Of the record asked by, the resource is told where our own domain is asked for.
+        world.url(Actor::Identity, &format!("Patient/$ihe-pix?sourceIdentifier={token}&targetSystem={own}")),
     ];
     for url in urls {
         let mark = if url.contains('?') { '&' } else { '?' };
@@ -241,7 +243,10 @@ async fn feed(world: &World) -> Result<()> {
     ensure!(found.len() == 1 && found[0]["name"] == patient["name"], "the patient is as sent: {found:?}");
     let question = json!({
         "resourceType": "Parameters",
-        "parameter": [{ "name": "sourceIdentifier", "valueIdentifier": { "system": world.p1.system, "value": value } }],
+        "parameter": [
+            { "name": "sourceIdentifier", "valueIdentifier": { "system": world.p1.system, "value": value } },
+            { "name": "targetSystem", "valueUri": world.subject.base(Actor::Identity) },
+        ],
     });
     let request = world.wire.request(Method::POST, &world.url(Actor::Identity, "Patient/$ihe-pix"));
     let request = request.header("Content-Type", FHIR_XML).header("Accept", FHIR_XML);
