@@ -1,8 +1,8 @@
-//! Patients: find [ITI-78], match [ITI-119], get, feed [ITI-104].
+//! Patients: find [ITI-78], match [ITI-119], get, feed, merge and remove [ITI-104], link.
 
-mod matching;
-
+mod change;
 mod links;
+mod matching;
 mod review;
 
 use std::path::PathBuf;
@@ -17,7 +17,7 @@ use crate::client::{Body, Call, FHIR};
 use crate::exit::{self, Exit, Failure};
 use crate::output::{Column, Row, hidden, shown};
 use crate::search::{self, Search};
-use crate::token::{Identifier, escape, is_id};
+use crate::token::{Identifier, PatientName, escape, is_id};
 
 /// Who is who
 #[derive(Debug, Subcommand)]
@@ -42,6 +42,18 @@ pub(crate) enum PatientVerb {
     Unlink(links::Decision),
     /// List pairs of records that are probably the same person, for somebody to decide
     Duplicates(links::Duplicates),
+    /// Merge a duplicate into the patient it is one of; documents follow
+    Merge(change::Merge),
+    /// Undo merges: patients that were merged away stand for themselves again
+    Unmerge(change::Named),
+    /// Remove patients, where their domain allows it
+    Remove(change::Named),
+    /// Show every version of a patient
+    History {
+        /// Patient: SYSTEM|VALUE, URL or id
+        #[arg(value_name = "PATIENT")]
+        patient: PatientName,
+    },
     /// Decide what becomes of objects that stayed with the survivor when a merge was undone
     #[command(subcommand)]
     Review(review::ReviewVerb),
@@ -116,6 +128,10 @@ pub(crate) async fn run(verb: PatientVerb, context: &Context) -> Result<Exit, Fa
         PatientVerb::Link(decision) => links::decide(decision, "link", context).await,
         PatientVerb::Unlink(decision) => links::decide(decision, "unlink", context).await,
         PatientVerb::Duplicates(duplicates) => links::duplicates(duplicates, context).await,
+        PatientVerb::Merge(merge) => change::merge(&merge, context).await,
+        PatientVerb::Unmerge(named) => change::unmerge(&named, context).await,
+        PatientVerb::Remove(named) => change::remove(&named, context).await,
+        PatientVerb::History { patient } => change::history(&patient, context).await,
         PatientVerb::Review(verb) => review::run(verb, context).await,
     }
 }

@@ -12,4 +12,5 @@ mod receivers;
 mod reviews;
 mod scripted;
 mod soap;
+mod stewards;
 mod updates;

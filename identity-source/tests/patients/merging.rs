@@ -232,3 +232,22 @@ async fn nobody_is_merged_into_a_patient_who_is_being_removed() {
         }
     }
 }
+
+#[tokio::test]
+async fn the_audit_tells_create_update_and_delete_apart_and_whom_a_merge_touches() {
+    let setup = actor::Setup::new(removing());
+    let store = setup.store.clone();
+    let subject = Subject::start_in(setup);
+    let survivor = subject.fed(&alice()).await;
+    let maiden = subject.fed(&patient(RED, "m94", "Mohr", "Maiden")).await;
+    assert_eq!(merge(&subject, "m94", "IHERED-994").await.status, StatusCode::OK);
+    assert_eq!(remove(&subject, RED, "m94").await.status, StatusCode::OK);
+    let lines = store.audited(0, 100).expect("can be read");
+    let events = lines.iter().map(|line| serde_json::from_slice(&line.record).expect("is JSON"));
+    let events: Vec<Value> = events.filter(|event: &Value| event["transaction"] == "ITI-104").collect();
+    let actions: Vec<&Value> = events.iter().map(|event| &event["action"]).collect();
+    assert_eq!(actions, ["create", "create", "update", "delete"]);
+    let both = [format!("Patient/{maiden}"), format!("Patient/{survivor}")];
+    assert_eq!(events[2]["entities"], json!(both), "{}", events[2]);
+    assert_eq!(events[3]["patient"], json!(maiden));
+}

@@ -20,6 +20,9 @@ pub(super) fn cases(data: &Path) -> Result<Vec<Case>> {
         case!("pixm/feed-and-query", feed_and_query),
         case!("pixm/resolve-duplicate", resolve_duplicate),
         case!("pixm/patient-without-identifier", without_identifier),
+        case!("pixm/undo-merge", undo_merge),
+        case!("pixm/remove-patient", remove_patient),
+        case!("pixm/one-source-of-a-domain", one_source_of_a_domain),
         case!("pdqm/patient", demographics),
         case!("searches/as-seen-in-kits", searches),
     ])
@@ -80,6 +83,63 @@ async fn resolve_duplicate(world: &World) -> Result<()> {
     let read = found.first().context("the subsumed patient is still found")?;
     let away = read["active"] == false || text(&read["name"][0]["given"][0]) == "ALICE";
     ensure!(away, "it is inactive, or the surviving one answers: {read}");
+    Ok(())
+}
+
+/// Undoing a merge is not defined by PIXm: it takes a feed that says so.
+async fn undo_merge(world: &World) -> Result<()> {
+    resolve_duplicate(world).await?;
+    let merged = example(world, "pixm", "Patient-Patient-MohrMaidenResolvedByMohrMalice-Red.json")?;
+    let mut silent = merged.clone();
+    if let Some(members) = silent.as_object_mut() {
+        members.remove("link");
+        members.remove("active");
+    }
+    feed(world, &silent, RED, "IHERED-m94").await?.refused(&[409], &["conflict"])?;
+    let mut active = silent;
+    active["active"] = Value::from(true);
+    let answer = feed(world, &active, RED, "IHERED-m94").await?;
+    let stands = answer.expect(200)?;
+    ensure!(stands["active"] == true && stands["link"].is_null(), "the merge is undone: {stands}");
+    let query = format!("Patient/$ihe-pix?sourceIdentifier={RED}%7CIHERED-m94");
+    world.wire.get(&world.url(Actor::Identity, &query)).await?.expect(200)?;
+    Ok(())
+}
+
+/// Remove Patient option. The identifier of the example is that of the survivor; here it is the subsumed one's.
+async fn remove_patient(world: &World) -> Result<()> {
+    let system = &world.p1.system;
+    let value = format!("gone-{}", testkit::oid());
+    let person = world.fed(&testkit::patient(system, &value, "Fort", "Franziska")).await?;
+    let url = world.url(Actor::Identity, &format!("Patient?identifier={}", person.token()));
+    let answer = world.wire.send(world.wire.request(reqwest::Method::DELETE, &url)).await?;
+    ensure!([200, 204].contains(&answer.status), "removing answers {}: {}", answer.status, answer.excerpt());
+    let gone = world.wire.get(&person.reference).await?;
+    ensure!(gone.status == 410, "the patient is gone, reading answers {}", gone.status);
+    let pix = format!("Patient/$ihe-pix?sourceIdentifier={}", person.token());
+    world.wire.get(&world.url(Actor::Identity, &pix)).await?.refused(&[404], &["not-found"])?;
+    let history = world.wire.get(&format!("{}/_history", person.reference)).await?.expect(200)?;
+    ensure!(history["entry"][0]["request"]["method"] == "DELETE", "the history says so: {history}");
+    let again = world.wire.send(world.wire.request(reqwest::Method::DELETE, &url)).await?;
+    ensure!([200, 204, 404].contains(&again.status), "again it answers {}", again.status);
+    Ok(())
+}
+
+/// The blue source's own record of Alice does not overwrite what the red one says of her.
+async fn one_source_of_a_domain(world: &World) -> Result<()> {
+    let (red, blue) = (format!("r-{}", testkit::oid()), format!("b-{}", testkit::oid()));
+    let mut of_red = testkit::patient(RED, &red, "Rotblau", "Rosa");
+    of_red["identifier"] =
+        serde_json::json!([{ "system": RED, "value": red }, { "system": BLUE, "value": blue }]);
+    let known = feed(world, &of_red, RED, &red).await?.expect(201)?;
+    let own = feed(world, &testkit::patient(BLUE, &blue, "Blau", "Berta"), BLUE, &blue).await?.expect(201)?;
+    ensure!(known["id"] != own["id"], "each source has its own record");
+    let reference = world.url(Actor::Identity, &format!("Patient/{}", text(&known["id"])));
+    let stands = world.wire.get(&reference).await?.expect(200)?;
+    ensure!(stands["name"][0]["family"] == "Rotblau", "what red said stands: {stands}");
+    let query = format!("Patient/$ihe-pix?sourceIdentifier={RED}%7C{red}&targetSystem={BLUE}");
+    let told = world.wire.get(&world.url(Actor::Identity, &query)).await?.expect(200)?.to_string();
+    ensure!(told.contains(&blue), "the two are linked by the identifier red states: {told}");
     Ok(())
 }
 
