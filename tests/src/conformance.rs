@@ -23,6 +23,7 @@ mod limits;
 mod links;
 mod manager;
 mod matching;
+mod openhie;
 mod pdqm;
 mod pixm;
 mod pmir;

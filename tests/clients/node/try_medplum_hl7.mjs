@@ -21,8 +21,8 @@ function adt(event, number, ...extra) {
 }
 
 /** MSA-1, MSA-2 belonging to the message. */
-async function send(message) {
-  const answer = await client.sendAndWait(message);
+async function send(message, to = client) {
+  const answer = await to.sendAndWait(message);
   const control = message.getSegment("MSH").getField(10).toString();
   same(answer.getSegment("MSA").getField(2).toString(), control, "which message is acknowledged");
   return answer;
@@ -72,9 +72,31 @@ async function mistake() {
   holds(answer.getSegment("ERR").getField(3).toString().startsWith("201"), answer.toString());
 }
 
+async function identitySource() {
+  const [host, port] = process.env.MLLP_IDENTITY.split(":");
+  const to = new Hl7Client({ host, port: Number(port) });
+  const ask = (event, ...segments) => {
+    const control = randomUUID().replaceAll("-", "").slice(0, 20);
+    const head = `MSH|^~\\&|ASKER|HOSPITAL|MPI|DOMAIN|20260101120000||QBP^${event}^QBP_Q21|${control}|P|2.5`;
+    return send(Hl7Message.parse([head, ...segments].join("\r")), to);
+  };
+  const status = (answer) => answer.getSegment("QAK").getField(2).toString();
+  const number = `medplum-hl7-${randomUUID()}`;
+  same(code(await send(adt("A01", number), to)), "AA", "the answer to A01");
+  const alone = await ask("Q23", `QPD|IHE PIX Query|T1|${number}^^^&${oid}&ISO`, "RCP|I");
+  same([code(alone), status(alone)], ["AA", "NF"], "the answer to a PIX query about somebody with one name");
+  const nobody = await ask("Q23", `QPD|IHE PIX Query|T1|nobody^^^&${oid}&ISO`, "RCP|I");
+  same([code(nobody), status(nobody)], ["AE", "AE"], "the answer about nobody");
+  const found = await ask("Q22", `QPD|IHE PDQ Query|T2|@PID.3.1^${number}~@PID.3.4.2^${oid}`, "RCP|I");
+  same([code(found), status(found)], ["AA", "OK"], "the answer to a demographics query");
+  same(found.getSegment("PID").getField(7).toString(), "19750228", "the date of birth");
+  await to.close();
+}
+
 await run("medplum_hl7", [
   ["feed", feed],
   ["submit_and_find", submitAndFind],
   ["merge", merge],
   ["mistake", mistake],
+  ["identity_source", identitySource],
 ]);

@@ -27,9 +27,10 @@ def adt(event, number, extra="", version="2.5"):
     return hl7.parse("\r".join(segments) + "\r")
 
 
-def send(message):
+def send(message, address=os.environ["MLLP"]):
     """The acknowledgement, which belongs to the message."""
-    with MLLPClient(HOST, int(PORT)) as client:
+    host, port = address.split(":")
+    with MLLPClient(host, int(port)) as client:
         answer = hl7.parse(client.send_message(message).strip(b"\x0b\x1c\r").decode())
     same(str(answer.segment("MSA")[2]), str(message.segment("MSH")[10]), "which message is acknowledged")
     return str(answer.segment("MSA")[1]), answer
@@ -101,6 +102,30 @@ def mistake(known):
     same((code, str(answer.segment("ERR")[3]).split("^")[0]), ("AR", "201"), "the answer to an unknown event")
 
 
+def ask_identity(event, *segments):
+    """The answer of the identity source to a question."""
+    head = f"MSH|^~\\&|ASKER|HOSPITAL|MPI|DOMAIN|20260101120000||QBP^{event}^QBP_Q21|{uuid.uuid4().hex[:20]}|P|2.5"
+    return send(hl7.parse("\r".join([head, *segments]) + "\r"), os.environ["MLLP_IDENTITY"])
+
+
+def identity_source(known):
+    number = f"hl7-{uuid.uuid4()}"
+    for event in ("A01", "A08", "A31"):
+        same(send(adt(event, number), os.environ["MLLP_IDENTITY"])[0], "AA", f"the answer to {event}")
+    code, answer = ask_identity("Q23", f"QPD|IHE PIX Query|T1|{number}^^^&{OID}&ISO", "RCP|I")
+    same((code, str(answer.segment("QAK")[2])), ("AA", "OK"), "the answer to a PIX query")
+    same(str(answer.segment("PID")[3]), "LOCAL-7^^^WARD&2.25.9&ISO", "the other identifier")
+    code, answer = ask_identity("Q23", f"QPD|IHE PIX Query|T1|nobody^^^&{OID}&ISO", "RCP|I")
+    same((code, str(answer.segment("ERR")[2])), ("AE", "QPD^1^3^1^1"), "the answer about nobody")
+    code, answer = ask_identity(
+        "Q22", f"QPD|IHE PDQ Query|T2|@PID.3.1^{number}~@PID.3.4.2^{OID}~@PID.5.1^m*", "RCP|I|5^RD"
+    )
+    same((code, str(answer.segment("QAK")[2])), ("AA", "OK"), "the answer to a demographics query")
+    same(str(answer.segment("PID")[7]), "19750228", "the date of birth")
+    code, answer = ask_identity("Q22", f"QPD|IHE PDQ Query|T3|@PID.5.1^Nobody{uuid.uuid4().hex}", "RCP|I")
+    same((code, str(answer.segment("QAK")[2])), ("AA", "NF"), "the answer where nobody fits")
+
+
 run(
     "hl7",
     [
@@ -109,5 +134,6 @@ run(
         ("submit_and_find", submit_and_find),
         ("merge", merge),
         ("mistake", mistake),
+        ("identity_source", identity_source),
     ],
 )

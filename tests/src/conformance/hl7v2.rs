@@ -14,7 +14,7 @@ use super::foreign::index;
 use super::world::{Person, World, encode};
 use super::{Case, case, make, skip};
 use crate::answer::Answer;
-use crate::region::Actor;
+use crate::region::{Actor, Plan, Region};
 
 /// The assigning authority of these cases, which a region of our own is configured with: that of the world's patients.
 pub(super) const DOMAIN: &str = "2.25.271828182845904523536028747135266249775";
@@ -59,6 +59,7 @@ pub(super) fn cases() -> Vec<Case> {
         case!("hl7v2-16", letters_of_another_set),
         case!("hl7v2-17", ten_thousand_identifiers),
         case!("hl7v2-18", idle_connections),
+        case!("hl7v2-19", plain_where_tls_is_spoken),
         case!("iti8-add", fed_patient_is_found),
         case!("iti8-merge", merged_patients_are_one),
         case!("iti8-versions", versions_and_line_ends),
@@ -102,7 +103,12 @@ impl Ack {
 impl Line {
     /// Connects; skips where nobody says where the feed is.
     pub(super) async fn open(world: &World) -> Result<Line> {
-        let address = address(world).await?;
+        Line::open_at(world, Actor::Registry).await
+    }
+
+    /// The same at another actor.
+    pub(super) async fn open_at(world: &World, actor: Actor) -> Result<Line> {
+        let address = address(world, actor).await?;
         Ok(Line(TcpStream::connect(&address).await.with_context(|| format!("connecting to {address}"))?))
     }
 
@@ -135,8 +141,8 @@ impl Line {
 }
 
 /// Where the feed is: told by `/readyz?verbose` of a region of our own.
-async fn address(world: &World) -> Result<String> {
-    let Some(admin) = world.subject.admin(Actor::Registry) else {
+async fn address(world: &World, actor: Actor) -> Result<String> {
+    let Some(admin) = world.subject.admin(actor) else {
         return Err(skip(
             "where another server listens to HL7 v2, and which authorities it takes, is not known",
         ));
@@ -422,6 +428,40 @@ async fn idle_connections(world: &World) -> Result<()> {
     Ok(())
 }
 
+async fn plain_where_tls_is_spoken(world: &World) -> Result<()> {
+    if !world.subject.is_own() {
+        return Err(skip("whether another server speaks TLS is not known"));
+    }
+    let folder = tempfile::tempdir().context("making a folder")?;
+    let made =
+        rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).context("making a certificate")?;
+    let (certificate, key) = (folder.path().join("mllp.pem"), folder.path().join("mllp.key"));
+    std::fs::write(&certificate, made.cert.pem()).context("writing a certificate")?;
+    std::fs::write(&key, made.signing_key.serialize_pem()).context("writing a key")?;
+    let set = [
+        format!("identity.authorities={AUTHORITIES:?}"),
+        "mllp.listen=127.0.0.1:0".to_owned(),
+        format!("mllp.tls.certificate={}", certificate.display()),
+        format!("mllp.tls.key={}", key.display()),
+    ];
+    let plan = Plan { set: set.map(|value| (Actor::Registry, value)).into(), ..Plan::default() };
+    let region = Region::start(&plan)?;
+    let ready = format!("{}/readyz?verbose", region.admin(Actor::Registry));
+    let ready = world.wire.get(&ready).await?.expect(200)?.to_string();
+    let rest = ready.split("HL7 v2 at ").nth(1).context("/readyz tells where HL7 v2 is listened to")?;
+    let place = rest.split(", identifiers").next().unwrap_or_default();
+    let address = place.strip_suffix(", TLS").with_context(|| format!("TLS is spoken at {place}"))?;
+    let mut line =
+        Line(TcpStream::connect(address).await.with_context(|| format!("connecting to {address}"))?);
+    let id = fresh("plain");
+    line.send(&framed(adt("A01", &pid(&id)).as_bytes())).await?;
+    ensure!(line.hear().await?.is_none(), "a plain connection is closed without an answer");
+    let log = region.log(Actor::Registry);
+    ensure!(log.contains("it is plain, and this listener speaks TLS only"), "the log says why: {log}");
+    ensure!(!log.contains("\"ITI-8\""), "nothing was heard: {log}");
+    Ok(())
+}
+
 async fn fed_patient_is_found(world: &World) -> Result<()> {
     let mut line = Line::open(world).await?;
     let id = fresh("new");
@@ -504,7 +544,7 @@ fn not_applicable(name: &str, message: &str) -> Option<&'static str> {
             "a client registry knows which sender owns which authority; a document registry is fed by one source",
         ),
         _ if kind.starts_with("QBP") => {
-            Some("a query of PIX or PDQ (ITI-9, ITI-21) is for an identity source")
+            Some("a query of PIX or PDQ (ITI-9, ITI-21) is for an identity source (openhie-cr)")
         }
         _ if kind.starts_with("RSP") => Some("an answer, not a request"),
         _ => None,

@@ -8,7 +8,7 @@ use anyhow::{Result, bail, ensure};
 use super::world::World;
 use super::{
     Case, Report, Skip, Subject, Verdict, asbestos, catalogue, foreign, hl7v2, hl7v3, ihe, manager, matching,
-    own_cases, pixm, pmir, requirements, waiting, xds,
+    openhie, own_cases, pixm, pmir, requirements, waiting, xds,
 };
 use crate::process;
 
@@ -84,6 +84,7 @@ fn corpus_cases(data: &Path) -> Result<Vec<Case>> {
     cases.extend(ihe::cases(data)?);
     cases.extend(foreign::cases(data)?);
     cases.extend(hl7v2::corpus_cases(data)?);
+    cases.extend(openhie::corpus_cases(data)?);
     cases.extend(hl7v3::corpus_cases(data));
     cases.extend(manager::corpus_cases(data));
     cases.extend(pixm::cases(data)?);

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
-use super::hl7v2;
 use super::xds::CODES;
+use super::{hl7v2, openhie};
 use crate::process;
 use crate::region::{Actor, Plan, Region};
 
@@ -158,9 +158,16 @@ impl Subject {
     }
 }
 
-/// Which domains an identity source knows by more than one name, and that their sources may remove patients.
-fn sources() -> [String; 2] {
-    [format!("domain.authorities={:?}", hl7v2::AUTHORITIES), "domain.remove=true".to_owned()]
+/// Which domains an identity source knows by more than one name, who feeds them, that their sources may remove patients, and
+/// that it listens to HL7 v2.
+fn sources() -> [String; 4] {
+    let free: Vec<&&str> = hl7v2::AUTHORITIES.iter().filter(|one| !one.starts_with("TEST_")).collect();
+    [
+        format!("domain.authorities={free:?}"),
+        format!("domain.authority={}", openhie::AUTHORITIES.replace('\n', " ")),
+        "domain.remove=true".to_owned(),
+        "mllp.listen=127.0.0.1:0".to_owned(),
+    ]
 }
 
 /// What makes a registry listen to HL7 v2, with timeouts so short that nobody waits for them.

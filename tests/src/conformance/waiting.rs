@@ -12,11 +12,6 @@ const WAITING: &[(&str, RangeInclusive<u8>, &str)] = &[
     ("soap", 17..=17, "waiting for tokens: nothing is hidden from the one principal"),
     ("jwt", 1..=18, "waiting for tokens"),
     ("tls-saml", 1..=6, "waiting for TLS and assertions"),
-    (
-        "hl7v2",
-        19..=19,
-        "waiting for TLS: without it only loopback is listened on, and anything else is refused at the start",
-    ),
     ("ssrf", 4..=4, "waiting for an allow-list of hosts: nothing is fetched from anywhere"),
     ("ssrf", 7..=7, "waiting for tokens"),
     ("http", 14..=14, "waiting for TLS"),
