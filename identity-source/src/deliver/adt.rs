@@ -272,3 +272,35 @@ pub(crate) fn party(written: &str) -> String {
     let separators = Separators::default();
     written.split(['&', '^']).map(|part| separators.escape(part.trim())).collect::<Vec<_>>().join("^")
 }
+
+#[cfg(test)]
+mod tests {
+    use hl7v2::Limits;
+
+    use super::*;
+
+    fn said(answer: &str) -> Judged {
+        let text = format!("MSH|^~\\&|R|R|S|S|20260101||ACK|1|P|2.5\r{answer}");
+        judged(&Message::read(text.as_bytes(), &Limits::AMPLE).expect("it is a message"))
+    }
+
+    #[test]
+    fn a_refusal_is_told_by_its_codes_and_never_in_the_receivers_words() {
+        let since25 = "MSA|AE|1|Mohr is unknown\rERR||PID^1^3|204^Mohr|E||||Mohr is unknown\r";
+        let before = "MSA|AR|1|Mohr\rERR|MSH^1^9^201&no&HL70357\r";
+        for (answer, words, passes) in [
+            (since25, "AE 204 (unknown key identifier) at PID-3", false),
+            (before, "AR 201 (unsupported event code) at MSH-9", false),
+            ("MSA|AE|1||||206^locked\r", "AE 206 (application record locked)", true),
+            ("MSA|CE|1|Mohr\rERR||Mohr^1|Mohr\r", "CE", false),
+        ] {
+            assert_eq!(
+                said(answer),
+                Judged::Refused(Refusal { words: words.to_owned(), passes }),
+                "{answer}"
+            );
+        }
+        assert_eq!(said("MSA|CA|1\r"), Judged::Taken);
+        assert!(matches!(said("MSA|??|1\r"), Judged::Rubbish(_)));
+    }
+}

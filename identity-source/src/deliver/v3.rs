@@ -129,3 +129,42 @@ fn fault_code(code: soap::Code) -> &'static str {
         soap::Code::VersionMismatch => "VersionMismatch",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn said(status: u16, body: &str) -> Option<Judged> {
+        let addressing = Addressing::of_request("answer", "urn:uuid:1", "http://nobody.example");
+        let body = match body {
+            "" => Bytes::new(),
+            body => soap::message(&addressing, body.as_bytes()).into(),
+        };
+        judged(&PeerAnswer { status, headers: http::HeaderMap::new(), body }, "m-1")
+    }
+
+    fn acknowledged(code: &str, id: &str, detail: &str) -> String {
+        format!(
+            "<MCCI_IN000002UV01 xmlns=\"urn:hl7-org:v3\"><acknowledgement><typeCode code=\"{code}\"/>\
+             <targetMessage><id root=\"{id}\"/></targetMessage><acknowledgementDetail>{detail}</acknowledgementDetail>\
+             </acknowledgement></MCCI_IN000002UV01>"
+        )
+    }
+
+    #[test]
+    fn an_answer_is_judged_by_its_codes() {
+        let refused =
+            |words: &str, passes| Some(Judged::Refused(Refusal { words: words.to_owned(), passes }));
+        let detail = "<code code=\"KEY204\"/><text>Mohr is unknown</text>";
+        assert_eq!(said(200, &acknowledged("CA", "m-1", "")), Some(Judged::Taken));
+        assert_eq!(said(200, &acknowledged("CE", "m-1", detail)), refused("CE KEY204", false));
+        assert_eq!(
+            said(200, &acknowledged("CE", "m-1", "<code code=\"KEY206\"/>")),
+            refused("CE KEY206", true)
+        );
+        assert_eq!(said(200, &acknowledged("CE", "m-1", "<text>Mohr</text>")), refused("CE", false));
+        assert!(matches!(said(200, &acknowledged("CA", "m-2", "")), Some(Judged::Rubbish(_))));
+        assert_eq!(said(404, ""), None, "the place is wrong, not the message");
+        assert!(matches!(said(500, ""), Some(Judged::Rubbish(_))));
+    }
+}
