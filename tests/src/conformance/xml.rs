@@ -134,7 +134,7 @@ async fn submission(world: &World) -> Result<()> {
 async fn answers(world: &World) -> Result<()> {
     let patient = encode(&world.p1.reference);
     let token = world.p1.token();
-    let own = encode(&world.subject.base(Actor::Identity));
+    let own = encode(world.subject.base(Actor::Identity));
     let urls = [
         world.url(Actor::Registry, &format!("DocumentReference?patient={patient}&status=current,superseded")),
         world.url(Actor::Registry, &format!("DocumentReference?patient={patient}&_summary=count")),
