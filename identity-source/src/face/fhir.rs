@@ -8,6 +8,7 @@ mod iti83;
 mod iti93;
 mod links;
 mod metadata;
+mod operations;
 mod read;
 
 use actor::Route;
@@ -46,6 +47,12 @@ pub(crate) const ROUTES: &[Route<IdentitySource>] = &[
         path: "/fhir/CapabilityStatement/$conforms",
         transaction: "none",
         serve: metadata::conforms,
+    },
+    Route {
+        method: "GET",
+        path: "/fhir/OperationDefinition/{id}",
+        transaction: "none",
+        serve: operations::read,
     },
     Route { method: "POST", path: "/fhir", transaction: "ITI-93", serve: iti93::process },
     Route { method: "POST", path: "/fhir/$process-message", transaction: "ITI-93", serve: iti93::process },

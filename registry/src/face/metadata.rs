@@ -97,6 +97,7 @@ fn statement(base: &str) -> Capability {
         profiles: PROFILES.to_vec(),
         traits: TRAITS.to_vec(),
         includes: includes(search::INCLUDES),
+        messages: Vec::new(),
         revincludes: includes(search::REVINCLUDES),
     }
 }

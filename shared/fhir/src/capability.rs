@@ -87,6 +87,8 @@ pub struct Capability {
     pub includes: Vec<(&'static str, &'static str)>,
     /// Reverse includes: (resource type, value).
     pub revincludes: Vec<(&'static str, &'static str)>,
+    /// Messages: (`sender` or `receiver`, canonical of the MessageDefinition). They are taken at `$process-message`.
+    pub messages: Vec<(&'static str, &'static str)>,
 }
 
 /// Canonical of R4's `CapabilityStatement/$implements`.
@@ -182,7 +184,17 @@ pub fn statement(capability: &Capability) -> Value {
     put(&mut rest, "interaction", interactions(capability, None));
     put(&mut rest, "operation", operations(capability, None));
     put(&mut statement, "rest", Some(json!([rest])));
+    put(&mut statement, "messaging", messaging(capability));
     statement
+}
+
+fn messaging(capability: &Capability) -> Option<Value> {
+    let one = |(mode, definition): &(&str, &str)| json!({ "mode": mode, "definition": definition });
+    let messages: Vec<Value> = capability.messages.iter().map(one).collect();
+    let protocol =
+        json!({ "system": "http://terminology.hl7.org/CodeSystem/message-transport", "code": "http" });
+    let endpoint = json!({ "protocol": protocol, "address": format!("{}/$process-message", capability.url) });
+    (!messages.is_empty()).then(|| json!([{ "endpoint": [endpoint], "supportedMessage": messages }]))
 }
 
 /// The resource types that appear in any table, in the order of their first appearance.

@@ -1,5 +1,7 @@
 //! The CapabilityStatements, held against the servers both ways: what is claimed works, and what works is claimed.
 
+mod identity;
+
 use std::collections::BTreeSet;
 
 use anyhow::{Context as _, Result, ensure};
@@ -27,6 +29,8 @@ pub(super) fn cases() -> Vec<Case> {
         case!("capability-implements-itself", a_server_implements_itself),
         case!("capability-implements", requirements_are_compared),
         case!("capability-implements-ihe", requirements_of_the_guide),
+        case!("capability-implements-identity", identity::requirements),
+        case!("capability-identity", identity::operations),
         case!("capability-conforms", statements_are_compared),
     ]
 }

@@ -4,18 +4,22 @@ use actor::Fault;
 use fhir::capability::{
     self, CONFORMS, Capability, IMPLEMENTS, Interaction, Question, SearchParameter, Traits,
 };
-use fhir::{iti78, json, negotiate, search};
+use fhir::{iti78, iti93, json, negotiate, search};
 use http::{HeaderValue, Method, StatusCode, header};
 use web::{Answer, Request};
 use xds::Findings;
 
 use super::Served;
 use super::answer::{self, Wishes};
+use super::operations;
 use crate::IdentitySource;
+use crate::receivers::Protocol;
 
 const PIX: &str = "https://profiles.ihe.net/ITI/PIXm/OperationDefinition/IHE.PIXm.pix";
 
 const MATCH: &str = "https://profiles.ihe.net/ITI/PDQm/OperationDefinition/PDQmMatch";
+
+const PROCESS: &str = "http://hl7.org/fhir/OperationDefinition/MessageHeader-process-message";
 
 const INTERACTIONS: &[Interaction] = &[
     interaction("read", None, "Read a Patient [ITI-78]"),
@@ -30,6 +34,21 @@ const INTERACTIONS: &[Interaction] = &[
     ),
     interaction("$ihe-pix", Some(PIX), "Patient Identifier Cross-reference Query [ITI-83]"),
     interaction("$match", Some(MATCH), "Patient Demographics Match [ITI-119]"),
+    interaction(
+        "$link",
+        Some(operations::LINK),
+        "Two Patients of different domains are one person: a steward's word",
+    ),
+    interaction("$unlink", Some(operations::UNLINK), "Two Patients are two people: a steward's word"),
+    interaction("$links", Some(operations::LINKS), "The links of a Patient, with every decision"),
+    interaction("$duplicates", Some(operations::DUPLICATES), "Pairs that may be of one person, for review"),
+    system("$process-message", PROCESS, "Mobile Patient Identity Feed [ITI-93]; also taken at the base"),
+    Interaction {
+        resource: Some("OperationDefinition"),
+        code: "read",
+        definition: None,
+        documentation: "The operations that are this server's own",
+    },
     about("$implements", IMPLEMENTS, "Whether this server does what a client's statement requires."),
     about("$conforms", CONFORMS, "What of one statement another one does not offer."),
 ];
@@ -40,6 +59,10 @@ const fn interaction(
     documentation: &'static str,
 ) -> Interaction {
     Interaction { resource: Some("Patient"), code, definition, documentation }
+}
+
+const fn system(code: &'static str, definition: &'static str, documentation: &'static str) -> Interaction {
+    Interaction { resource: None, code, definition: Some(definition), documentation }
 }
 
 /// Who in the domain has what is not here.
@@ -120,7 +143,9 @@ fn capability(base: &str, source: &IdentitySource) -> Capability {
         guides: vec![
             "https://profiles.ihe.net/ITI/PIXm/ImplementationGuide/ihe.iti.pixm",
             "https://profiles.ihe.net/ITI/PDQm/ImplementationGuide/ihe.iti.pdqm",
+            "https://profiles.ihe.net/ITI/PMIR/ImplementationGuide/ihe.iti.pmir",
         ],
+        messages: messages(source),
         interactions: INTERACTIONS.iter().filter(|one| removes || one.code != "delete").copied().collect(),
         parameters: iti78::PARAMETERS.iter().map(parameter).collect(),
         profiles: vec![
@@ -137,6 +162,14 @@ fn capability(base: &str, source: &IdentitySource) -> Capability {
         }],
         ..Capability::default()
     }
+}
+
+/// Messages that are taken, and sent where somebody is told in them.
+fn messages(source: &IdentitySource) -> Vec<(&'static str, &'static str)> {
+    let taken = ("receiver", iti93::DEFINITION);
+    let sends = source.delivery.receivers().iter().any(|known| known.protocol() == Protocol::Iti93);
+    let sent = sends.then_some(("sender", iti93::DEFINITION));
+    std::iter::once(taken).chain(sent).collect()
 }
 
 fn parameter(parameter: &search::Parameter<fhir::patient::Attribute>) -> SearchParameter {

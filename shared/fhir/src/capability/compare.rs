@@ -49,12 +49,13 @@ pub(super) fn compare(required: &Value, offered: &Value, elsewhere: &[(&str, &st
     for (at, rest) in items(required, "rest").iter().enumerate() {
         comparing.rest(rest, &format!("CapabilityStatement.rest[{at}]"));
     }
-    for (name, what) in [("messaging", "FHIR messaging"), ("document", "a document profile")] {
-        for (at, element) in items(required, name).iter().enumerate() {
-            comparing.judge(element, &format!("CapabilityStatement.{name}[{at}]"), false, || {
-                format!("Of {what} this server tells nothing.")
-            });
-        }
+    for (at, element) in items(required, "document").iter().enumerate() {
+        comparing.judge(element, &format!("CapabilityStatement.document[{at}]"), false, || {
+            "Of a document profile this server tells nothing.".to_owned()
+        });
+    }
+    for (at, messaging) in items(required, "messaging").iter().enumerate() {
+        comparing.messaging(messaging, offered, &format!("CapabilityStatement.messaging[{at}]"));
     }
     comparing.found
 }
@@ -101,6 +102,35 @@ impl Comparing<'_> {
                     format!("{} cannot be had; this server has {}.", shown(format), listed(&has))
                 });
             }
+        }
+    }
+
+    /// A message is known by the last part of its definition: guides spell what comes before in several ways.
+    fn messaging(&mut self, messaging: &Value, offered: &Value, path: &str) {
+        let named = |message: &Value| {
+            let definition = text(message, "definition").unwrap_or_default();
+            definition
+                .rsplit('/')
+                .next()
+                .map(|name| (text(message, "mode").map(str::to_owned), name.to_owned()))
+        };
+        let all = items(offered, "messaging").iter().flat_map(|one| items(one, "supportedMessage"));
+        let known: Vec<_> = all.filter_map(named).collect();
+        let messages = items(messaging, "supportedMessage");
+        if messages.is_empty() {
+            self.judge(messaging, path, !known.is_empty(), || {
+                "Of FHIR messaging this server tells nothing.".to_owned()
+            });
+        }
+        for (at, message) in messages.iter().enumerate() {
+            let met = named(message).is_some_and(|name| known.contains(&name));
+            self.judge(message, &format!("{path}.supportedMessage[{at}]"), met, || {
+                format!(
+                    "{} is no message of this server as {}.",
+                    shown(&message["definition"]),
+                    shown(&message["mode"])
+                )
+            });
         }
     }
 
