@@ -10,6 +10,7 @@ mod listener;
 mod matching;
 mod measure;
 mod merging;
+mod messages;
 mod query;
 mod receivers;
 mod sources;

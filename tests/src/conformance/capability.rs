@@ -85,6 +85,7 @@ async fn only_elements_of_r4(world: &World) -> Result<()> {
         "patchFormat",
         "implementationGuide",
         "rest",
+        "messaging",
     ];
     let of_type = [
         "type",
@@ -203,6 +204,12 @@ async fn interactions_are_those_of_the_paths(world: &World) -> Result<()> {
                         || is_claimed
                             && !self::allowed(world, actor, kind_asked).await?.contains(&"PUT".to_owned());
                 }
+                // … and removed by condition only.
+                if (*code, resource.map(|r| &r["conditionalDelete"])) == ("delete", Some(&json!("single"))) {
+                    is_claimed = is_there
+                        || is_claimed
+                            && !self::allowed(world, actor, kind_asked).await?.contains(&"DELETE".to_owned());
+                }
                 if is_there != is_claimed {
                     let word = if is_there { "is there and not claimed" } else { "is claimed and not there" };
                     wrong.push(format!("{}: {method} {kind_asked}{path} ({code}) {word}", actor.name()));
@@ -213,7 +220,9 @@ async fn interactions_are_those_of_the_paths(world: &World) -> Result<()> {
         ensure!(unknown.is_empty(), "types this case does not ask for yet: {unknown:?}");
         let transaction =
             list(&statement["rest"][0], "interaction").iter().any(|i| i["code"] == "transaction");
-        let there = allowed(world, actor, "").await?.contains(&"POST".to_owned());
+        // Where messages are taken, that is what is posted to the base.
+        let there = !list(&statement, "messaging").is_empty()
+            != allowed(world, actor, "").await?.contains(&"POST".to_owned());
         ensure!(
             transaction == there,
             "{}: a transaction is claimed: {transaction}, there: {there}",

@@ -18,6 +18,7 @@ pub(super) fn cases(data: &Path) -> Result<Vec<Case>> {
     ensure!(data.join("ihe").join("pixm").is_dir(), "the PIXm examples are there");
     Ok(vec![
         case!("pixm/feed-and-query", feed_and_query),
+        case!("ch-epr-fhir/PatientPIXmFeed", swiss_feed),
         case!("pixm/resolve-duplicate", resolve_duplicate),
         case!("pixm/patient-without-identifier", without_identifier),
         case!("pixm/undo-merge", undo_merge),
@@ -64,6 +65,26 @@ async fn feed_and_query(world: &World) -> Result<()> {
     let found =
         world.search(Actor::Identity, "Patient?family=MOHR&given=ALICE&active=true&gender=female").await?;
     ensure!(!found.is_empty(), "Alice is found by name");
+    Ok(())
+}
+
+/// The Swiss feed, in XML, and the Swiss question about its patient.
+async fn swiss_feed(world: &World) -> Result<()> {
+    let data = world.data.as_ref().context("the data folder is known")?.join("corpus/ch-epr-fhir");
+    let patient = std::fs::read_to_string(data.join("PatientPIXmFeed.xml")).context("reading the feed")?;
+    let path = format!("Patient?identifier={}", encode("urn:oid:2.999.1.2.3.4|8734"));
+    let request = world.wire.request(reqwest::Method::PUT, &world.url(Actor::Identity, &path));
+    let answer = world.wire.send(request.header("Content-Type", crate::wire::FHIR_XML).body(patient)).await?;
+    ensure!([200, 201].contains(&answer.status), "the feed answers {}: {}", answer.status, answer.excerpt());
+    let mut question = read(&data.join("ParametersPIXmInput.json"))?;
+    question["parameter"][0]["valueString"] = Value::from("urn:oid:2.999.1.2.3.4|8734");
+    // Of the two domains it asks for, nobody has told of the first.
+    if let Some(parameters) = question["parameter"].as_array_mut() {
+        parameters.remove(1);
+    }
+    let url = world.url(Actor::Identity, "Patient/$ihe-pix");
+    let told = world.wire.post(&url, &question).await?.expect(200)?.to_string();
+    ensure!(told.contains("761337610000000002"), "the national identifier is told: {told}");
     Ok(())
 }
 

@@ -9,16 +9,21 @@ use crate::conformance::world::{World, text};
 use crate::region::Actor;
 
 /// What the guides of patient identity require of a manager and a supplier, and what they expect of servers in the statements of
-/// clients. Of PMIR, subscriptions and search over all types are told apart.
+/// clients. Modifiers (told as parameters of their own there), subscriptions, and search over all types, of which no transaction speaks, are told apart.
 pub(super) async fn requirements(world: &World) -> Result<()> {
     let folder = world.data.as_ref().ok_or_else(|| skip("the definitions of the guides are not here"))?;
     for (guide, name, others) in [
-        ("pixm", "IHE.PIXm.Manager", &[][..]),
+        // Nothing is created without a condition: the feed has no POST (DIVERGENCES.md of the identity source).
+        ("pixm", "IHE.PIXm.Manager", &["conditionalCreate"][..]),
         ("pixm", "IHE.PIXm.Consumer", &[]),
         ("pixm", "IHE.PIXm.Source", &[]),
-        ("pdqm", "IHE.PDQm.PatientDemographicsSupplier", &[]),
-        ("pdqm", "IHE.PDQm.PatientDemographicsSupplierMatch", &[]),
-        ("pmir", "IHE.PMIR.PatientIdentityRegistry", &["Subscription", "search-system", "sender"]),
+        ("pdqm", "IHE.PDQm.PatientDemographicsSupplier", &["search-system", ":exact of"]),
+        ("pdqm", "IHE.PDQm.PatientDemographicsSupplierMatch", &["search-system", ":exact of"]),
+        (
+            "pmir",
+            "IHE.PMIR.PatientIdentityRegistry",
+            &["ihe-pix on Patient", "Subscription", "search-system", "sender"],
+        ),
         ("pmir", "IHE.PMIR.PatientIdentityConsumer", &[]),
     ] {
         let path =
