@@ -13,7 +13,7 @@ use crate::region::Actor;
 pub(super) async fn requirements(world: &World) -> Result<()> {
     let folder = world.data.as_ref().ok_or_else(|| skip("the definitions of the guides are not here"))?;
     for (guide, name, others) in [
-        // Nothing is created without a condition: the feed has no POST (DIVERGENCES.md of the identity source).
+        // Nothing is created without a condition: the feed has no POST.
         ("pixm", "IHE.PIXm.Manager", &["conditionalCreate"][..]),
         ("pixm", "IHE.PIXm.Consumer", &[]),
         ("pixm", "IHE.PIXm.Source", &[]),
