@@ -29,12 +29,12 @@ pub(crate) struct Asked {
 /// Why it is not answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Unanswered {
-    /// Who assigned the identifier is not known here.
-    UnknownSource,
+    /// Who assigned the identifier asked by is not known here.
+    Source,
     /// These of the domains asked for are not known here, by their places.
-    UnknownTargets(Vec<usize>),
+    Targets(Vec<usize>),
     /// Nobody here has the identifier.
-    UnknownIdentifier,
+    Identifier,
 }
 
 impl Transaction for FindCorresponding {
@@ -65,7 +65,7 @@ impl FindCorresponding {
     /// Judges in the order of 2:3.9.4.2.2: the domain of the identifier, the domains asked for, the identifier.
     fn answer(&self, asked: &Asked) -> Result<(Vec<String>, Vec<Identifier>), Fault<Unanswered>> {
         let Some(system) = self.records.domain_of(&asked.authority)? else {
-            return Err(Fault::Refused(Unanswered::UnknownSource));
+            return Err(Fault::Refused(Unanswered::Source));
         };
         let mut targets = Vec::with_capacity(asked.targets.len());
         let mut unknown = Vec::new();
@@ -76,14 +76,14 @@ impl FindCorresponding {
             }
         }
         if !unknown.is_empty() {
-            return Err(Fault::Refused(Unanswered::UnknownTargets(unknown)));
+            return Err(Fault::Refused(Unanswered::Targets(unknown)));
         }
         let source = Identifier { system, value: asked.value.clone() };
         let row = self.records.identified(&source, "")?;
         let found = row.map(|row| Kept::of(&row).map(|kept| (row, kept))).transpose()?;
         // One that was merged away has no names to answer with.
         let Some((row, _)) = found.filter(|(_, kept)| kept.active) else {
-            return Err(Fault::Refused(Unanswered::UnknownIdentifier));
+            return Err(Fault::Refused(Unanswered::Identifier));
         };
         let (ids, mut identifiers) = self.records.names_of_person(&row)?;
         identifiers.retain(|one| *one != source && (targets.is_empty() || targets.contains(&one.system)));

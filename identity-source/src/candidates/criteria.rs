@@ -103,7 +103,7 @@ fn any<'t>(pattern: Option<&Pattern>, mut texts: impl Iterator<Item = &'t str>) 
     pattern.is_none_or(|pattern| texts.any(|text| pattern.fits(text)))
 }
 
-fn items<'a>(of: Option<&'a Value>) -> impl Iterator<Item = &'a Value> {
+fn items(of: Option<&Value>) -> impl Iterator<Item = &Value> {
     of.and_then(Value::as_array).into_iter().flatten()
 }
 

@@ -50,16 +50,16 @@ impl<'a> Query<'a> {
         let unknown = |place: Location, text: String| Refusal::new(Condition::UnknownKey, text).at(place);
         let source = |component: u32| Location::field("QPD", 3).repetition(1).component(component);
         match why {
-            Unanswered::UnknownIdentifier => {
+            Unanswered::Identifier => {
                 vec![unknown(source(1), "nobody is known here by this identifier".to_owned())]
             }
-            Unanswered::UnknownSource => {
+            Unanswered::Source => {
                 let known = self.finding.records.authorities().words();
                 let text =
                     format!("the assigning authority of the identifier is not known here; known are {known}");
                 vec![unknown(source(4), text)]
             }
-            Unanswered::UnknownTargets(places) => {
+            Unanswered::Targets(places) => {
                 let asked = self.asked.borrow();
                 let numbers = asked.as_ref().map(|(_, numbers)| numbers.as_slice()).unwrap_or_default();
                 let number = |place: &usize| numbers.get(*place).copied().unwrap_or_default();
@@ -78,12 +78,12 @@ impl Codec<FindCorresponding> for Query<'_> {
     async fn read(&self, request: &mut Request, _: &Context) -> Result<Asked, Fault<Unanswered>> {
         let refused = |refusal: Refusal| {
             self.unread.keep(refusal, false);
-            Fault::Refused(Unanswered::UnknownIdentifier)
+            Fault::Refused(Unanswered::Identifier)
         };
         let message = match self.hearing.read(request).await {
             Ok(message) => message,
             Err(Fault::Refused(refusal)) => return Err(refused(refusal)),
-            Err(fault) => return Err(fault.map(|_| Unanswered::UnknownIdentifier)),
+            Err(fault) => return Err(fault.map(|_| Unanswered::Identifier)),
         };
         message.event("QBP", TAKEN).map_err(refused)?;
         *self.asked.borrow_mut() = Some((message.clone(), Vec::new()));
