@@ -152,7 +152,7 @@ impl Transaction for Feed {
             // Who another feed has made of these identifiers is this patient: it takes that one's place.
             for put in &absorbed {
                 let owner = moving.owner(&fed.id, Some(&record))?;
-                let planned = moving.merge(&put.id, &owner, Self::NUMBER).await?;
+                let planned = moving.merge(&put.id, &owner, Self::NUMBER, &puts).await?;
                 if planned.too_many {
                     return Err(Fault::TooLarge { limit: self.most, key: merge::MOST });
                 }
@@ -164,9 +164,9 @@ impl Transaction for Feed {
             if before != after {
                 let owner = moving.owner(&after, Some(&record).filter(|_| after == fed.id))?;
                 let planned = if before == fed.id {
-                    moving.merge(&fed.id, &owner, Self::NUMBER).await?
+                    moving.merge(&fed.id, &owner, Self::NUMBER, &puts).await?
                 } else {
-                    moving.unmerge((&fed.id, &before), &owner, Self::NUMBER).await?
+                    moving.unmerge((&fed.id, &before), &owner, Self::NUMBER, &puts).await?
                 };
                 if planned.too_many {
                     return Err(Fault::TooLarge { limit: self.most, key: merge::MOST });
@@ -182,6 +182,12 @@ impl Transaction for Feed {
                     query: None,
                 }));
                 subject.entities.extend(planned.entities);
+            } else if after != fed.id
+                && let Some((_, known)) = &known
+                && let (Some(then), Some(now)) = (known.survivor(), record.survivor())
+                && then != now
+            {
+                puts.extend(moving.repoint(&fed.id, (then, now))?.puts);
             }
             let resource = shown(fed.resource.clone(), &record, &self.identity);
             puts.append(&mut absorbed);

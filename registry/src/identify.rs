@@ -414,7 +414,7 @@ impl Identities {
         of_survivor.identifiers.retain(|identifier| !dropped.contains(identifier));
         let owner = moving.owner(&survivor, Some(&of_survivor))?;
         if let Some((row, mut record)) = gone_rows.pop() {
-            let moved = moving.merge(&row.id, &owner, by).await?;
+            let moved = moving.merge(&row.id, &owner, by, &[]).await?;
             if moved.too_many {
                 return Err(Fault::TooLarge { limit: self.most, key: merge::MOST });
             }

@@ -6,6 +6,7 @@
 //! (TF-2 3.8.4.2.3). What a past version in FHIR said, it says for ever.
 
 mod groups;
+mod repointed;
 mod ties;
 mod undo;
 
@@ -85,7 +86,14 @@ impl Moving<'_> {
     }
 
     /// Everything of a patient becomes the survivor's. `by` is the transaction that says so.
-    pub(crate) async fn merge(&self, from: &str, into: &Owner, by: &str) -> Result<Planned, store::Error> {
+    /// `beside` is what the same commit has of other merges.
+    pub(crate) async fn merge(
+        &self,
+        from: &str,
+        into: &Owner,
+        by: &str,
+        beside: &[Put],
+    ) -> Result<Planned, store::Error> {
         let mut planned = Planned::default();
         let mut ledger = Vec::new();
         for held in Held::OWN {
@@ -117,7 +125,7 @@ impl Moving<'_> {
             }
         }
         self.close_reviews(from, into, &mut planned)?;
-        self.replace_member(from, into, &mut planned, &mut ledger)?;
+        self.replace_member((from, into), beside, &mut planned, &mut ledger)?;
         planned.puts.push(self.entered(from, into, by, ledger)?);
         Ok(planned)
     }
@@ -125,7 +133,8 @@ impl Moving<'_> {
     /// The ledger of a merge.
     fn entered(&self, from: &str, into: &Owner, by: &str, moved: Vec<Moved>) -> Result<Put, store::Error> {
         let version = merge_row(self.store, from)?.map_or(0, |(row, _)| row.version);
-        let record = MergeRecord { into: into.id.clone(), by: by.to_owned(), moved, undone: None };
+        let record =
+            MergeRecord { into: into.id.clone(), by: by.to_owned(), moved, since: None, undone: None };
         Ok(merge_put(from, version + 1, &record))
     }
 

@@ -38,6 +38,19 @@ pub(crate) fn survivor(store: &Store, id: &str) -> Result<Option<String>, store:
     Ok(last)
 }
 
+/// A patient, who took its place, who took that one's place, and so on.
+pub(crate) fn chain(store: &Store, id: &str) -> Result<Vec<String>, store::Error> {
+    let mut chain = vec![id.to_owned()];
+    while let Some(last) = chain.last().filter(|_| chain.len() < MOST) {
+        let row = store.get(PATIENT, last)?.filter(|row| !row.deleted);
+        match row.as_ref().and_then(next).filter(|next| !chain.contains(next)) {
+            Some(next) => chain.push(next),
+            None => break,
+        }
+    }
+    Ok(chain)
+}
+
 /// Who stands for a patient, be it itself.
 pub(crate) fn stands(store: &Store, id: &str) -> Result<String, store::Error> {
     Ok(survivor(store, id)?.unwrap_or_else(|| id.to_owned()))

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use serde_json::{Value, json};
-use store::{Row, Version};
+use store::{Put, Row, Version};
 
 use super::{Moving, Owner, Planned};
 use crate::face::time::instant_text;
@@ -13,20 +13,15 @@ impl Moving<'_> {
     /// Puts the survivor in the place of a patient in every group that includes it.
     pub(super) fn replace_member(
         &self,
-        from: &str,
-        into: &Owner,
+        (from, into): (&str, &Owner),
+        beside: &[Put],
         planned: &mut Planned,
         ledger: &mut Vec<Moved>,
     ) -> Result<(), store::Error> {
         for id in self.store.sources(GROUP, INCLUDES, from)? {
-            let Some(row) = self.store.get(GROUP, &id)?.filter(|row| !row.deleted) else { continue };
-            let (mut resource, mut record) = read(&row)?;
-            let moved = Moved {
-                held: Held::Group,
-                id: id.clone(),
-                version: row.version,
-                revision: row.version - record.moves,
-            };
+            let Some((version, mut resource, mut record)) = self.group(&id, beside)? else { continue };
+            let revision = version - record.moves;
+            let moved = Moved { held: Held::Group, id: id.clone(), version, revision };
             let is_there = record.members.contains(&into.id);
             let mut members = Vec::new();
             for mut member in taken(&mut resource) {
@@ -41,7 +36,7 @@ impl Moving<'_> {
             resource["member"] = Value::Array(members);
             record.members.retain(|member| member != from);
             include(&mut record, &into.id);
-            self.write(&row, resource, record, planned);
+            self.write((&id, version), resource, record, planned);
             ledger.push(moved);
         }
         Ok(())
@@ -52,12 +47,12 @@ impl Moving<'_> {
         &self,
         moved: &Moved,
         (patient, holder): (&str, &str),
+        beside: &[Put],
         planned: &mut Planned,
     ) -> Result<(), store::Error> {
-        let Some(row) = self.store.get(GROUP, &moved.id)?.filter(|row| !row.deleted) else { return Ok(()) };
-        let (mut resource, mut record) = read(&row)?;
+        let Some((version, mut resource, mut record)) = self.group(&moved.id, beside)? else { return Ok(()) };
         let before = self.store.version(GROUP, &moved.id, moved.version)?;
-        let Some(before) = before.filter(|_| row.version - record.moves == moved.revision) else {
+        let Some(before) = before.filter(|_| version - record.moves == moved.revision) else {
             return Ok(());
         };
         let (mut was, then) = read(&before)?;
@@ -84,16 +79,33 @@ impl Moving<'_> {
         members.extend(entity);
         resource["member"] = Value::Array(members);
         include(&mut record, patient);
-        self.write(&row, resource, record, planned);
+        self.write((&moved.id, version), resource, record, planned);
         Ok(())
     }
 
-    fn write(&self, row: &Row, mut resource: Value, mut record: GroupRecord, planned: &mut Planned) {
+    /// A group as it will stand behind what else is in the commit, with its version.
+    fn group(&self, id: &str, beside: &[Put]) -> Result<Option<(Version, Value, GroupRecord)>, store::Error> {
+        if let Some(put) = beside.iter().rev().find(|put| put.kind == GROUP && put.id == id) {
+            let (resource, record) = parsed(id, &put.rendering, &put.body)?;
+            return Ok(Some((put.version, resource, record)));
+        }
+        let Some(row) = self.store.get(GROUP, id)?.filter(|row| !row.deleted) else { return Ok(None) };
+        let (resource, record) = read(&row)?;
+        Ok(Some((row.version, resource, record)))
+    }
+
+    fn write(
+        &self,
+        (id, before): (&str, Version),
+        mut resource: Value,
+        mut record: GroupRecord,
+        planned: &mut Planned,
+    ) {
         record.moves += 1;
-        let version: Version = row.version + 1;
+        let version = before + 1;
         resource["meta"]["versionId"] = json!(version.to_string());
         resource["meta"]["lastUpdated"] = json!(instant_text(self.now));
-        let put = group_put(&row.id, version, &record, Some(Bytes::from(resource.to_string())));
+        let put = group_put(id, version, &record, Some(Bytes::from(resource.to_string())));
         planned.add(Held::Group, put);
     }
 
@@ -125,9 +137,10 @@ fn include(record: &mut GroupRecord, id: &str) {
 }
 
 fn read(row: &Row) -> Result<(Value, GroupRecord), store::Error> {
-    let damaged = |error: serde_json::Error| unreadable(GROUP, &row.id, &error);
-    Ok((
-        serde_json::from_slice(&row.rendering).map_err(damaged)?,
-        serde_json::from_slice(&row.body).map_err(damaged)?,
-    ))
+    parsed(&row.id, &row.rendering, &row.body)
+}
+
+fn parsed(id: &str, rendering: &[u8], body: &[u8]) -> Result<(Value, GroupRecord), store::Error> {
+    let damaged = |error: serde_json::Error| unreadable(GROUP, id, &error);
+    Ok((serde_json::from_slice(rendering).map_err(damaged)?, serde_json::from_slice(body).map_err(damaged)?))
 }

@@ -7,22 +7,22 @@
 
 use std::collections::{HashMap, HashSet};
 
-use store::{Ask, Order, Row, Scope, Sequence};
+use store::{Ask, Order, Put, Row, Scope, Sequence};
 use uuid::Uuid;
 
 use super::{Moving, Owner, PAGE, Planned, Tie, others, revision, tied};
 use crate::records::association::{self, Object};
 use crate::records::{
-    Held, ListRecord, MERGED_INTO, MergeRecord, Moved, PATIENT, ReviewRecord, SUBMITS, Why, list_row,
+    Held, ListRecord, MERGE, MERGED_INTO, MergeRecord, Moved, PATIENT, ReviewRecord, SUBMITS, Why, list_row,
     merge_put, merge_row, review_of, review_put,
 };
 use crate::update::replaced_by;
 
 /// The ledger of a patient.
-struct Ledger {
+pub(super) struct Ledger {
     patient: String,
     row: Row,
-    record: MergeRecord,
+    pub(super) record: MergeRecord,
 }
 
 /// What became of the objects of a ledger.
@@ -48,6 +48,7 @@ impl Moving<'_> {
         (patient, holder): (&str, &str),
         to: &Owner,
         by: &str,
+        beside: &[Put],
     ) -> Result<Planned, store::Error> {
         let mut planned = Planned::default();
         let ledgers = self.ledgers(patient)?;
@@ -83,7 +84,7 @@ impl Moving<'_> {
         }
         if own {
             for moved in &sorted.groups {
-                self.restore_member(moved, (patient, holder), &mut planned)?;
+                self.restore_member(moved, (patient, holder), beside, &mut planned)?;
             }
         }
         self.open_reviews((patient, holder), sorted.staying, submitted, &mut planned)?;
@@ -98,13 +99,14 @@ impl Moving<'_> {
                 record.into.clone_from(&to.id);
                 by.clone_into(&mut record.by);
             }
+            record.since = None;
             planned.puts.push(merge_put(&of, row.version + 1, &record));
         }
         Ok(planned)
     }
 
     /// The ledger of a patient first, and those of whoever was merged into it when it was merged away itself.
-    fn ledgers(&self, patient: &str) -> Result<Vec<Ledger>, store::Error> {
+    pub(super) fn ledgers(&self, patient: &str) -> Result<Vec<Ledger>, store::Error> {
         let mut ledgers = Vec::new();
         let mut seen = vec![patient.to_owned()];
         let mut at = 0;
@@ -204,7 +206,8 @@ impl Moving<'_> {
         Ledger { row, record: ledger, .. }: &Ledger,
         holder: &str,
     ) -> Result<Vec<(Held, Object, Row)>, store::Error> {
-        let survivors = self.survivors(row, ledger, holder)?;
+        let since = self.told(row, ledger)?;
+        let survivors = self.survivors((since, ledger), holder)?;
         let known: HashSet<(Held, &str)> =
             ledger.moved.iter().map(|moved| (moved.held, moved.id.as_str())).collect();
         let mut submitted = Vec::new();
@@ -223,7 +226,7 @@ impl Moving<'_> {
                 })?;
                 for (number, found) in page.rows.into_iter().enumerate() {
                     others(number).await;
-                    if found.sequence <= row.sequence || known.contains(&(held, &found.id)) {
+                    if found.sequence <= since || known.contains(&(held, &found.id)) {
                         continue;
                     }
                     let first = match found.version {
@@ -251,11 +254,10 @@ impl Moving<'_> {
     /// Who has stood for the patient, each since which commit.
     fn survivors(
         &self,
-        row: &Row,
-        ledger: &MergeRecord,
+        (since, ledger): (Sequence, &MergeRecord),
         holder: &str,
     ) -> Result<Vec<(String, Sequence)>, store::Error> {
-        let mut survivors = vec![(ledger.into.clone(), row.sequence)];
+        let mut survivors = vec![(ledger.into.clone(), since)];
         let mut at = ledger.into.clone();
         while at != holder {
             let Some((row, next)) = merge_row(self.store, &at)?.filter(|(_, next)| next.undone.is_none())
@@ -266,9 +268,21 @@ impl Moving<'_> {
                 break;
             }
             at.clone_from(&next.into);
-            survivors.push((next.into, row.sequence));
+            let since = self.told(&row, &next)?;
+            survivors.push((next.into, since));
+        }
+        // Whoever has it by another way: the source has said so since.
+        if survivors.iter().all(|(patient, _)| patient != holder) {
+            survivors.push((holder.to_owned(), since));
         }
         Ok(survivors)
+    }
+
+    /// The commit that told of a merge.
+    fn told(&self, row: &Row, ledger: &MergeRecord) -> Result<Sequence, store::Error> {
+        let Some(version) = ledger.since else { return Ok(row.sequence) };
+        let first = self.store.version(MERGE, &row.id, version)?;
+        Ok(first.map_or(row.sequence, |first| first.sequence))
     }
 
     /// One item for each object that stays and may be the other patient's.

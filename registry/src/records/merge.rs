@@ -15,6 +15,9 @@ pub(crate) struct MergeRecord {
     pub(crate) by: String,
     /// What was moved.
     pub(crate) moved: Vec<Moved>,
+    /// The version of this ledger by which the merge was told; none: this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) since: Option<Version>,
     /// When it was undone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) undone: Option<Instant>,

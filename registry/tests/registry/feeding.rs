@@ -387,3 +387,27 @@ async fn a_patient_is_told_of_and_merged_in_hl7_v3_as_well() {
         assert!(answer.contains("<typeCode code=\"CE\"/>") && answer.contains(code), "{code}: {answer}");
     }
 }
+
+#[tokio::test]
+async fn two_members_of_a_group_may_turn_out_to_be_one_patient() {
+    let (world, mut line) = world(settings()).await;
+    line.add("7").await;
+    line.add("8").await;
+    let entity =
+        |id: &str| json!({ "entity": { "reference": format!("Patient?identifier=urn:oid:{OID}|{id}") } });
+    let group = json!({
+        "resourceType": "Group", "id": "g", "type": "person", "actual": true,
+        "member": [entity("7"), entity("8")],
+    });
+    world.send(world.request(reqwest::Method::PUT, "/fhir/Group/g").json(&group)).await.expect(201);
+    let identifier = |id: &str| json!({ "system": format!("urn:oid:{OID}"), "value": id });
+    let patient = json!({
+        "resourceType": "Patient", "id": "p", "meta": { "versionId": "1" }, "active": true,
+        "identifier": [identifier("7"), identifier("8")],
+    });
+    world.send(world.request(reqwest::Method::PUT, "/fhir/Patient/p").json(&patient)).await.expect(201);
+    let group = world.get("/fhir/Group/g").await.expect(200).body;
+    let members: Vec<_> = group["member"].as_array().expect("it has members").iter().collect();
+    assert_eq!(members.len(), 1, "{group}");
+    assert_eq!(members[0]["entity"]["reference"], format!("{IDENTITY}/Patient/p"));
+}

@@ -167,6 +167,24 @@ async fn who_was_merged_into_one_already_away_comes_back_with_it() {
 }
 
 #[tokio::test]
+async fn who_is_told_to_be_merged_into_the_last_of_a_chain_stays_there_when_the_middle_comes_apart() {
+    let world = world().await;
+    let of_a = submitted(&world, &provide("a", document("a"))).await;
+    let of_b = submitted(&world, &provide("b", document("b"))).await;
+    let of_c = submitted(&world, &provide("c", document("c"))).await;
+    feed(&world, "a", 2, Some("b")).await.expect(200);
+    feed(&world, "b", 2, Some("c")).await.expect(200);
+    feed(&world, "a", 3, Some("c")).await.expect(200);
+    assert_eq!(of(&world, "c").await, sorted([&of_a, &of_b, &of_c]));
+    feed(&world, "b", 3, None).await.expect(200);
+    assert_eq!((of(&world, "b").await, of(&world, "c").await), (vec![of_b.clone()], sorted([&of_a, &of_c])));
+    feed(&world, "a", 4, None).await.expect(200);
+    assert_eq!(of(&world, "a").await, vec![of_a]);
+    assert_eq!((of(&world, "b").await, of(&world, "c").await), (vec![of_b], vec![of_c]));
+    assert_eq!(open(&world).await, Vec::<Value>::new());
+}
+
+#[tokio::test]
 async fn a_chain_is_undone_from_its_end() {
     let world = world().await;
     let of_a = submitted(&world, &provide("a", document("a"))).await;
