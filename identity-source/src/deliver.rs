@@ -103,7 +103,7 @@ pub(crate) fn outgoing(event: &Event, receivers: &Receivers) -> Vec<Outgoing> {
                 }
                 // Of two that are merged it is the survivor's person that goes by other names.
                 let patient = match &event.happened {
-                    Happened::Merged { survivor } => &survivor.id,
+                    Happened::Merged { survivor, .. } => &survivor.id,
                     Happened::Created
                     | Happened::Revised { .. }
                     | Happened::Unmerged { .. }

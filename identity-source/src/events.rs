@@ -31,6 +31,8 @@ pub(crate) enum Happened {
     Merged {
         /// Who, after all merges.
         survivor: Box<Stood>,
+        /// As it stood; none: it was not known before.
+        before: Option<Box<Stood>>,
     },
     /// It has its place again.
     Unmerged {
@@ -59,7 +61,7 @@ impl Event {
     /// Every patient whose messages must keep their order beside those of this change: its own first.
     pub(crate) fn patients(&self) -> impl Iterator<Item = &str> {
         let beside = match &self.happened {
-            Happened::Merged { survivor: other } | Happened::Unmerged { from: other } => Some(&other.id),
+            Happened::Merged { survivor: other, .. } | Happened::Unmerged { from: other } => Some(&other.id),
             Happened::Created | Happened::Revised { .. } | Happened::Removed { .. } => None,
         };
         std::iter::once(&self.stood.id).chain(beside).chain(&self.touches).map(String::as_str)

@@ -286,7 +286,7 @@ fn subject(fed: &[Fed], events: &[Event]) -> Subject {
     for event in events {
         ids.push(&event.stood.id);
         match &event.happened {
-            Happened::Merged { survivor } => ids.push(&survivor.id),
+            Happened::Merged { survivor, .. } => ids.push(&survivor.id),
             Happened::Unmerged { from } => ids.push(&from.id),
             Happened::Created | Happened::Revised { .. } | Happened::Removed { .. } => {}
         }

@@ -88,7 +88,8 @@ pub(crate) fn steps(told: &Told, receiver: &Known) -> (Vec<Step>, Option<Unsaid>
         },
         What::Merged => {
             let pairs = told.merges(interest);
-            let unsaid = (pairs.len() < own.len()).then_some(Unsaid::MergedElsewhere);
+            let unsaid =
+                (pairs.len() < receiver.named(&told.known()).len()).then_some(Unsaid::MergedElsewhere);
             let merge = |(gone, kept): ((String, String), (String, String))| {
                 let (mut gone, mut kept) = (receiver.named(&[gone]), receiver.named(&[kept]));
                 Some(Step::Merge { gone: gone.pop()?, kept: kept.pop()? })
@@ -132,7 +133,7 @@ pub(crate) fn feed(told: &Told, head: &Head<'_>) -> Plan {
         }
         written(head, index, (trigger, structure), "2.3.1", &segments)
     };
-    let tolerant = told.what == What::Unmerged;
+    let tolerant = told.is_tolerant();
     Plan { messages: steps.into_iter().enumerate().map(message).collect(), unsaid, tolerant }
 }
 

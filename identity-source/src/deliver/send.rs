@@ -216,6 +216,7 @@ impl Courier {
             }
             let mut told = stands(row, &kept, What::Merged);
             told.survivor = Some(record(&survivor, &survivor_kept));
+            told.before.clone_from(&told.record.identifiers);
             return Ok(match self.tell(&told, &name).await? {
                 // It never knew the one, or merged the two long ago.
                 Sent::Refused(refusal) if !refusal.passes && !is_messages => Sent::taken(),

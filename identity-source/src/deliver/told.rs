@@ -161,7 +161,10 @@ impl Told {
         let (what, before, survivor) = match happened {
             Happened::Created => (What::Created, Vec::new(), None),
             Happened::Revised { before } => (What::Revised, held(before), None),
-            Happened::Merged { survivor } => (What::Merged, Vec::new(), Some(Record::stood(survivor))),
+            Happened::Merged { survivor, before } => {
+                let before = before.as_deref().map(held).unwrap_or_default();
+                (What::Merged, before, Some(Record::stood(survivor)))
+            }
             Happened::Unmerged { from } => (What::Unmerged, Vec::new(), Some(Record::stood(from))),
             Happened::Removed { before } => (What::Removed, held(before), None),
         };
@@ -183,14 +186,34 @@ impl Told {
         fresh.next().is_some()
     }
 
+    /// Whether the receiver need not know what this tells of, so that a refusal is no reason to try again: one whose merge was
+    /// undone is merged for good there, and one that was out of use when it was merged may never have been told.
+    pub(crate) fn is_tolerant(&self) -> bool {
+        match self.what {
+            What::Unmerged => true,
+            What::Merged => self.before.is_empty(),
+            What::Stands | What::Created | What::Revised | What::Removed => false,
+        }
+    }
+
+    /// Of a merged record, the identifiers a receiver may know it by: those it became known by with the merge itself were never
+    /// told, and name nobody there.
+    pub(crate) fn known(&self) -> Vec<(String, String)> {
+        let is_known = |identifier: &&(String, String)| match self.before.is_empty() {
+            true => self.version > 1,
+            false => self.before.contains(identifier),
+        };
+        self.record.identifiers.iter().filter(is_known).cloned().collect()
+    }
+
     /// Which identifier is merged into which one, in domains of interest: each into the first of its own domain. One whose
     /// domain the survivor has no name in is merged into nobody.
     pub(crate) fn merges(&self, interest: &Interest) -> Vec<((String, String), (String, String))> {
         let Some(survivor) = &self.survivor else { return Vec::new() };
-        let told = self.record.identifiers.iter().filter(|(system, _)| interest.has(system));
-        let into = |gone: &(String, String)| {
+        let told = self.known().into_iter().filter(|(system, _)| interest.has(system));
+        let into = |gone: (String, String)| {
             let kept = survivor.identifiers.iter().find(|(system, _)| *system == gone.0)?;
-            Some((gone.clone(), kept.clone()))
+            Some((gone, kept.clone()))
         };
         told.filter_map(into).collect()
     }

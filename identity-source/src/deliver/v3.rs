@@ -11,7 +11,7 @@ use web::PeerAnswer;
 
 use super::adt::{self, Head, Step, Unsaid};
 use super::answer::{Judged, Refusal, code};
-use super::told::{Told, What};
+use super::told::Told;
 use crate::pid::Named;
 
 /// One message with what HTTP has to say of it.
@@ -29,7 +29,7 @@ pub(crate) struct Letter {
 pub(crate) fn letters(told: &Told, head: &Head<'_>) -> (Vec<Letter>, Option<Unsaid>, bool) {
     let (steps, unsaid) = adt::steps(told, head.receiver);
     let letters = steps.into_iter().enumerate().map(|(index, step)| letter(told, head, index, step));
-    (letters.collect(), unsaid, told.what == What::Unmerged)
+    (letters.collect(), unsaid, told.is_tolerant())
 }
 
 fn letter(told: &Told, head: &Head<'_>, index: usize, step: Step) -> Letter {

@@ -119,7 +119,8 @@ impl Feeding {
                 (Some(successor.survivor.id), revised(current))
             }
             (Some(Successor { survivor, .. }), _, _) => {
-                (Some(survivor.id.clone()), Happened::Merged { survivor: Box::new(survivor) })
+                let before = current.clone().map(Box::new);
+                (Some(survivor.id.clone()), Happened::Merged { survivor: Box::new(survivor), before })
             }
             (None, Some(from), _) => (None, Happened::Unmerged { from: Box::new(from) }),
             (None, None, None) => (None, Happened::Created),

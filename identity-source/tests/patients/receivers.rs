@@ -171,6 +171,35 @@ async fn a_refused_message_holds_up_its_patient_only_and_can_be_skipped() {
 }
 
 #[tokio::test]
+async fn a_merge_of_what_the_receiver_was_never_told_does_not_hold_up_the_survivor() {
+    // It does not know whom it was not told of.
+    let listener = Listener::start(|message| {
+        let is_unknown = ["MRG|2^", "MRG|3b^", "MRG|4^"].iter().any(|gone| message.contains(gone));
+        if is_unknown { Does::Refuses(204) } else { Does::Takes }
+    })
+    .await;
+    let subject = Subject::start_with(settings(vec![feed("late", &listener)]));
+    feeds(&subject, "1", &patient(RED, "1")).await;
+    // Merged by the very first that is said of it.
+    feeds(&subject, "2", &merged("2", "1")).await;
+    // By one name more than before.
+    feeds(&subject, "3", &patient(RED, "3")).await;
+    let mut gone = merged("3", "1");
+    gone["identifier"] = json!([{ "system": RED, "value": "3" }, { "system": RED, "value": "3b" }]);
+    feeds(&subject, "3", &gone).await;
+    // Out of use before it was ever told.
+    let mut unused = patient(RED, "4");
+    unused["active"] = json!(false);
+    feeds(&subject, "4", &unused).await;
+    feeds(&subject, "4", &merged("4", "1")).await;
+    let mut revised = patient(RED, "1");
+    revised["gender"] = json!("unknown");
+    feeds(&subject, "1", &revised).await;
+    assert_eq!(listener.after(5).await, ["A04 1", "A04 3", "A40 1 < 3", "A40 1 < 4", "A08 1"]);
+    assert!(!line(&subject, "late").await.contains("refused"), "{}", line(&subject, "late").await);
+}
+
+#[tokio::test]
 async fn a_receiver_that_is_busy_is_told_soon_again_and_in_order() {
     let busy = std::sync::atomic::AtomicU32::new(3);
     let listener = Listener::start(move |_| {

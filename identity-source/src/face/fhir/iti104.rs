@@ -107,7 +107,7 @@ fn asked(request: &Request, change: Change) -> feed::Request {
 fn outcome(fed: &Fed, id: &str) -> Vec<u8> {
     let verb = match &fed.happened {
         _ if fed.created() => "taken in".to_owned(),
-        Some(Happened::Merged { survivor }) => format!("merged into Patient {}, and stands", survivor.id),
+        Some(Happened::Merged { survivor, .. }) => format!("merged into Patient {}, and stands", survivor.id),
         Some(Happened::Unmerged { from }) => format!("no longer merged into Patient {}, and stands", from.id),
         _ => "up to date".to_owned(),
     };

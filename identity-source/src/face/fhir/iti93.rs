@@ -134,7 +134,7 @@ fn words(fed: &Fed) -> String {
         None => format!("Patient/{id} stands like this already at version {version}"),
         Some(Happened::Created) => format!("Patient/{id} is taken in at version {version}"),
         Some(Happened::Revised { .. }) => format!("Patient/{id} is revised at version {version}"),
-        Some(Happened::Merged { survivor }) => {
+        Some(Happened::Merged { survivor, .. }) => {
             format!("Patient/{id} is merged into Patient/{} at version {version}", survivor.id)
         }
         Some(Happened::Unmerged { from }) => {
