@@ -163,10 +163,12 @@ impl Actor for IdentitySource {
     fn background(self: Arc<Self>) -> Vec<LocalBoxFuture<'static, ()>> {
         let (delivery, stopping) = (self.delivery.clone(), self.stopping.clone());
         let (linker, until) = (self.linker.clone(), self.stopping.clone());
+        let (records, leaving) = (self.records.clone(), self.stopping.clone());
         let heard = mllp::serve(self.clone(), self.stopping.clone());
         vec![
             Box::pin(async move { delivery.run(stopping).await }),
             Box::pin(async move { linker.run(until).await }),
+            Box::pin(records::warm(records, leaving)),
             Box::pin(heard),
         ]
     }

@@ -6,6 +6,7 @@ mod domain;
 mod draft;
 mod kept;
 mod person;
+mod warm;
 
 use std::sync::Arc;
 
@@ -20,6 +21,7 @@ use crate::events::Stood;
 pub(crate) use asked::Asked;
 pub(crate) use draft::{Draft, Writing};
 pub(crate) use kept::{Kept, KeptIdentifier, held_only};
+pub(crate) use warm::warm;
 
 /// The sort of record a patient is.
 pub(crate) const PATIENT: Kind = Kind("patient");

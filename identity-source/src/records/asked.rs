@@ -89,7 +89,7 @@ impl Records {
 }
 
 /// The domains of which a patient has identifiers.
-const DOMAIN: &str = "identifier-domain";
+pub(super) const DOMAIN: &str = "identifier-domain";
 
 /// The word an attribute is kept under, and how far it can be asked for.
 pub(super) fn attribute(attribute: Attribute) -> (&'static str, Reach) {
