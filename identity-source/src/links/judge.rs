@@ -32,6 +32,8 @@ pub(super) struct Judged {
     pub(super) links: Vec<(Standing, Link)>,
     /// Probable pairs remembered and forgotten.
     pub(super) probable: Vec<Put>,
+    /// Records that are at least probably the same: the judgement rests on what stands between them and others.
+    pub(super) near: Vec<String>,
 }
 
 /// The record that is judged, and what is known of its person.
@@ -75,6 +77,8 @@ impl Judge {
             return Ok(judged);
         }
         let candidates = self.candidates(&subject)?;
+        let near = candidates.iter().filter(|one| one.grade >= Grade::Probable);
+        judged.near = near.map(|one| one.row.id.clone()).collect();
         let mut remembered = HashSet::new();
         for (index, one) in candidates.iter().enumerate() {
             if one.grade < Grade::Probable || subject.person.contains(&one.row.id) {
@@ -90,7 +94,7 @@ impl Judge {
                 link.matched = Some(matched(one.score, one.grade, &one.explanation));
                 link.decision = by.clone();
                 // Its person is another one from now on; the rest is judged when this stands.
-                return Ok(Judged { links: vec![(before, link)], probable: Vec::new() });
+                return Ok(Judged { links: vec![(before, link)], probable: Vec::new(), near: judged.near });
             } else if remembered.len() < MOST_PROBABLE {
                 let possible = Possible {
                     is_within_domain: self.home(&Kept::of(&one.row)?) == subject.home,

@@ -1,6 +1,7 @@
 //! The linker: behind each feed it looks whom else the patient is known as. It walks the changes of patients from a place that
 //! is kept durably, so nothing is missed by a crash, and two feeds at once cannot miss each other: one of them is walked last.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use tokio::sync::{Mutex, Notify, watch};
 use super::graph::Graph;
 use super::judge::{Judge, Judged};
 use super::probable;
-use super::record::{LINK, Link, Verdict};
+use super::record::{LINK, Link, Pair, Verdict};
 use super::stated::{Changed, Said, What, linking, stated, written};
 use crate::deliver::Delivery;
 use crate::records::{Kept, KeptIdentifier, PATIENT, Records};
@@ -56,6 +57,42 @@ pub(crate) struct Linker {
     wake: Notify,
     /// Every patient changed up to here has been looked at.
     done: watch::Sender<Sequence>,
+}
+
+/// What came of looking at one patient.
+struct Decided {
+    changed: Changed,
+    /// Who is at least probably the same.
+    near: Vec<String>,
+    /// The pairs about which something changes.
+    pairs: Vec<Pair>,
+}
+
+impl Decided {
+    fn of(changed: Changed) -> Decided {
+        let pairs = changed.puts.iter().filter_map(|put| Pair::parse(&put.id)).collect();
+        Decided { changed, near: Vec::new(), pairs }
+    }
+}
+
+/// What came of patients that have nothing to do with each other, not committed yet.
+#[derive(Default)]
+struct Together {
+    changed: Changed,
+    /// Of whom it came.
+    patients: Vec<String>,
+    /// Records that are judged differently once this is committed.
+    touched: HashSet<String>,
+}
+
+/// Whether a patient can be decided about while something is not committed yet.
+enum Beside {
+    /// It is.
+    Taken,
+    /// Not before that is committed.
+    Later,
+    /// By itself, because others are judged with it.
+    Alone,
 }
 
 impl Linker {
@@ -119,10 +156,9 @@ impl Linker {
             here.links = row.sequence;
         }
         let last = patients.last().map(|row| row.sequence);
-        for row in &patients {
-            failpoint!(async "id.link.pre_judge");
-            self.look(&row.id).await?;
-            tokio::task::yield_now().await;
+        let mut left = patients.as_slice();
+        while !left.is_empty() {
+            left = self.look_at_some(left).await?;
         }
         here.patients = last.unwrap_or(here.patients);
         *unkept += links.len() + patients.len();
@@ -135,6 +171,87 @@ impl Linker {
             *unkept = 0;
         }
         Ok(!is_end)
+    }
+
+    /// Looks at the first of these patients; answers the others. What comes of those that have nothing to do with each other is
+    /// one commit: waiting for the disk behind each of them would be what feeds wait for.
+    async fn look_at_some<'r>(&self, rows: &'r [Row]) -> Result<&'r [Row], store::Error> {
+        let mut together = Together::default();
+        let mut alone = None;
+        let mut seen = 0;
+        {
+            let _one_at_a_time = self.deciding.lock().await;
+            for row in rows {
+                failpoint!(async "id.link.pre_judge");
+                match self.decide_beside(&row.id, &mut together)? {
+                    Beside::Taken => seen += 1,
+                    Beside::Later => break,
+                    Beside::Alone => {
+                        seen += 1;
+                        alone = Some(row.id.as_str());
+                        break;
+                    }
+                }
+                tokio::task::yield_now().await;
+            }
+            if !together.changed.puts.is_empty() {
+                // If somebody was first, each is judged by itself below, as those are whom something came of.
+                self.commit(self.clock.now(), together.changed, &together.patients).await?;
+            }
+        }
+        for id in together.patients.iter().map(String::as_str).chain(alone) {
+            self.look(id).await?;
+        }
+        Ok(&rows[seen..])
+    }
+
+    /// Decides about one patient while what came of others is not committed yet.
+    fn decide_beside(&self, id: &str, together: &mut Together) -> Result<Beside, store::Error> {
+        let Some(row) = self.records.patient(id)? else { return Ok(Beside::Taken) };
+        if row.deleted || !Kept::of(&row)?.active {
+            return Ok(Beside::Alone);
+        }
+        let Decided { changed, near, pairs } = self.decide(&row)?;
+        let about = pairs.iter().flat_map(Pair::both).chain([id]);
+        let mut rests_on = about.chain(near.iter().map(String::as_str));
+        if rests_on.any(|id| together.touched.contains(id)) {
+            return Ok(Beside::Later);
+        }
+        if changed.puts.is_empty() {
+            return Ok(Beside::Taken);
+        }
+        // Whoever hangs together with a record whose links change is judged by what comes of that.
+        for id in pairs.iter().flat_map(Pair::both).chain([id]) {
+            together.touched.extend(Graph::new(&self.records).reach(id)?.ids);
+        }
+        together.patients.push(id.to_owned());
+        together.changed.puts.extend(changed.puts);
+        if let Some(told) = changed.told {
+            together.changed.told.get_or_insert_default().groups.extend(told.groups);
+        }
+        Ok(Beside::Taken)
+    }
+
+    /// Commits what came of judging these patients; that somebody else was first is no failure.
+    async fn commit(
+        &self,
+        now: store::Instant,
+        changed: Changed,
+        patients: &[String],
+    ) -> Result<(), store::Error> {
+        let mut batch = linking(now, changed, self.delivery.receivers());
+        batch.audit.extend(patients.iter().map(|id| self.event(now, id)));
+        let records = batch.audit.len() as u64;
+        failpoint!(async "id.link.pre_commit");
+        match self.records.store().apply(batch).await {
+            Ok(_) => {
+                self.delivery.wake();
+                actor::meter::count("docshare_audit_events_total", &[("result", "written")], records);
+                Ok(())
+            }
+            Err(store::Error::Lost(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
     }
 
     /// A link that stands no longer may be made anew on other grounds: both records are looked at again.
@@ -168,30 +285,19 @@ impl Linker {
         for _ in 0..ROUNDS {
             let _one_at_a_time = self.deciding.lock().await;
             let Some(row) = self.records.patient(id)? else { return Ok(()) };
-            let changed = self.decide(&row)?;
+            let changed = self.decide(&row)?.changed;
             if changed.puts.is_empty() {
                 return Ok(());
             }
-            let now = self.clock.now();
-            let mut batch = linking(now, changed, self.delivery.receivers());
-            batch.audit.push(self.event(now, id));
-            failpoint!(async "id.link.pre_commit");
-            match self.records.store().apply(batch).await {
-                // What it came to may have made room for more.
-                Ok(_) => {
-                    self.delivery.wake();
-                    actor::meter::count("docshare_audit_events_total", &[("result", "written")], 1);
-                }
-                Err(store::Error::Lost(_)) => {}
-                Err(error) => return Err(error),
-            }
+            // What it came to may have made room for more.
+            self.commit(self.clock.now(), changed, &[id.to_owned()]).await?;
         }
         // Whoever is changed again comes again; so many rounds in one go would keep everybody else waiting.
         tracing::warn!(patient = id, rounds = ROUNDS, "the links of a patient did not come to rest");
         Ok(())
     }
 
-    fn decide(&self, row: &Row) -> Result<Changed, store::Error> {
+    fn decide(&self, row: &Row) -> Result<Decided, store::Error> {
         let now = self.clock.now();
         let what = if row.deleted {
             What::Gone
@@ -200,18 +306,18 @@ impl Linker {
             if kept.replaced_by.is_some() {
                 // Its links stay, so that an unmerge finds them; nobody is to be asked whether it is somebody's duplicate.
                 let probable = self.judge.judge(row, now, LINKER)?.probable;
-                return Ok(Changed { puts: probable, told: None });
+                return Ok(Decided::of(Changed { puts: probable, told: None }));
             }
             self.states(&row.id, &kept)?
         };
         let changed = stated(&self.records, &[Said { id: row.id.clone(), what }], LINKER, now)?;
         if !changed.puts.is_empty() {
-            return Ok(changed);
+            return Ok(Decided::of(changed));
         }
-        let Judged { links, probable } = self.judge.judge(row, now, LINKER)?;
+        let Judged { links, probable, near } = self.judge.judge(row, now, LINKER)?;
         let mut changed = written(Graph::new(&self.records), links)?;
         changed.puts.extend(probable);
-        Ok(changed)
+        Ok(Decided { near, ..Decided::of(changed) })
     }
 
     /// What a record says as it stands.

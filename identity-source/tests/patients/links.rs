@@ -575,6 +575,31 @@ async fn matches_are_left_to_a_steward_where_the_domain_wants_it() {
 }
 
 #[tokio::test]
+async fn many_feeds_at_once_leave_the_links_that_one_after_the_other_would() {
+    let subject = Subject::start();
+    let families = ["Quittenbaum", "Oberdorfer", "Zwickel", "Hrdlicka", "Maringer", "Pospischil"];
+    let somebody = |system: &str, number: usize| {
+        let mut patient = ottilie_in(system, &number.to_string());
+        patient["name"][0]["family"] = json!(families[number]);
+        patient["birthDate"] = json!(format!("{}-0{}-1{number}", 1941 + 7 * number, 1 + number));
+        patient["telecom"][0]["value"] = json!(format!("+43 662 {number}044 551{number}"));
+        patient["address"][0]["line"] = json!([format!("Erlengasse {number}4")]);
+        patient
+    };
+    let all = (0..families.len()).flat_map(|number| [RED, BLUE, GREEN].map(|system| (system, number)));
+    let feeds = all.map(|(system, number)| {
+        let (subject, patient) = (&subject, somebody(system, number));
+        async move { subject.feed(system, &number.to_string(), &patient).await.status }
+    });
+    let told = futures_util::future::join_all(feeds).await;
+    assert!(told.iter().all(|status| *status == StatusCode::CREATED), "{told:?}");
+    for number in (0..families.len()).map(|number| number.to_string()) {
+        becomes(&subject, RED, &number, &[&number, &number]).await;
+        becomes(&subject, GREEN, &number, &[&number, &number]).await;
+    }
+}
+
+#[tokio::test]
 async fn a_linker_that_was_interrupted_goes_on_where_it_was() {
     let directory = tempfile::tempdir().expect("there is room");
     let opened = || store::Store::open(&store::Options::new(directory.path())).expect("can be opened");
