@@ -160,8 +160,8 @@ fn matches(bench: &Bench<'_>, population: &[Person], table: &mut Table) -> Resul
             |patient| {
                 let family = patient["name"][0]["family"].as_str().unwrap_or_default().to_owned();
                 patient["name"][0]["family"] = json!(family.replacen(['e', 'a', 'i'], "", 1));
-                let year =
-                    patient["birthDate"].as_str().unwrap_or_default().get(..4).unwrap_or_default().to_owned();
+                let born = patient["birthDate"].as_str().unwrap_or_default();
+                let Some(year) = born.get(..4).map(str::to_owned) else { return };
                 patient["birthDate"] = json!(format!("{year}-05-17"));
             },
             true,
