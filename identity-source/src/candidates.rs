@@ -91,6 +91,8 @@ pub(crate) enum Unanswered {
     UnknownDomains(Vec<u32>),
     /// More fit than one answer holds, or more have to be looked at than are for one: their number at most.
     TooMany(usize),
+    /// More records are linked as one who fits than are looked at.
+    TooManyLinked,
     /// More may be the mother than are looked through.
     TooManyMothers,
     /// The place where it goes on is none.
@@ -133,7 +135,7 @@ struct Search<'q> {
     systems: Vec<String>,
     /// Identifiers of those who may be the mother.
     mothers: Vec<Identifier>,
-    /// How many were looked at.
+    /// How many were looked at, those linked with them among them.
     looked_at: usize,
 }
 
@@ -215,9 +217,13 @@ impl FindCandidates {
                 store::Error::BadCursor => Fault::Refused(Unanswered::BadPlace),
                 other => other.into(),
             })?;
-            search.looked_at += page.rows.len();
             for row in &page.rows {
+                search.looked_at += 1;
                 patients.extend(self.candidate(search, row)?);
+                // With everybody who is linked with them.
+                if search.looked_at >= MOST_LOOKED_AT + PAGE {
+                    return Err(Fault::Refused(Unanswered::TooMany(patients.len())));
+                }
             }
             let Some(after) = page.next else { return Ok(None) };
             place = Some(PlaceInAnswer { after, as_of: page.as_of });
@@ -231,13 +237,14 @@ impl FindCandidates {
     }
 
     /// A record as an answer has it; none if it does not fit, or has no identifier that is asked for.
-    fn candidate(&self, search: &Search<'_>, row: &Row) -> Result<Option<Candidate>, store::Error> {
+    fn candidate(&self, search: &mut Search<'_>, row: &Row) -> Result<Option<Candidate>, Fault<Unanswered>> {
         let kept = Kept::of(row)?;
         if !kept.active || row.deleted {
             return Ok(None);
         }
         let Ok(Value::Object(resource)) = serde_json::from_slice(&row.rendering) else {
-            return Err(store::Error::Damaged(format!("patient {} is not written as JSON", row.id)));
+            let text = format!("patient {} is not written as JSON", row.id);
+            return Err(store::Error::Damaged(text).into());
         };
         let authorities = self.records.authorities();
         let held: Vec<Identifier> =
@@ -248,7 +255,11 @@ impl FindCandidates {
         let mut identifiers = held;
         if !search.systems.is_empty() {
             // Another source may know the person by the identifier that is asked for.
-            identifiers = self.records.names_of_person(row)?.1;
+            let Some((ids, names)) = self.records.names_of_person(row)? else {
+                return Err(Fault::Refused(Unanswered::TooManyLinked));
+            };
+            search.looked_at += ids.len().saturating_sub(1);
+            identifiers = names;
             identifiers.retain(|one| search.systems.contains(&one.system));
         }
         if identifiers.is_empty() {

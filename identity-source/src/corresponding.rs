@@ -35,6 +35,8 @@ pub(crate) enum Unanswered {
     Targets(Vec<usize>),
     /// Nobody here has the identifier.
     Identifier,
+    /// More records are linked as this person than are looked at.
+    TooManyLinked,
 }
 
 impl Transaction for FindCorresponding {
@@ -85,7 +87,9 @@ impl FindCorresponding {
         let Some((row, _)) = found.filter(|(_, kept)| kept.active) else {
             return Err(Fault::Refused(Unanswered::Identifier));
         };
-        let (ids, mut identifiers) = self.records.names_of_person(&row)?;
+        let Some((ids, mut identifiers)) = self.records.names_of_person(&row)? else {
+            return Err(Fault::Refused(Unanswered::TooManyLinked));
+        };
         identifiers.retain(|one| *one != source && (targets.is_empty() || targets.contains(&one.system)));
         Ok((ids, identifiers))
     }

@@ -7,7 +7,7 @@ use fhir::iti83::{Named, Question, Target};
 use store::Row;
 use xds::{Finding, Findings, Identifier, Place, Rule};
 
-use crate::links::{MOST, person};
+use crate::links::{person, too_many_linked};
 use crate::records::{Kept, Records};
 
 /// The use case.
@@ -73,11 +73,7 @@ impl CrossReference {
     fn names(&self, question: &Question, source: &Row, base: &str) -> Result<Vec<Named>, Fault<Findings>> {
         let person = person(&self.records, &source.id)?;
         if !person.is_whole {
-            let text = format!(
-                "more than {MOST} records are linked as this person, which is too many to be true; a steward has to \
-                 look at its links (docshare patient links)"
-            );
-            return Err(refused(Rule::SearchTooCostly, "sourceIdentifier", &text));
+            return Err(refused(Rule::SearchTooCostly, "sourceIdentifier", &too_many_linked()));
         }
         let mut names = Vec::with_capacity(person.records.len());
         for (row, kept) in &person.records {

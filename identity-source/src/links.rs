@@ -17,7 +17,7 @@ mod stated;
 
 pub(crate) use decide::{Decide, Decided, Wanted, Wish};
 pub(crate) use duplicates::{Duplicates, FindDuplicates, Place, WantedDuplicates};
-pub(crate) use graph::{MOST, person};
+pub(crate) use graph::{Person, person, too_many_linked};
 pub(crate) use judge::Judge;
 pub(crate) use linker::Linker;
 pub(crate) use read::{Links, ReadLinks};

@@ -60,7 +60,7 @@ pub(crate) fn segment(patient: &Map<String, Value>, identifiers: &[Named], besid
     fields[21] = cxs(&beside.mother);
     match (patient.get("multipleBirthBoolean"), patient.get("multipleBirthInteger")) {
         (Some(Value::Bool(several)), _) => fields[24] = yes(*several),
-        (_, Some(order)) => (fields[24], fields[25]) = (yes(true), order.to_string()),
+        (_, Some(Value::Number(order))) => (fields[24], fields[25]) = (yes(true), order.to_string()),
         _ => {}
     }
     match (patient.get("deceasedBoolean"), patient.get("deceasedDateTime")) {
@@ -149,7 +149,7 @@ fn moment(when: &str) -> String {
     let zone =
         match time.get(8..).map(|rest| rest.trim_start_matches(|c: char| c == '.' || c.is_ascii_digit())) {
             Some("Z") => "+0000".to_owned(),
-            Some(zone) => zone.replace(':', ""),
+            Some(zone) => zone.chars().filter(|c| matches!(c, '+' | '-') || c.is_ascii_digit()).collect(),
             None => String::new(),
         };
     digits + &zone
@@ -253,6 +253,20 @@ mod tests {
                         Kern^^^^^^M|19580130|F|||Main St 7^Flat 2^Bern^^3000^CH^H||031 1^PRN^PH~^NET^Internet^a@b.ch|031 2^WPN^PH||M||A-5|||\
                         M-1^^^RED&1.2.3&ISO|||Y|2||||20200506070809+0200|Y";
         assert_eq!(written, expected);
+    }
+
+    #[test]
+    fn nothing_of_a_patient_ends_its_field() {
+        let evil = "2020-05-06T07:08:09|X\rMRG|9^^^RED";
+        let patient = json!({
+            "name": [{ "family": evil, "given": [evil], "suffix": [evil] }], "birthDate": evil, "gender": evil,
+            "address": [{ "line": [evil, evil], "city": evil, "use": evil }], "telecom": [{ "value": evil, "use": evil }],
+            "maritalStatus": { "coding": [{ "code": evil }] }, "multipleBirthInteger": evil, "deceasedDateTime": evil,
+            "extension": [{ "url": fhir::patient::MOTHERS_MAIDEN_NAME, "valueString": evil }],
+        });
+        let written =
+            segment(patient.as_object().expect("is an object"), &[named(evil)], &Beside::default());
+        assert!(!written.contains('\r') && written.split('|').count() <= 31, "{written:?}");
     }
 
     #[test]

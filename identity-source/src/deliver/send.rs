@@ -235,7 +235,10 @@ impl Courier {
     /// Tells by which names a person goes [ITI-10].
     pub(super) async fn notify(&self, id: &str) -> Result<Sent, store::Error> {
         let Way::Mllp(client) = &self.way else { return Ok(Sent::taken()) };
-        let records = links::person(&self.records, id)?.records;
+        let links::Person { records, is_whole } = links::person(&self.records, id)?;
+        if !is_whole {
+            return Ok(Sent::Refused(Refusal { words: links::too_many_linked(), passes: false }));
+        }
         let identifiers: Vec<(String, String)> = records
             .iter()
             .flat_map(|(_, kept)| kept.held().map(|held| pair(&held.identifier())).collect::<Vec<_>>())

@@ -9,7 +9,7 @@ use crate::records::{Kept, PATIENT, REPLACED_BY, Records};
 
 /// Records looked at for one person, those that were merged away among them. Far beyond any real person: a link that would
 /// make one larger is not made, so that nobody's answer is ever cut short.
-pub(crate) const MOST: usize = 1_000;
+pub(crate) const MOST: usize = 200;
 
 /// The records of one person.
 pub(crate) struct Person {
@@ -17,6 +17,14 @@ pub(crate) struct Person {
     pub(crate) records: Vec<(Row, Kept)>,
     /// Whether these are all: false where more than [`MOST`] hang together, and the rest was not looked at.
     pub(crate) is_whole: bool,
+}
+
+/// Why nobody is told what a person goes by that is not whole.
+pub(crate) fn too_many_linked() -> String {
+    format!(
+        "more than {MOST} records are linked as this person, which is too many to be true; a steward has to look at its links \
+         (docshare patient links)"
+    )
 }
 
 /// Which cross-references changed, for those who want to be told [ITI-10]. Left in the commit of the change itself.
@@ -53,8 +61,10 @@ pub(super) struct Reached {
 /// Links and merges as they stand, and as they will be once some links have changed.
 pub(super) struct Graph<'a> {
     records: &'a Records,
-    /// Whether these pairs will be linked.
-    changed: HashMap<Pair, bool>,
+    /// Pairs that will be linked no longer.
+    broken: HashSet<Pair>,
+    /// Who will be linked with whom, from either side.
+    made: HashMap<String, Vec<String>>,
     /// Records that are being written, and whether they will be in use.
     written: HashMap<&'a str, bool>,
 }
@@ -62,7 +72,7 @@ pub(super) struct Graph<'a> {
 impl<'a> Graph<'a> {
     /// As things stand.
     pub(super) fn new(records: &'a Records) -> Graph<'a> {
-        Graph { records, changed: HashMap::new(), written: HashMap::new() }
+        Graph { records, broken: HashSet::new(), made: HashMap::new(), written: HashMap::new() }
     }
 
     /// As they will be with these records.
@@ -73,7 +83,15 @@ impl<'a> Graph<'a> {
 
     /// As they will be with these links.
     pub(super) fn with<'l>(mut self, links: impl IntoIterator<Item = &'l Link>) -> Graph<'a> {
-        self.changed.extend(links.into_iter().map(|link| (link.pair.clone(), link.held_by().is_some())));
+        for link in links {
+            if link.held_by().is_none() {
+                self.broken.insert(link.pair.clone());
+                continue;
+            }
+            for id in link.pair.both() {
+                self.made.entry(id.to_owned()).or_default().push(link.pair.other(id).to_owned());
+            }
+        }
         self
     }
 
@@ -102,12 +120,11 @@ impl<'a> Graph<'a> {
         let store = self.records.store();
         let mut neighbours = BTreeSet::new();
         for pair in linked(store, id)? {
-            if self.changed.get(&pair) != Some(&false) {
+            if !self.broken.contains(&pair) {
                 neighbours.insert(pair.other(id).to_owned());
             }
         }
-        let made = self.changed.iter().filter(|(pair, is_linked)| **is_linked && pair.both().contains(&id));
-        neighbours.extend(made.map(|(pair, _)| pair.other(id).to_owned()));
+        neighbours.extend(self.made.get(id).into_iter().flatten().cloned());
         neighbours.extend(store.sources(PATIENT, REPLACED_BY, id)?);
         if let Some(row) = self.records.patient(id)?.filter(|row| !row.deleted) {
             neighbours.extend(Kept::of(&row)?.replaced_by);

@@ -57,7 +57,7 @@ pub(crate) fn stated(
     let speaking: HashSet<&str> = all.iter().map(|said| said.id.as_str()).collect();
     let mut changes: BTreeMap<Pair, (Standing, Option<Link>)> = BTreeMap::new();
     for said in all {
-        let wanted = wanted(records, said, &speaking)?;
+        let Wanted { wanted, crowded } = wanted(records, said, &speaking)?;
         let mut pairs: BTreeSet<Pair> = wanted.keys().cloned().collect();
         pairs.extend(decided(records.store(), &said.id)?);
         pairs.extend(changes.keys().filter(|pair| pair.both().contains(&said.id.as_str())).cloned());
@@ -85,7 +85,9 @@ pub(crate) fn stated(
                     let mut stated = BTreeSet::new();
                     for statement in kept.iter().filter(|statement| statement.by != said.id) {
                         let is_said_beside = speaking.contains(statement.by.as_str());
+                        // Where not all who state it were looked at, whoever stops stating it says so.
                         if is_said_beside
+                            || crowded.contains(&statement.identifier())
                             || (holds.contains(&statement.identifier()) && is_merged(records, &statement.by)?)
                         {
                             stated.insert(statement.clone());
@@ -123,10 +125,22 @@ fn drop_crowds<'a>(
 ) -> Result<(), store::Error> {
     let reach = graph().with(changed.iter().map(|(_, link)| link));
     let mut crowds = HashSet::new();
+    // Who hangs together is looked at once: thousands may state one identifier.
+    let (mut whole, mut crowd): (HashSet<String>, HashSet<String>) = Default::default();
     for (_, link) in changed.iter().filter(|(before, link)| !was_linked(before) && link.held_by().is_some()) {
-        if !reach.reach(link.pair.both()[0])?.is_whole {
-            crowds.insert(link.pair.clone());
+        let both = link.pair.both();
+        if both.iter().any(|id| whole.contains(*id)) {
+            continue;
         }
+        if !both.iter().any(|id| crowd.contains(*id)) {
+            let reached = reach.reach(both[0])?;
+            if reached.is_whole {
+                whole.extend(reached.ids);
+                continue;
+            }
+            crowd.extend(reached.ids);
+        }
+        crowds.insert(link.pair.clone());
     }
     if !crowds.is_empty() {
         actor::meter::count("docshare_links_refused_total", &[], crowds.len() as u64);
@@ -187,13 +201,19 @@ pub(super) fn written(graph: Graph<'_>, changed: Vec<(Standing, Link)>) -> Resul
     Ok(Changed { puts, told })
 }
 
+/// What holds of one record.
+#[derive(Default)]
+struct Wanted {
+    /// The statements, by who is linked for them.
+    wanted: BTreeMap<Pair, BTreeSet<Statement>>,
+    /// Identifiers it holds that more others state than were looked at.
+    crowded: Vec<Identifier>,
+}
+
 /// The statements that hold once the record is written: its own, and those of others about names it holds. What others state
 /// that are in the same commit is said with them.
-fn wanted(
-    records: &Records,
-    said: &Said,
-    speaking: &HashSet<&str>,
-) -> Result<BTreeMap<Pair, BTreeSet<Statement>>, store::Error> {
+fn wanted(records: &Records, said: &Said, speaking: &HashSet<&str>) -> Result<Wanted, store::Error> {
+    let mut crowded = Vec::new();
     let mut wanted: BTreeMap<Pair, BTreeSet<Statement>> = BTreeMap::new();
     let mut add = |by: &str, about: &str, identifier: &Identifier| {
         if let Some(pair) = Pair::of(by, about) {
@@ -204,16 +224,20 @@ fn wanted(
             });
         }
     };
-    let What::States { holds, states, .. } = &said.what else { return Ok(wanted) };
+    let What::States { holds, states, .. } = &said.what else { return Ok(Wanted::default()) };
     for (identifier, holder) in states {
         add(&said.id, holder, identifier);
     }
     for identifier in holds {
-        for by in records.stating(identifier, MOST_STATING)? {
+        let stating = records.stating(identifier, MOST_STATING)?;
+        if stating.len() >= MOST_STATING {
+            crowded.push(identifier.clone());
+        }
+        for by in stating {
             if !speaking.contains(by.as_str()) {
                 add(&by, &said.id, identifier);
             }
         }
     }
-    Ok(wanted)
+    Ok(Wanted { wanted, crowded })
 }

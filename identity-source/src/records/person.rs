@@ -8,9 +8,15 @@ use crate::links;
 
 impl Records {
     /// Ids and identifiers of the active records of the person this one is of, its own first; identifiers of one domain stand
-    /// together.
-    pub(crate) fn names_of_person(&self, row: &Row) -> Result<(Vec<String>, Vec<Identifier>), store::Error> {
-        let records = links::person(self, &row.id)?.records;
+    /// together. None where more records hang together than are looked at: half a person is no answer.
+    pub(crate) fn names_of_person(
+        &self,
+        row: &Row,
+    ) -> Result<Option<(Vec<String>, Vec<Identifier>)>, store::Error> {
+        let links::Person { records, is_whole } = links::person(self, &row.id)?;
+        if !is_whole {
+            return Ok(None);
+        }
         let mut domains: Vec<(String, Vec<Identifier>)> = Vec::new();
         for identifier in records.iter().flat_map(|(_, kept)| kept.held()).map(|known| known.identifier()) {
             let identifier = self.authorities().identifier(&identifier);
@@ -21,6 +27,6 @@ impl Records {
             }
         }
         let ids = records.into_iter().map(|(row, _)| row.id).collect();
-        Ok((ids, domains.into_iter().flat_map(|(_, all)| all).collect()))
+        Ok(Some((ids, domains.into_iter().flat_map(|(_, all)| all).collect())))
     }
 }

@@ -2,6 +2,7 @@
 
 mod consumer;
 mod crossreference;
+mod crowds;
 mod delivery;
 mod feed;
 mod hl7v2;

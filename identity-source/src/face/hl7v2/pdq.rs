@@ -15,7 +15,7 @@ use web::{Answer, Request};
 use super::{TAKEN, Unread, party};
 use crate::IdentitySource;
 use crate::candidates::{Asked, Candidate, Candidates, FindCandidates, PlaceInAnswer, Question, Unanswered};
-use crate::pid;
+use crate::{links, pid};
 
 /// The type of the answer.
 const ANSWER: [&str; 3] = ["RSP", "K22", "RSP_K21"];
@@ -142,6 +142,7 @@ impl<'a> Query<'a> {
                 );
                 wrong(Condition::Internal, 3, &text)
             }
+            Unanswered::TooManyLinked => wrong(Condition::Internal, 8, &links::too_many_linked()),
             Unanswered::TooManyMothers => wrong(
                 Condition::Internal,
                 3,

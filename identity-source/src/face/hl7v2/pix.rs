@@ -12,6 +12,7 @@ use xds::Identifier;
 
 use super::{TAKEN, Unread, party};
 use crate::corresponding::{Asked, FindCorresponding, Unanswered};
+use crate::links;
 
 /// The type of the answer.
 const ANSWER: [&str; 3] = ["RSP", "K23", "RSP_K23"];
@@ -52,6 +53,9 @@ impl<'a> Query<'a> {
         match why {
             Unanswered::Identifier => {
                 vec![unknown(source(1), "nobody is known here by this identifier".to_owned())]
+            }
+            Unanswered::TooManyLinked => {
+                vec![Refusal::new(Condition::Internal, links::too_many_linked()).at(source(1))]
             }
             Unanswered::Source => {
                 let known = self.finding.records.authorities().words();
