@@ -264,8 +264,7 @@ mod tests {
             "maritalStatus": { "coding": [{ "code": evil }] }, "multipleBirthInteger": evil, "deceasedDateTime": evil,
             "extension": [{ "url": fhir::patient::MOTHERS_MAIDEN_NAME, "valueString": evil }],
         });
-        let written =
-            segment(patient.as_object().expect("is an object"), &[named(evil)], &Beside::default());
+        let written = segment(patient.as_object().expect("is an object"), &[named(evil)], &Beside::default());
         assert!(!written.contains('\r') && written.split('|').count() <= 31, "{written:?}");
     }
 
