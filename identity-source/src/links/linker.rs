@@ -329,7 +329,12 @@ impl Linker {
             states.extend(holder.map(|holder| (identifier, holder)));
         }
         let canonical = |known: &KeptIdentifier| self.records.authorities().identifier(&known.identifier());
-        Ok(What::States { active: kept.active, holds: kept.held().map(canonical).collect(), states })
+        Ok(What::States {
+            active: kept.active,
+            home: kept.home().to_owned(),
+            holds: kept.held().map(canonical).collect(),
+            states,
+        })
     }
     fn event(&self, now: store::Instant, id: &str) -> Bytes {
         let event = Event {

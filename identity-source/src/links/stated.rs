@@ -1,6 +1,6 @@
 //! Links by feed: a source states of its patient an identifier that a record of another source holds.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use store::{Batch, Instant, Put};
 use xds::Identifier;
@@ -28,6 +28,8 @@ pub(crate) enum What {
     States {
         /// Whether it is in use.
         active: bool,
+        /// The domain whose source says so.
+        home: String,
         /// Identifiers it holds from now on, canonical.
         holds: Vec<Identifier>,
         /// Identifiers it states that another record holds: with that record's id.
@@ -54,7 +56,7 @@ pub(crate) fn stated(
     who: &str,
     now: Instant,
 ) -> Result<Changed, store::Error> {
-    let speaking: HashSet<&str> = all.iter().map(|said| said.id.as_str()).collect();
+    let speaking: HashMap<&str, &What> = all.iter().map(|said| (said.id.as_str(), &said.what)).collect();
     let mut changes: BTreeMap<Pair, (Standing, Option<Link>)> = BTreeMap::new();
     for said in all {
         let Wanted { wanted, crowded } = wanted(records, said, &speaking)?;
@@ -84,7 +86,7 @@ pub(crate) fn stated(
                     let kept = link.as_ref().map(|link| link.stated.clone()).unwrap_or_default();
                     let mut stated = BTreeSet::new();
                     for statement in kept.iter().filter(|statement| statement.by != said.id) {
-                        let is_said_beside = speaking.contains(statement.by.as_str());
+                        let is_said_beside = speaking.contains_key(statement.by.as_str());
                         // Where not all who state it were looked at, whoever stops stating it says so.
                         if is_said_beside
                             || crowded.contains(&statement.identifier())
@@ -211,8 +213,9 @@ struct Wanted {
 }
 
 /// The statements that hold once the record is written: its own, and those of others about names it holds. What others state
-/// that are in the same commit is said with them.
-fn wanted(records: &Records, said: &Said, speaking: &HashSet<&str>) -> Result<Wanted, store::Error> {
+/// that are in the same commit is said with them. Of two records of one source nobody says by a number of another domain that
+/// they are one person: their source would merge them.
+fn wanted(records: &Records, said: &Said, speaking: &HashMap<&str, &What>) -> Result<Wanted, store::Error> {
     let mut crowded = Vec::new();
     let mut wanted: BTreeMap<Pair, BTreeSet<Statement>> = BTreeMap::new();
     let mut add = |by: &str, about: &str, identifier: &Identifier| {
@@ -224,9 +227,11 @@ fn wanted(records: &Records, said: &Said, speaking: &HashSet<&str>) -> Result<Wa
             });
         }
     };
-    let What::States { holds, states, .. } = &said.what else { return Ok(Wanted::default()) };
+    let What::States { home, holds, states, .. } = &said.what else { return Ok(Wanted::default()) };
     for (identifier, holder) in states {
-        add(&said.id, holder, identifier);
+        if !is_of(records, holder, home, speaking)? {
+            add(&said.id, holder, identifier);
+        }
     }
     for identifier in holds {
         let stating = records.stating(identifier, MOST_STATING)?;
@@ -234,10 +239,24 @@ fn wanted(records: &Records, said: &Said, speaking: &HashSet<&str>) -> Result<Wa
             crowded.push(identifier.clone());
         }
         for by in stating {
-            if !speaking.contains(by.as_str()) {
+            if !speaking.contains_key(by.as_str()) && !is_of(records, &by, home, speaking)? {
                 add(&by, &said.id, identifier);
             }
         }
     }
     Ok(Wanted { wanted, crowded })
+}
+
+/// Whether a record is one of the source of this domain.
+fn is_of(
+    records: &Records,
+    id: &str,
+    home: &str,
+    speaking: &HashMap<&str, &What>,
+) -> Result<bool, store::Error> {
+    if let Some(What::States { home: own, .. }) = speaking.get(id) {
+        return Ok(own == home);
+    }
+    let row = records.patient(id)?.filter(|row| !row.deleted);
+    Ok(row.as_ref().map(Kept::of).transpose()?.is_some_and(|kept| kept.home() == home))
 }

@@ -297,6 +297,7 @@ impl<'a> Draft<'a> {
                     let ties = self.ties.iter().filter(|tie| tie.patient == *id);
                     What::States {
                         active: stood.kept.active,
+                        home: stood.kept.home().to_owned(),
                         holds: stood.kept.held().map(KeptIdentifier::identifier).collect(),
                         states: ties.map(|tie| (tie.basis.clone(), tie.holder.clone())).collect(),
                     }

@@ -48,6 +48,24 @@ async fn feed(subject: &Subject, patients: &[Value]) {
 }
 
 #[tokio::test]
+async fn two_patients_of_one_source_are_not_one_person_by_a_number_of_another_domain() {
+    let subject = start();
+    let both: Vec<Value> =
+        (1..3).map(|at| patient(&[(RED, format!("r-{at}")), (NATIONAL, "0000".to_owned())])).collect();
+    feed(&subject, &both).await;
+    let names = |value: &str| format!("/Patient/$ihe-pix?sourceIdentifier={RED}%7C{value}");
+    for (asked, other) in [("r-1", "r-2"), ("r-2", "r-1")] {
+        let told = subject.request(Method::GET, &names(asked), &[], None).await;
+        assert_eq!(told.status, StatusCode::OK, "{}", told.text);
+        assert!(!told.text.contains(other), "{}", told.text);
+    }
+    let blue = patient(&[(BLUE, "b-1".to_owned()), (NATIONAL, "0000".to_owned())]);
+    assert_eq!(subject.feed(BLUE, "b-1", &blue).await.status, StatusCode::CREATED);
+    let told = subject.request(Method::GET, &names("r-1"), &[], None).await;
+    assert!(told.text.contains("b-1"), "another source says so: {}", told.text);
+}
+
+#[tokio::test]
 async fn a_number_that_everybody_is_given_costs_little_when_its_own_source_speaks() {
     let subject = start();
     let everybody: Vec<Value> =
