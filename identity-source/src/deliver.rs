@@ -24,7 +24,7 @@ use tokio::sync::watch;
 use crate::config::Settings;
 use crate::events::{Event, Happened};
 use crate::receivers::{Known, Protocol, Receivers};
-use crate::records::{Records, held_only};
+use crate::records::{Records, for_registry};
 use courier::Courier;
 use told::{Payload, Told};
 
@@ -96,7 +96,7 @@ pub(crate) fn outgoing(event: &Event, receivers: &Receivers) -> Vec<Outgoing> {
     let mut told: Option<Told> = None;
     let mut leave = |known: &Known| {
         let payload = match known.protocol() {
-            Protocol::Fhir => held_only(&event.stood.kept, &event.stood.rendering),
+            Protocol::Fhir => for_registry(&event.stood.kept, &event.stood.rendering),
             Protocol::Iti10 => {
                 if !changes_names(event) {
                     return None;

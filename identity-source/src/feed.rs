@@ -100,6 +100,8 @@ pub(crate) struct Request {
     pub(crate) changes: Vec<Change>,
     /// Versions of `If-Match`, if given; empty stands for any. It is about each of the changes.
     pub(crate) if_match: Option<Vec<String>>,
+    /// Whether there must be no such Patient yet (`If-None-Match: *`).
+    pub(crate) only_new: bool,
     /// A name the request has for its source, claimed with its commit: the same request again does nothing, and is answered
     /// with no change at all.
     pub(crate) once: Option<String>,

@@ -20,7 +20,7 @@ use crate::events::Stood;
 
 pub(crate) use asked::Asked;
 pub(crate) use draft::{Draft, Writing};
-pub(crate) use kept::{Kept, KeptIdentifier, held_only};
+pub(crate) use kept::{Kept, KeptIdentifier, for_registry, held_only};
 pub(crate) use warm::warm;
 
 /// The sort of record a patient is.

@@ -12,7 +12,7 @@ use web::{Peer, PeerAnswer};
 
 use super::courier::{Courier, LONGEST_PAUSE, MOST_REFUSED, Step};
 use super::send::Sent;
-use crate::records::{Kept, PATIENT, held_only};
+use crate::records::{Kept, PATIENT, for_registry};
 
 /// The header by which a registry tells which life answers, and is told which one is meant.
 pub(super) const INCARNATION: &str = "docshare-incarnation";
@@ -158,7 +158,7 @@ impl Courier {
     }
 
     async fn feed_one(&self, peer: &Peer, life: &str, row: &Row, kept: &Kept) -> Sent {
-        self.put(peer, Some(life), &row.id, held_only(kept, &row.rendering)).await
+        self.put(peer, Some(life), &row.id, for_registry(kept, &row.rendering)).await
     }
 
     /// Feeds one that was merged away, and before it those that took its place, as far as they have not had their turn: the
@@ -207,7 +207,7 @@ impl Courier {
         let mut outgoing = Vec::with_capacity(refused.len());
         for id in refused {
             let Some(row) = self.store.get(PATIENT, &id)? else { continue };
-            let payload = held_only(&Kept::of(&row)?, &row.rendering);
+            let payload = for_registry(&Kept::of(&row)?, &row.rendering);
             outgoing.push(Outgoing { peer: self.receiver.peer.clone(), stream: id, payload });
         }
         let version = self.store.get(LIFE, &self.receiver.peer)?.map_or(0, |row| row.version);

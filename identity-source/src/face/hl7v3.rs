@@ -188,7 +188,7 @@ impl Codec<FeedPatient<Iti44>> for Hearing<'_> {
     async fn read(&self, _: &mut Request, context: &Context) -> Result<feed::Request, Fault<Findings>> {
         let message = message::read(self.call.body(), &|id| self.system(id));
         let changes = self.changes(message, &context.base)?;
-        Ok(feed::Request { changes, if_match: None, once: None, message: None })
+        Ok(feed::Request { changes, if_match: None, only_new: false, once: None, message: None })
     }
 
     fn write(&self, fed: Vec<Fed>, _: &Context) -> Answer {

@@ -33,7 +33,8 @@ impl Feeding {
     pub(super) fn decide(&self, draft: &mut Draft<'_>, request: &Request, base: &str) -> Decided<Vec<Fed>> {
         let mut fed = Vec::with_capacity(request.changes.len());
         for change in &request.changes {
-            let matching = Matching { if_match: request.if_match.as_deref(), base };
+            let matching =
+                Matching { if_match: request.if_match.as_deref(), only_new: request.only_new, base };
             fed.push(match change {
                 Change::Put { condition, patient, unmerges, keeps_mother, at } => {
                     let said = Said {
@@ -232,11 +233,16 @@ impl Feeding {
             return Err(itself());
         }
         let Some(found) = self.named(draft, matching, by_identifier, named)? else {
-            let text = "the surviving Patient named by link.other is not known here; feed it first";
+            let text = "the surviving Patient named by link.other is not known here; feed it first. Nothing was stored";
             return Err(refused(Rule::UnresolvedReference, place(), text));
         };
         let named = found.id.clone();
         let survivor = draft.final_survivor(found)?;
+        if survivor.id == id && named != id {
+            let text = "the surviving Patient named by link.other was itself merged into this one; undo that merge first, by a feed \
+                        of it with active true and without a link replaced-by. Nothing was stored";
+            return Err(refused(Rule::Invariant, place(), text));
+        }
         if survivor.id == id {
             return Err(itself());
         }
@@ -340,6 +346,13 @@ impl Feeding {
             );
             return Err(refused(Rule::UnresolvedReference, at.clone(), text));
         };
+        if draft.identified(&survivor, matching.base)?.is_none() {
+            let text = format!(
+                "{}|{}, which shall survive, names no Patient here; send that patient first. Nothing was stored",
+                survivor.system, survivor.value
+            );
+            return Err(refused(Rule::UnresolvedReference, Place::whole(), text));
+        }
         let named = Survivor { identifier: Some(survivor.clone()), reference: None };
         let mut patient = self.records.as_fed(&stood);
         if stood.kept.replaced_by.is_none() {
@@ -436,11 +449,16 @@ fn keep_mother(patient: &mut Patient, current: &Stood) {
 /// What a change is matched by.
 struct Matching<'m> {
     if_match: Option<&'m [String]>,
+    only_new: bool,
     base: &'m str,
 }
 
 impl Matching<'_> {
     fn check_version(&self, current: Option<&Stood>) -> Decided<()> {
+        if let (true, Some(stood)) = (self.only_new, current) {
+            let text = format!("there is such a Patient already, at version {}", stood.version);
+            return Err(Fault::Precondition(text));
+        }
         let Some(wanted) = self.if_match else { return Ok(()) };
         match current {
             Some(stood) if wanted.is_empty() || wanted.contains(&stood.version.to_string()) => Ok(()),

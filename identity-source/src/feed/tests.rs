@@ -35,7 +35,7 @@ impl Subject {
     /// Decides these and commits them.
     async fn feed(&self, changes: Vec<Change>) -> Result<Vec<Fed>, Fault<Findings>> {
         let mut draft = Draft::new(&self.feeding.records, self.feeding.clock.now());
-        let request = Request { changes, if_match: None, once: None, message: None };
+        let request = Request { changes, if_match: None, only_new: false, once: None, message: None };
         let fed = self.feeding.decide(&mut draft, &request, BASE)?;
         let batch = draft.batch(self.feeding.delivery.receivers());
         self.feeding.records.store().apply(batch).await.expect("nobody else is there");

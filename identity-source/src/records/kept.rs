@@ -166,3 +166,24 @@ pub(crate) fn held_only(kept: &Kept, rendering: &Bytes) -> Bytes {
     }
     serde_json::to_vec(&members).expect("a JSON value can always be written").into()
 }
+
+/// The same, and beside each identifier that its source spells otherwise the one in the spelling all others know: a registry
+/// compares to the letter, and over XDS it is asked by OID.
+pub(crate) fn for_registry(kept: &Kept, rendering: &Bytes) -> Bytes {
+    let held = held_only(kept, rendering);
+    if kept.held().all(|known| known.spelled.is_empty()) {
+        return held;
+    }
+    let Ok(Value::Object(mut members)) = serde_json::from_slice(&held) else { return held };
+    let Some(Value::Array(list)) = members.get_mut("identifier") else { return held };
+    for known in kept.held() {
+        let is_said = |item: &Value| item["system"] == *known.system && item["value"] == *known.value;
+        if list.iter().any(is_said) {
+            continue;
+        }
+        let Some(mut item) = list.iter().find(|item| known.is(item)).cloned() else { continue };
+        item["system"] = Value::String(known.system.clone());
+        list.push(item);
+    }
+    serde_json::to_vec(&members).expect("a JSON value can always be written").into()
+}

@@ -202,6 +202,18 @@ async fn a_version_the_source_did_not_expect_is_a_failed_precondition() {
 }
 
 #[tokio::test]
+async fn a_source_that_only_takes_in_overwrites_nobody() {
+    let subject = Subject::start();
+    let path = format!("/Patient?identifier={RED}%7CIHERED-994");
+    let headers = [("content-type", "application/fhir+json"), ("if-none-match", "*")];
+    let told = subject.request(Method::PUT, &path, &headers, Some(alice().to_string())).await;
+    assert_eq!(told.status, StatusCode::CREATED, "{}", told.text);
+    let told = subject.request(Method::PUT, &path, &headers, Some(alice().to_string())).await;
+    assert_eq!(told.status, StatusCode::PRECONDITION_FAILED, "{}", told.text);
+    assert!(told.issue().1.contains('1'), "{}", told.text);
+}
+
+#[tokio::test]
 async fn bodies_that_are_no_patient_are_refused() {
     let subject = Subject::start();
     let path = format!("/Patient?identifier={RED}%7CIHERED-994");

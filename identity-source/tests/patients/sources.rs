@@ -130,7 +130,9 @@ async fn every_spelling_of_a_configured_domain_is_one_domain() {
     assert_eq!(told.status, StatusCode::CREATED, "condition and body spell it differently: {}", told.text);
     let id = told.json()["id"].as_str().expect("has an id").to_owned();
     assert_eq!(told.json()["identifier"][0]["system"], URL, "the resource keeps the source's spelling");
-    for spelling in [RED, URL, RED.trim_start_matches("urn:oid:")] {
+    region.names(URL, "1", &id).await;
+    region.names(RED, "1", &id).await;
+    for spelling in [RED, URL, RED.trim_start_matches("urn:oid:"), "IHERED"] {
         let told = subject.feed(spelling, "1", &known_as(&[(spelling, "1")])).await;
         assert_eq!(
             (told.status, told.json()["id"].as_str()),
@@ -140,6 +142,7 @@ async fn every_spelling_of_a_configured_domain_is_one_domain() {
         );
         assert_eq!(subject.found(&format!("identifier={spelling}%7C1")).await, [id.as_str()], "{spelling}");
         assert_eq!(subject.found(&format!("identifier={spelling}%7C&family=MOHR")).await, [id.as_str()]);
+        region.names(RED, "1", &id).await;
     }
     let other = subject.feed(GREEN, "3", &known_as(&[(GREEN, "3"), (URL, "1")])).await;
     assert_eq!(other.status, StatusCode::CREATED, "{}", other.text);

@@ -34,7 +34,8 @@ pub fn read_condition(query: &str) -> Result<Identifier, Findings> {
     }
     let [value] = found.as_slice() else {
         let text = if found.is_empty() {
-            "a Patient is fed by conditional update: PUT [base]/Patient?identifier=system|value"
+            "the condition is missing that says which Patient is meant: [base]/Patient?identifier=system|value, for PUT \
+             and DELETE alike"
         } else {
             "the condition must have exactly one identifier"
         };

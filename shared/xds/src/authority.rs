@@ -63,7 +63,7 @@ impl Authority {
         Hd { namespace: self.namespace.clone(), ..known }
     }
 
-    /// Every spelling in FHIR, the canonical one first.
+    /// Every spelling in FHIR, the canonical one first; the name in HL7 v2 is the last, which sources write there too.
     fn systems(&self) -> Vec<String> {
         let mut all = vec![self.system()];
         if !self.oid.is_empty() {
@@ -73,6 +73,9 @@ impl Authority {
             if !all.contains(uri) {
                 all.push(uri.clone());
             }
+        }
+        if !self.namespace.is_empty() {
+            all.push(self.namespace.clone());
         }
         all
     }
@@ -245,10 +248,10 @@ mod tests {
     #[test]
     fn every_spelling_of_a_domain_is_that_domain() {
         let known = Authorities::new(vec![red()]).expect("is sound");
-        for spelling in ["urn:oid:1.2.3", "1.2.3", "URN:OID:1.2.3", "http://red.example/mrn"] {
+        for spelling in ["urn:oid:1.2.3", "1.2.3", "URN:OID:1.2.3", "http://red.example/mrn", "IHERED"] {
             assert_eq!(known.canonical(spelling), "urn:oid:1.2.3", "{spelling}");
         }
-        assert_eq!(known.spellings("1.2.3"), ["urn:oid:1.2.3", "1.2.3", "http://red.example/mrn"]);
+        assert_eq!(known.spellings("1.2.3"), ["urn:oid:1.2.3", "1.2.3", "http://red.example/mrn", "IHERED"]);
         assert_eq!(known.hd("http://red.example/mrn").expect("is known").write(), "IHERED&1.2.3&ISO");
     }
 

@@ -100,7 +100,9 @@ impl Codec<FeedPatient<Iti104>> for Feed {
 /// The request for one change.
 fn asked(request: &Request, change: Change) -> feed::Request {
     let if_match = answer::text(request, header::IF_MATCH).map(answer::versions);
-    feed::Request { changes: vec![change], if_match, once: None, message: None }
+    // A feed that shall only take in: the versions it would not meet are all there are.
+    let only_new = answer::text(request, header::IF_NONE_MATCH).is_some_and(|tags| tags.trim() == "*");
+    feed::Request { changes: vec![change], if_match, only_new, once: None, message: None }
 }
 
 /// What a caller gets who wants to be told in words.

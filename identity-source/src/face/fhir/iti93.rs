@@ -103,7 +103,7 @@ impl Process<'_> {
         let _ = self.read.set(Read { id, places });
         let changes =
             changes.into_iter().map(|change| self.change(change, base)).collect::<Result<_, _>>()?;
-        Ok(feed::Request { changes, if_match: None, once, message: Some(entity) })
+        Ok(feed::Request { changes, if_match: None, only_new: false, once, message: Some(entity) })
     }
 
     /// A change under the name its patient is known by here.

@@ -273,7 +273,13 @@ impl Codec<FeedPatient<Iti8>> for Feed<'_> {
             Err(fault) => return Err(fault.map(|_| Findings::new())),
         };
         let change = self.change(&message).map_err(refused)?;
-        Ok(feed::Request { changes: vec![change], if_match: None, once: None, message: None })
+        Ok(feed::Request {
+            changes: vec![change],
+            if_match: None,
+            only_new: false,
+            once: None,
+            message: None,
+        })
     }
 
     fn write(&self, fed: Vec<Fed>, _: &Context) -> Answer {
