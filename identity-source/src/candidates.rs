@@ -10,7 +10,7 @@ use store::{Cursor, Row, Sequence};
 use xds::Identifier;
 use xds::hl7::Hd;
 
-use crate::records::{Kept, Records};
+use crate::records::{Kept, Names, Records};
 
 pub(crate) use criteria::{Criteria, Name, Pattern};
 
@@ -255,7 +255,7 @@ impl FindCandidates {
         let mut identifiers = held;
         if !search.systems.is_empty() {
             // Another source may know the person by the identifier that is asked for.
-            let Some((ids, names)) = self.records.names_of_person(row)? else {
+            let Some(Names { ids, identifiers: names }) = self.records.names_of_person(row)? else {
                 return Err(Fault::Refused(Unanswered::TooManyLinked));
             };
             search.looked_at += ids.len().saturating_sub(1);

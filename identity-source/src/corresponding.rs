@@ -6,7 +6,7 @@ use audit::Action;
 use xds::Identifier;
 use xds::hl7::Hd;
 
-use crate::records::{Kept, Records};
+use crate::records::{Kept, Names, Records};
 
 /// The use case.
 pub(crate) struct FindCorresponding {
@@ -87,7 +87,7 @@ impl FindCorresponding {
         let Some((row, _)) = found.filter(|(_, kept)| kept.active) else {
             return Err(Fault::Refused(Unanswered::Identifier));
         };
-        let Some((ids, mut identifiers)) = self.records.names_of_person(&row)? else {
+        let Some(Names { ids, mut identifiers }) = self.records.names_of_person(&row)? else {
             return Err(Fault::Refused(Unanswered::TooManyLinked));
         };
         identifiers.retain(|one| *one != source && (targets.is_empty() || targets.contains(&one.system)));

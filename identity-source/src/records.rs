@@ -21,6 +21,7 @@ use crate::events::Stood;
 pub(crate) use asked::Asked;
 pub(crate) use draft::{Draft, Writing};
 pub(crate) use kept::{Kept, KeptIdentifier, for_registry, held_only};
+pub(crate) use person::Names;
 pub(crate) use warm::warm;
 
 /// The sort of record a patient is.

@@ -6,13 +6,18 @@ use xds::Identifier;
 use super::Records;
 use crate::links;
 
+/// What the records of a person are called.
+pub(crate) struct Names {
+    /// Ids of the active records, the one asked about first.
+    pub(crate) ids: Vec<String>,
+    /// Their identifiers; those of one domain stand together.
+    pub(crate) identifiers: Vec<Identifier>,
+}
+
 impl Records {
-    /// Ids and identifiers of the active records of the person this one is of, its own first; identifiers of one domain stand
-    /// together. None where more records hang together than are looked at: half a person is no answer.
-    pub(crate) fn names_of_person(
-        &self,
-        row: &Row,
-    ) -> Result<Option<(Vec<String>, Vec<Identifier>)>, store::Error> {
+    /// The names of the person this record is of. None where more records hang together than are looked at: half a person is no
+    /// answer.
+    pub(crate) fn names_of_person(&self, row: &Row) -> Result<Option<Names>, store::Error> {
         let links::Person { records, is_whole } = links::person(self, &row.id)?;
         if !is_whole {
             return Ok(None);
@@ -27,6 +32,6 @@ impl Records {
             }
         }
         let ids = records.into_iter().map(|(row, _)| row.id).collect();
-        Ok(Some((ids, domains.into_iter().flat_map(|(_, all)| all).collect())))
+        Ok(Some(Names { ids, identifiers: domains.into_iter().flat_map(|(_, all)| all).collect() }))
     }
 }
