@@ -141,8 +141,10 @@ pub(crate) enum Change {
         subsumed: Identifier,
         /// Who stays.
         survivor: Identifier,
-        /// e.g. `MRG-1`.
+        /// Where it stands who goes, e.g. `MRG-1`.
         at: Place,
+        /// Where it stands who stays, e.g. `PID-3`.
+        survivor_at: Place,
     },
     /// A patient is removed.
     Remove {

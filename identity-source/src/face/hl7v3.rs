@@ -115,7 +115,8 @@ impl Hearing<'_> {
                 return Err(refused(Rule::UnresolvedReference, IDS, &text));
             };
             let survivor = survivor.clone();
-            changes.push(Change::Merge { subsumed, survivor, at: Place::at(SUBSUMED) });
+            let (at, survivor_at) = (Place::at(SUBSUMED), Place::at(IDS));
+            changes.push(Change::Merge { subsumed, survivor, at, survivor_at });
         }
         Ok(changes)
     }

@@ -52,8 +52,8 @@ impl Feeding {
                     let said = Said { condition, patient, unmerges: false, keeps_mother: false, at };
                     self.put(draft, &matching, said)?
                 }
-                Change::Merge { subsumed, survivor, at } => {
-                    self.merge(draft, &matching, subsumed, survivor, at)?
+                Change::Merge { subsumed, survivor, at, survivor_at } => {
+                    self.merge(draft, &matching, (subsumed, at), (survivor, survivor_at))?
                 }
                 Change::Remove { identifier, at } => self.remove(draft, &matching, identifier, at)?,
             });
@@ -331,9 +331,8 @@ impl Feeding {
         &self,
         draft: &mut Draft<'_>,
         matching: &Matching<'_>,
-        subsumed: &Identifier,
-        survivor: &Identifier,
-        at: &Place,
+        (subsumed, at): (&Identifier, &Place),
+        (survivor, survivor_at): (&Identifier, &Place),
     ) -> Decided<Fed> {
         let (subsumed, survivor) = (
             self.records.authorities().identifier(subsumed),
@@ -351,7 +350,7 @@ impl Feeding {
                 "{}|{}, which shall survive, names no Patient here; send that patient first. Nothing was stored",
                 survivor.system, survivor.value
             );
-            return Err(refused(Rule::UnresolvedReference, Place::whole(), text));
+            return Err(refused(Rule::UnresolvedReference, survivor_at.clone(), text));
         }
         let named = Survivor { identifier: Some(survivor.clone()), reference: None };
         let mut patient = self.records.as_fed(&stood);

@@ -67,7 +67,12 @@ fn put(value: &str, more: Value) -> Change {
 }
 
 fn merge(gone: &str, into: &str) -> Change {
-    Change::Merge { subsumed: red(gone), survivor: red(into), at: Place::at("MRG-1") }
+    Change::Merge {
+        subsumed: red(gone),
+        survivor: red(into),
+        at: Place::at("MRG-1"),
+        survivor_at: Place::at("PID-3"),
+    }
 }
 
 fn stores() -> (tempfile::TempDir, [Store; 2]) {
@@ -112,7 +117,7 @@ async fn one_change_that_is_refused_refuses_all_and_names_its_place() {
     let subject = Subject::new(Store::memory());
     let changes = vec![put("a", json!({})), put("b", json!({})), merge("a", "nobody")];
     let Err(Fault::Refused(findings)) = subject.feed(changes).await else { panic!("is refused") };
-    assert_eq!((findings[0].rule, findings[0].at.path.as_str()), (Rule::UnresolvedReference, "MRG-1.link"));
+    assert_eq!((findings[0].rule, findings[0].at.path.as_str()), (Rule::UnresolvedReference, "PID-3"));
     assert_eq!((subject.named("a"), subject.named("b")), (None, None));
     let again =
         put("b", json!({ "identifier": [{ "system": RED, "value": "b" }, { "system": RED, "value": "a" }] }));

@@ -52,7 +52,9 @@ async fn two_patients_of_one_source_are_not_one_person_by_a_number_of_another_do
     let subject = start();
     let both: Vec<Value> =
         (1..3).map(|at| patient(&[(RED, format!("r-{at}")), (NATIONAL, "0000".to_owned())])).collect();
-    feed(&subject, &both).await;
+    for one in &both {
+        feed(&subject, std::slice::from_ref(one)).await;
+    }
     let names = |value: &str| format!("/Patient/$ihe-pix?sourceIdentifier={RED}%7C{value}");
     for (asked, other) in [("r-1", "r-2"), ("r-2", "r-1")] {
         let told = subject.request(Method::GET, &names(asked), &[], None).await;

@@ -102,7 +102,12 @@ impl<'a> Feed<'a> {
             let text = "the identifiers in PID-3 and MRG-1 are the same: a patient cannot be merged into itself. Nothing was stored";
             return Err(content(Refusal::new(Condition::UnknownKey, text).at(Location::field("MRG", 1))));
         }
-        Ok(Change::Merge { subsumed, survivor: survivor.clone(), at: Place::at(SUBSUMED) })
+        Ok(Change::Merge {
+            subsumed,
+            survivor: survivor.clone(),
+            at: Place::at(SUBSUMED),
+            survivor_at: Place::at("PID-3"),
+        })
     }
 
     /// The identifiers of a field, those of authorities that are known; there is at least one.
