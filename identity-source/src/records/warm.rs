@@ -25,6 +25,10 @@ const ASKED: &[Attribute] = &[
 
 /// Warms the catalogue of patients on a thread of its own, until it is done or the actor stops.
 pub(crate) async fn warm(records: Records, stopping: watch::Receiver<bool>) {
+    // Before the first patient there is nothing to read; what comes later is added as it comes.
+    if records.store().changes(PATIENT, 0, 1).is_ok_and(|first| first.is_empty()) {
+        return;
+    }
     let work = move || {
         for test in tests() {
             if *stopping.borrow() {
