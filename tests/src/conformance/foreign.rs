@@ -96,7 +96,7 @@ async fn swiss(world: &World, path: PathBuf) -> Result<()> {
         patient["identifier"][0]["value"] = json!(fresh);
         world.fed(&patient).await.map(drop)
     } else {
-        Err(skip("waiting for ITI-119"))
+        Err(skip("asked by pdqm/match-by-identifier-as-in-switzerland"))
     }
 }
 
