@@ -16,6 +16,8 @@ use crate::settle::Undecided;
 const ROUNDS: u32 = 6;
 /// Pages of changes asked for in one round.
 const PAGES: usize = 20;
+/// Commits of the registry that are looked through again after a restart, rather than that each round syncs how far it came.
+const AGAIN: u64 = 10_000;
 
 /// Follows the registry.
 pub(crate) struct Follow {
@@ -23,12 +25,14 @@ pub(crate) struct Follow {
     pause: Duration,
     /// When the registry was asked last.
     asked: Mutex<Instant>,
+    /// The life of the registry, and its commit up to which all was taken over.
+    seen: Mutex<Option<(String, u64)>>,
 }
 
 impl Follow {
     /// `pause` is that between two rounds.
     pub(crate) fn new(pause: Duration) -> Follow {
-        Follow { pause: pause * ROUNDS, asked: Mutex::new(Instant::now()) }
+        Follow { pause: pause * ROUNDS, asked: Mutex::new(Instant::now()), seen: Mutex::default() }
     }
 
     /// Takes over what has changed at the registry, now and then.
@@ -46,8 +50,11 @@ impl Follow {
         let (Some(life), Some(under)) = (registrar.life.trusted(), recover.under()?) else { return Ok(()) };
         let kept = records.life(Whose::Followed)?;
         // Another life of the registry counts its commits anew.
-        let begin = kept.as_deref().and_then(|kept| kept.strip_prefix(&format!("{life} "))?.parse().ok());
-        let begin: u64 = begin.unwrap_or_default();
+        let kept = kept.as_deref().and_then(|kept| kept.strip_prefix(&format!("{life} "))?.parse().ok());
+        let kept: u64 = kept.unwrap_or_default();
+        let seen = self.seen.lock().clone().filter(|(of, _)| *of == life).map(|(_, seen)| seen);
+        let begin = seen.unwrap_or(kept);
+        let mut is_moved = false;
         let (mut since, mut after) = (begin, None::<String>);
         for _ in 0..PAGES {
             let page = registrar.bindings(&under, since, after.as_deref()).await?;
@@ -58,6 +65,7 @@ impl Follow {
                     && records.document(id)?.is_some_and(|document| document.patient != binding.patient)
                 {
                     records.rehome(id, &binding.patient).await?;
+                    is_moved = true;
                 }
             }
             match page.next {
@@ -66,7 +74,8 @@ impl Follow {
             }
         }
         // A commit that was cut is begun anew the next time.
-        if since != begin {
+        *self.seen.lock() = Some((life.clone(), since));
+        if is_moved || since.saturating_sub(kept) > AGAIN {
             records.reconciled(Whose::Followed, &format!("{life} {since}")).await?;
         }
         Ok(())
