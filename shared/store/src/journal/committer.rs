@@ -286,6 +286,7 @@ impl Committer {
         }
         self.shared.stopped()?;
         self.write()?;
+        answer_notes(group);
         if group.accepted.is_empty() {
             return Ok(());
         }
@@ -410,7 +411,11 @@ fn answer(group: Group) {
     for (error, answer) in group.refused {
         let _ = answer.send(Err(error));
     }
-    for answer in group.notes {
+}
+
+/// A note counts from when it is written: it does not wait for the sync of the commits it came with.
+fn answer_notes(group: &mut Group) {
+    for answer in group.notes.drain(..) {
         let _ = answer.send(match &group.unnoted {
             None => Ok(()),
             Some(error) => Err(Error::NoRoom(error.to_string())),
@@ -474,5 +479,22 @@ mod tests {
         committer.notes_since = Some(Moment::now());
         committer.end_notes();
         assert_eq!(committer.notes_since, None);
+    }
+
+    #[test]
+    fn a_note_does_not_wait_for_the_sync_of_the_commits_it_came_with() {
+        let directory = tempfile::tempdir().unwrap();
+        let engine = crate::engine::embedded::open(&Options::new(directory.path())).unwrap();
+        let shared = engine.shared();
+        let (_give, supply) = std::sync::mpsc::sync_channel(0);
+        let mut committer = Committer::new(shared.clone(), supply, State::default(), unsyncable());
+        let (answer, mut committed) = oneshot::channel();
+        let prepared = Prepared::new(crate::batch::Batch { instant: 1, ..crate::batch::Batch::default() });
+        let commit = Request::Commit { prepared, answer };
+        let (answer, mut noted) = oneshot::channel();
+        let note = Request::Note { instant: 1, audit: vec![Bytes::from_static(b"read")], answer };
+        committer.group(vec![commit, note]);
+        assert!(committed.try_recv().unwrap().is_err(), "what was not synced is not acknowledged");
+        noted.try_recv().unwrap().expect("a note counts from when it is written");
     }
 }
