@@ -13,7 +13,7 @@ mod undo;
 use std::collections::HashSet;
 
 use serde_json::{Value, json};
-use store::{Ask, Instant, Order, Put, Row, Scope, Store};
+use store::{Ask, Cursor, Instant, Order, Page, Put, Row, Scope, Store};
 use xds::{Identifier, Patient};
 
 use crate::authorities::Authorities;
@@ -99,16 +99,7 @@ impl Moving<'_> {
         for held in Held::OWN {
             let mut after = None;
             loop {
-                let page = self.store.find(&Ask {
-                    kind: held.kind(),
-                    scope: Scope::Partitions(vec![from.to_owned()]),
-                    all: Vec::new(),
-                    order: Order::Natural,
-                    after,
-                    limit: PAGE,
-                    as_of: None,
-                    total: false,
-                })?;
+                let page = self.page(held, from, after)?;
                 for row in &page.rows {
                     let (put, moved) = self.moved(held, row, into, None)?;
                     planned.add(held, put);
@@ -128,6 +119,20 @@ impl Moving<'_> {
         self.replace_member((from, into), beside, &mut planned, &mut ledger)?;
         planned.puts.push(self.entered(from, into, by, ledger)?);
         Ok(planned)
+    }
+
+    /// What a patient has of one kind, in pages.
+    fn page(&self, held: Held, patient: &str, after: Option<Cursor>) -> Result<Page, store::Error> {
+        self.store.find(&Ask {
+            kind: held.kind(),
+            scope: Scope::Partitions(vec![patient.to_owned()]),
+            all: Vec::new(),
+            order: Order::Natural,
+            after,
+            limit: PAGE,
+            as_of: None,
+            total: false,
+        })
     }
 
     /// The ledger of a merge.
@@ -165,16 +170,7 @@ impl Moving<'_> {
         for held in [Held::Document, Held::List, Held::DocumentPast, Held::ListPast] {
             let mut after = None;
             loop {
-                let page = self.store.find(&Ask {
-                    kind: held.kind(),
-                    scope: Scope::Partitions(vec![patient.id.clone()]),
-                    all: Vec::new(),
-                    order: Order::Natural,
-                    after,
-                    limit: PAGE,
-                    as_of: None,
-                    total: false,
-                })?;
+                let page = self.page(held, &patient.id, after)?;
                 for (number, row) in page.rows.iter().enumerate() {
                     others(number).await;
                     let object = association::read(held.kind(), row.clone())?;

@@ -39,6 +39,10 @@ const FIRST_REFUSED: Duration = Duration::from_secs(5);
 pub(super) const MOST_REFUSED: usize = 1_000;
 /// How often the backlog is counted.
 const COUNTED: Duration = Duration::from_secs(1);
+/// A count that took longer than this is not repeated at every occasion, but after so many times as long: what waits for a receiver
+/// that is away for days is counted one by one.
+const QUICKLY: Duration = Duration::from_millis(1);
+const SELDOM: u32 = 50;
 
 /// The courier to one receiver.
 pub(crate) struct Courier {
@@ -107,6 +111,22 @@ impl Walk {
     }
 }
 
+/// The last count of what waits.
+#[derive(Clone, Copy)]
+struct Counted {
+    took: Duration,
+    at: Instant,
+}
+
+impl Counted {
+    /// Whether to count again: after a while, and at once where there is nothing else to do.
+    fn is_over(&self, is_quiet: bool) -> bool {
+        let pause = if self.took > QUICKLY { self.took.saturating_mul(SELDOM) } else { Duration::ZERO };
+        let usual = if is_quiet { Duration::ZERO } else { COUNTED };
+        self.at.elapsed() >= pause.max(usual)
+    }
+}
+
 /// How a step went.
 pub(super) enum Step {
     /// There may be more.
@@ -172,16 +192,17 @@ impl Courier {
     pub(super) async fn run(&self, mut stopping: watch::Receiver<bool>) {
         let mut walk = Walk::default();
         let mut pause = FIRST_PAUSE;
-        let mut counted: Option<Instant> = None;
+        let mut counted: Option<Counted> = None;
         while !*stopping.borrow() {
             let step = match self.obey(&mut walk).await {
                 Ok(()) => self.step(&mut walk, &stopping).await,
                 Err(error) => Err(error),
             };
             let is_quiet = !matches!(step, Ok(Step::Went));
-            if is_quiet || counted.is_none_or(|counted| counted.elapsed() > COUNTED) {
+            if counted.is_none_or(|counted| counted.is_over(is_quiet)) {
+                let began = Instant::now();
                 self.measure();
-                counted = Some(Instant::now());
+                counted = Some(Counted { took: began.elapsed(), at: Instant::now() });
             }
             let nap = match step {
                 Ok(Step::Went) => {

@@ -6,6 +6,7 @@ mod pdq;
 mod person;
 mod pix;
 
+use actor::Fault;
 use hl7v2::{Limits, Message, Refusal};
 use mllp::{Heard, Hearing};
 use web::Request;
@@ -65,5 +66,14 @@ impl Unread {
 
     fn take(&self) -> Option<(Refusal, bool)> {
         self.0.borrow_mut().take()
+    }
+
+    /// Why a message was refused, briefly; `refused` says it of what the domain's rules refuse.
+    fn reason<R>(&self, fault: &Fault<R>, refused: impl FnOnce(&R) -> String) -> String {
+        match (fault, self.0.borrow().as_ref()) {
+            (_, Some((refusal, _))) => format!("hl7-{}", refusal.condition.code()),
+            (Fault::Refused(why), None) => refused(why),
+            (other, None) => other.told().map_or("refused", |told| told.code).to_owned(),
+        }
     }
 }

@@ -7,10 +7,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use store::{Ask, Order, Put, Row, Scope, Sequence};
+use store::{Put, Row, Sequence};
 use uuid::Uuid;
 
-use super::{Moving, Owner, PAGE, Planned, Tie, others, revision, tied};
+use super::{Moving, Owner, Planned, Tie, others, revision, tied};
 use crate::records::association::{self, Object};
 use crate::records::{
     Held, ListRecord, MERGE, MERGED_INTO, MergeRecord, Moved, PATIENT, ReviewRecord, SUBMITS, Why, list_row,
@@ -214,16 +214,7 @@ impl Moving<'_> {
         for held in [Held::Document, Held::List] {
             let mut after = None;
             loop {
-                let page = self.store.find(&Ask {
-                    kind: held.kind(),
-                    scope: Scope::Partitions(vec![holder.to_owned()]),
-                    all: Vec::new(),
-                    order: Order::Natural,
-                    after,
-                    limit: PAGE,
-                    as_of: None,
-                    total: false,
-                })?;
+                let page = self.page(held, holder, after)?;
                 for (number, found) in page.rows.into_iter().enumerate() {
                     others(number).await;
                     if found.sequence <= since || known.contains(&(held, &found.id)) {

@@ -308,13 +308,9 @@ impl Codec<FeedPatient<Iti8>> for Feed<'_> {
     }
 
     fn reason(&self, fault: &Fault<Findings>) -> String {
-        match (fault, self.unread.0.borrow().as_ref()) {
-            (_, Some((refusal, _))) => format!("hl7-{}", refusal.condition.code()),
-            (Fault::Refused(findings), None) => {
-                findings.first().map_or("refused", |finding| finding.rule.row().code).to_owned()
-            }
-            (other, None) => other.told().map_or("refused", |told| told.code).to_owned(),
-        }
+        let first =
+            |findings: &Findings| findings.first().map_or("refused", |finding| finding.rule.row().code);
+        self.unread.reason(fault, |findings| first(findings).to_owned())
     }
 }
 

@@ -210,10 +210,6 @@ impl Codec<FindCandidates> for Query<'_> {
     }
 
     fn reason(&self, fault: &Fault<Unanswered>) -> String {
-        match (fault, self.unread.0.borrow().as_ref()) {
-            (_, Some((refusal, _))) => format!("hl7-{}", refusal.condition.code()),
-            (Fault::Refused(_), None) => "hl7-refused".to_owned(),
-            (other, None) => other.told().map_or("refused", |told| told.code).to_owned(),
-        }
+        self.unread.reason(fault, |_| "hl7-refused".to_owned())
     }
 }

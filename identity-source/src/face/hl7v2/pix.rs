@@ -129,10 +129,6 @@ impl Codec<FindCorresponding> for Query<'_> {
     }
 
     fn reason(&self, fault: &Fault<Unanswered>) -> String {
-        match (fault, self.unread.0.borrow().as_ref()) {
-            (_, Some((refusal, _))) => format!("hl7-{}", refusal.condition.code()),
-            (Fault::Refused(_), None) => format!("hl7-{}", Condition::UnknownKey.code()),
-            (other, None) => other.told().map_or("refused", |told| told.code).to_owned(),
-        }
+        self.unread.reason(fault, |_| format!("hl7-{}", Condition::UnknownKey.code()))
     }
 }
