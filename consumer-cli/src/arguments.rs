@@ -94,7 +94,7 @@ pub(crate) struct Global {
     /// Exit with 3 if nothing is found
     #[arg(long, global = true)]
     pub(crate) fail_empty: bool,
-    /// Do not ask
+    /// Do not ask; what cannot be undone needs it where nobody can be asked
     #[arg(long, short = 'y', global = true)]
     pub(crate) yes: bool,
 }

@@ -1,13 +1,13 @@
 //! Where the actors are and what is assumed: flags before `DOCSHARE_*` before the profile before defaults.
 
 use std::collections::BTreeMap;
-use std::io::{IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use clap::Subcommand;
 use serde::Deserialize;
 
 use crate::arguments::Global;
+use crate::confirm;
 use crate::doc::metadata::Metadata;
 use crate::exit::{self, Exit, Failure};
 use crate::output;
@@ -349,7 +349,10 @@ source_id = "@SOURCE@"
 "#;
 
 fn init(path: &Path, global: &Global) -> Result<Exit, Failure> {
-    if path.exists() && !global.yes && !confirmed(&format!("{} exists. Overwrite it?", path.display()))? {
+    if path.exists()
+        && !global.yes
+        && !confirm::confirmed(&format!("{} exists. Overwrite it?", path.display()))?
+    {
         return Err(Failure::other("nothing was written"));
     }
     if let Some(parent) = path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
@@ -358,19 +361,6 @@ fn init(path: &Path, global: &Global) -> Result<Exit, Failure> {
     let text = BEGINNING.replace("@SOURCE@", &crate::doc::new_oid());
     std::fs::write(path, text).map_err(|error| exit::file("writing", path, &error))?;
     output::text(&format!("{}\n", path.display()))
-}
-
-/// Asks on a terminal; elsewhere nobody could answer.
-fn confirmed(question: &str) -> Result<bool, Failure> {
-    if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
-        return Err(Failure::usage(question.to_owned()).next("say --yes if that is meant"));
-    }
-    let _ = write!(std::io::stderr(), "{question} [y/N] ");
-    let mut answer = String::new();
-    std::io::stdin()
-        .read_line(&mut answer)
-        .map_err(|error| Failure::other(format!("reading the answer: {error}")))?;
-    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod arguments;
 mod client;
 mod clock;
 mod config;
+mod confirm;
 mod curl;
 mod doc;
 mod exit;
@@ -51,6 +52,8 @@ struct Context {
     output: Output,
     progress: Progress,
     via: Via,
+    /// What cannot be undone is meant (`--yes`).
+    yes: bool,
 }
 
 /// Reads the arguments, carries out the verb, and answers the exit code (`rest-conventions` §5 in words: see [`Exit`]).
@@ -131,6 +134,7 @@ fn context(global: &Global) -> Result<Context, Failure> {
     let settings = Settings::resolve(global)?;
     Ok(Context {
         via: global.via,
+        yes: global.yes,
         client: Client::new(&settings, global),
         output: Output::new(global),
         progress: Progress::new(global),

@@ -92,7 +92,7 @@ impl Output {
             }
         };
         let id = columns.first().map(|column| column.name.to_owned()).unwrap_or_default();
-        Ok(Listing { output: self, names, id, table: Vec::new(), count: 0 })
+        Ok(Listing { output: self, names, id, table: Vec::new(), count: 0, open: true })
     }
 
     /// Words for people beside the result.
@@ -124,6 +124,8 @@ pub(crate) struct Listing<'a> {
     id: String,
     table: Vec<Vec<String>>,
     count: usize,
+    /// Not ended yet.
+    open: bool,
 }
 
 impl Listing<'_> {
@@ -166,7 +168,8 @@ impl Listing<'_> {
     }
 
     /// Ends the list: done, or nothing found where that is asked to count.
-    pub(crate) fn finish(self) -> Result<Exit, Failure> {
+    pub(crate) fn finish(mut self) -> Result<Exit, Failure> {
+        self.open = false;
         match self.output.format {
             Format::Json if self.count == 0 => write(b"[]\n")?,
             Format::Json => write(b"]\n")?,
@@ -215,6 +218,15 @@ impl Listing<'_> {
         }
         let lines: Vec<String> = table.lines().map(|line| line.trim_end().to_owned()).collect();
         format!("{}\n", lines.join("\n"))
+    }
+}
+
+impl Drop for Listing<'_> {
+    /// What was written before a failure stays JSON.
+    fn drop(&mut self) {
+        if self.open && self.count > 0 && self.output.format == Format::Json {
+            let _ = write(b"]\n");
+        }
     }
 }
 

@@ -80,7 +80,8 @@ fn admin(context: &Context) -> Result<&str, Failure> {
     })
 }
 
-async fn receivers(context: &Context) -> Result<Vec<Value>, Failure> {
+/// The receivers as the admin listener of the identity source tells of them.
+pub(crate) async fn receivers(context: &Context) -> Result<Vec<Value>, Failure> {
     let url = format!("{}/receivers", admin(context)?);
     let answer = context.client.ask(Call::get(url, "the receivers")).await?;
     let told = answer.json("the receivers")?;

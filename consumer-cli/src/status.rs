@@ -1,4 +1,4 @@
-//! Whether the actors are there and ready.
+//! Whether the actors are there and ready, and whether those whom the identity source tells of patients keep up.
 
 use serde_json::{Value, json};
 
@@ -16,6 +16,7 @@ const COLUMNS: &[Column] = &[
     shown("software"),
     shown("fhir"),
     hidden("admin"),
+    shown("receivers"),
     shown("remark"),
 ];
 
@@ -60,6 +61,9 @@ async fn ask(context: &Context, actor: &Actor) -> Learned {
             remark = failure.text;
         }
     }
+    if std::ptr::eq(actor, &context.settings.identity) {
+        row.insert("receivers".into(), json!(receivers(context).await));
+    }
     row.insert("remark".into(), json!(remark));
     Learned { row, exit }
 }
@@ -73,6 +77,34 @@ async fn readiness(context: &Context, actor: &Actor) -> (&'static str, String) {
         Ok(answer) => ("no", String::from_utf8_lossy(&answer.body).trim().chars().take(200).collect()),
         Err(_) => ("unknown", String::new()),
     }
+}
+
+/// Each receiver of the identity source in words. One that is away keeps nobody from working: its messages wait.
+async fn receivers(context: &Context) -> Vec<String> {
+    let all = crate::receiver::receivers(context).await.unwrap_or_default();
+    all.iter().map(receiver).collect()
+}
+
+fn receiver(receiver: &Value) -> String {
+    let text = |name: &str| receiver[name].as_str().unwrap_or_default();
+    let mut words = format!("{} ({}): ", text("name"), text("transaction"));
+    words.push_str(&match (receiver["waiting"].as_u64().unwrap_or(0), receiver["introducing"] == true) {
+        (0, true) => "is being told of everybody".to_owned(),
+        (0, false) => "nothing waits".to_owned(),
+        (waiting, _) => format!("waiting {waiting}, the oldest for {} s", receiver["oldest_seconds"]),
+    });
+    if !text("away").is_empty() {
+        words.push_str(&format!("; away: {}", text("away")));
+    }
+    match receiver["refused"].as_array().map_or(0, Vec::len) {
+        0 => {}
+        refused => words.push_str(&format!("; refused {refused}")),
+    }
+    match receiver["untold"]["count"].as_u64().unwrap_or(0) {
+        0 => {}
+        untold => words.push_str(&format!("; to be put right by hand {untold}")),
+    }
+    words
 }
 
 fn software(statement: &Value) -> String {

@@ -9,6 +9,7 @@ use url::Url;
 use super::{each, name, nothing_found, resource_url};
 use crate::Context;
 use crate::client::{Answer, Body, Call, FHIR};
+use crate::confirm;
 use crate::exit::{self, Exit, Failure};
 use crate::output::{Column, Row, hidden, shown};
 use crate::search::{self, Search};
@@ -89,6 +90,10 @@ async fn undo(patient: &PatientName, context: &Context) -> Result<Answer, Failur
 }
 
 pub(super) async fn remove(named: &Named, context: &Context) -> Result<Exit, Failure> {
+    if !context.yes && !confirm::is_possible() {
+        return Err(Failure::usage("patients who are removed do not come back; nothing was removed")
+            .next("say --yes if that is meant"));
+    }
     let mut listing = context.output.list(CHANGED)?;
     let (mut done, mut failures) = (0, Vec::new());
     for patient in &named.patients {
@@ -117,6 +122,10 @@ pub(super) async fn remove(named: &Named, context: &Context) -> Result<Exit, Fai
 
 async fn remove_one(patient: &PatientName, context: &Context) -> Result<(Stands, Answer), Failure> {
     let gone = stands(patient, context).await?;
+    let question = format!("Remove patient {} ({}) for good?", gone.id, name(&gone.patient));
+    if !context.yes && !confirm::confirmed(&question)? {
+        return Err(Failure::other(format!("patient {} was not removed", gone.id)));
+    }
     let call = Call::new(Method::DELETE, url(&gone, context)?, "the removal of the patient").fhir();
     let answer = context.client.ask(call.header(IF_MATCH, &tag(&gone.patient))?).await?;
     Ok((gone, answer))

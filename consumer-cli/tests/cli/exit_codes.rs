@@ -225,3 +225,22 @@ fn status_tells_of_every_actor_and_is_partly_done_if_one_is_away() {
         (9, "actor,answers\r\nregistry,yes\r\nrepository,yes\r\nidentity,no\r\n")
     );
 }
+
+#[test]
+fn what_came_before_a_page_that_fails_is_still_json() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::start(|request: &Request, _, host| {
+        Some(match request.method.as_str() {
+            "POST" => {
+                let mut page = searchset(&[patient("p1")]);
+                page["link"] = json!([{"relation": "next", "url": format!("{host}/fhir/Patient?_page=2")}]);
+                Reply::json(200, page)
+            }
+            _ => Reply::json(503, outcome("the storage is full")),
+        })
+    });
+    let run = docshare(folder.path(), &server.host, &["patient", "find", "x", "--all", "-o", "json"]);
+    assert_eq!(code(&run), 5, "{}", err(&run));
+    let rows: Value = serde_json::from_slice(&run.stdout).unwrap();
+    assert_eq!(rows[0]["id"], "p1");
+}

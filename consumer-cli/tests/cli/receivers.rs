@@ -12,7 +12,7 @@ fn admin() -> (Server, String) {
                 200,
                 json!({ "receivers": [{
                     "name": "east", "transaction": "ITI-8", "place": "registry.east:2575",
-                    "waiting": 3, "oldest_seconds": 12, "away": null, "introducing": false,
+                    "waiting": 3, "oldest_seconds": 12, "away": "no connection", "introducing": false,
                     "refused": [{
                         "message": "12.0", "patients": ["p-1", "p-2"], "answer": "AE 204", "tries": 4,
                         "since": "2026-01-01T00:00:00Z",
@@ -23,6 +23,7 @@ fn admin() -> (Server, String) {
                 }] }),
             ),
             ("POST", "/receivers/east/skip?message=12.0") => Reply::new(200, "it will not be sent\n"),
+            ("GET", "/readyz") => Reply::new(200, "ready\n"),
             ("POST", "/receivers/east/again") => Reply::new(200, "told again\n"),
             _ => Reply::new(404, "there is no receiver \"west\"\n"),
         })
@@ -50,4 +51,21 @@ fn an_operator_sees_who_waits_and_has_a_refused_message_skipped() {
     assert_ne!(code(&unknown), 0);
     assert!(String::from_utf8_lossy(&unknown.stderr).contains("there is no receiver"), "{unknown:?}");
     assert_eq!(server.requests().iter().filter(|request| request.method == "POST").count(), 3);
+}
+
+#[test]
+fn the_status_of_the_identity_source_says_how_its_receivers_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_server, host) = admin();
+    // Only the admin listener is there; that says enough of receivers.
+    let run = docshare(folder.path(), &host, &["status", "-o", "json"]);
+    let rows: serde_json::Value = serde_json::from_slice(&run.stdout).unwrap();
+    assert_eq!(
+        rows[2]["receivers"],
+        json!([
+            "east (ITI-8): waiting 3, the oldest for 12 s; away: no connection; refused 1; to be put right by hand 1"
+        ]),
+        "{rows}"
+    );
+    assert!(rows[0]["receivers"].is_null(), "{rows}");
 }

@@ -86,12 +86,16 @@ fn an_undone_merge_says_active_and_keeps_other_links() {
 fn patients_are_removed_one_by_one_and_one_nobody_knows_is_told() {
     let folder = tempfile::tempdir().unwrap();
     let server = source(vec![patient("a", None)]);
-    let run = docshare(folder.path(), &server.host, &["patient", "remove", "1.2|a", "-o", "json"]);
+    // Nobody can be asked here, so it has to be said.
+    let silent = docshare(folder.path(), &server.host, &["patient", "remove", "1.2|a"]);
+    assert_eq!((code(&silent), out(&silent).as_str()), (2, ""), "{}", err(&silent));
+    assert!(err(&silent).contains("--yes") && server.requests().is_empty(), "{}", err(&silent));
+    let run = docshare(folder.path(), &server.host, &["patient", "remove", "1.2|a", "--yes", "-o", "json"]);
     assert_eq!(code(&run), 0, "{}", err(&run));
     let (method, condition, ..) = changed(&server);
     assert_eq!((method.as_str(), condition.as_str()), ("DELETE", "https://region.example/fhir|Patient/a"));
     assert!(out(&run).contains("\"5\""), "{}", out(&run));
-    let nobody = docshare(folder.path(), &server.host, &["patient", "remove", "1.2|z"]);
+    let nobody = docshare(folder.path(), &server.host, &["patient", "remove", "-y", "1.2|z"]);
     assert_eq!(code(&nobody), 3, "{}", err(&nobody));
 }
 
