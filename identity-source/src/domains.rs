@@ -31,13 +31,28 @@ impl Domains {
         let short = |text: &String| Authority::read(text).map_err(|why| format!("domain.authorities: {why}"));
         let mut all: Vec<Authority> = settings.authorities.iter().map(short).collect::<Result<_, _>>()?;
         let mut rights = HashMap::new();
-        for one in &settings.authority {
+        for (index, one) in settings.authority.iter().enumerate() {
+            let at = |why: String| format!("domain.authority[{index}] ({}): {why}", one.namespace);
+            if one.namespace.contains(['|', '^', '&', '~', '\\']) || one.namespace.trim() != one.namespace {
+                return Err(at(
+                    "namespace is the name alone, as it stands in PID-3.4 before the first &".to_owned()
+                ));
+            }
+            // One that names nobody would let in everybody.
+            let names =
+                |sender: &str| sender.split('|').count() <= 2 && !sender.trim_matches(['|', ' ']).is_empty();
+            if let Some(wrong) = one.senders.iter().find(|sender| !names(sender)) {
+                return Err(at(format!(
+                    "senders: {wrong:?} names nobody; write APPLICATION|FACILITY (MSH-3 and MSH-4; * is any), and leave senders out if everybody may feed it"
+                )));
+            }
             let authority = Authority {
                 namespace: one.namespace.clone(),
                 oid: one.oid.strip_prefix("urn:oid:").unwrap_or(&one.oid).to_owned(),
                 uris: one.uris.clone(),
                 display: one.display.clone(),
             };
+            Authorities::new(vec![authority.clone()]).map_err(at)?;
             let said = Rights { senders: one.senders.clone(), remove: one.remove };
             rights.insert(authority.system(), said);
             all.push(authority);
@@ -123,7 +138,31 @@ mod tests {
             (Domain { authorities: vec!["RED".into()], ..Domain::default() }, "domain.authorities: \"RED\""),
             (
                 Domain { authority: vec![AuthoritySettings::default()], ..Domain::default() },
-                "domain.authority: ",
+                "domain.authority[0] (): ",
+            ),
+            (
+                Domain {
+                    authority: vec![
+                        red(),
+                        AuthoritySettings { oid: "1.2.x".into(), ..AuthoritySettings::default() },
+                    ],
+                    ..Domain::default()
+                },
+                "domain.authority[1] (): \"1.2.x\" is no OID",
+            ),
+            (
+                Domain {
+                    authority: vec![AuthoritySettings { senders: vec![" |".into()], ..red() }],
+                    ..Domain::default()
+                },
+                "domain.authority[0] (RED): senders",
+            ),
+            (
+                Domain {
+                    authority: vec![AuthoritySettings { namespace: "RED&1.2.3&ISO".into(), ..red() }],
+                    ..Domain::default()
+                },
+                "(RED&1.2.3&ISO): namespace",
             ),
             (Domain { authority: vec![red(), red()], ..Domain::default() }, "is given for two"),
         ] {

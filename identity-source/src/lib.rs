@@ -179,6 +179,24 @@ impl Actor for IdentitySource {
         address.map(|address| Door { key: mllp::LISTEN, address }).into_iter().collect()
     }
 
+    fn faults(settings: &Settings, public_url: Option<&str>) -> Vec<String> {
+        let mut faults = settings.mllp.faults();
+        faults.extend(settings.matching.check().err());
+        match Domains::read(&settings.domain) {
+            Err(words) => faults.push(words),
+            Ok(domains) => {
+                let authorities = Arc::new(domains.authorities().clone());
+                faults.extend(receivers::faults(
+                    &settings.registry,
+                    &settings.receivers,
+                    &authorities,
+                    public_url,
+                ));
+            }
+        }
+        faults
+    }
+
     fn reload(&self) -> Result<String, String> {
         self.ear.reload()?;
         Ok("the certificates of the MLLP listener were read again".to_owned())

@@ -137,6 +137,16 @@ impl Receiver {
         }
     }
 
+    /// How it is reached over MLLP.
+    pub(crate) fn line(&self) -> mllp::PeerSettings {
+        mllp::PeerSettings {
+            address: self.address.clone(),
+            connect_timeout_ms: self.connect_timeout_ms,
+            timeout_ms: self.timeout_ms,
+            tls: self.tls.clone(),
+        }
+    }
+
     /// How it is reached over HTTP.
     pub(crate) fn peer(&self) -> PeerSettings {
         PeerSettings {
@@ -247,6 +257,41 @@ impl Receivers {
     }
 }
 
+/// What cannot be in the settings of the registry and the receivers, in words for the operator. Certificates are read.
+pub(crate) fn faults(
+    registry: &PeerSettings,
+    receivers: &[Receiver],
+    authorities: &Arc<Authorities>,
+    public_url: Option<&str>,
+) -> Vec<String> {
+    let mut faults = Vec::new();
+    if !registry.url.is_empty() && !is_http(&registry.url) {
+        faults.push(format!("registry.url: {:?} is no http or https URL", registry.url));
+    }
+    let known = match Receivers::read(registry, receivers, authorities, public_url) {
+        Ok(known) => known,
+        Err(words) => {
+            faults.push(words);
+            return faults;
+        }
+    };
+    let unread = |known: &Known| {
+        let read = match known.protocol().is_mllp() {
+            true => mllp::Client::new(known.settings.line()).map(drop),
+            false => {
+                web::Peer::new(known.name, known.settings.peer()).with_tls(&known.settings.tls).map(drop)
+            }
+        };
+        read.err().map(|words| format!("receivers ({}): {words}", known.name))
+    };
+    faults.extend(known.iter().filter_map(unread));
+    faults
+}
+
+fn is_http(url: &str) -> bool {
+    url.starts_with("http://") || url.starts_with("https://")
+}
+
 fn known(
     settings: Receiver,
     peer: String,
@@ -286,10 +331,11 @@ fn checked(
         return Err(format!("{key} says where it is, and nothing else, e.g. \"{example}\""));
     }
     match settings.protocol.is_mllp() {
-        true if settings.address.rsplit_once(':').is_none_or(|(_, port)| port.parse::<u16>().is_err()) => {
-            return Err(format!("address: {:?} has no port, e.g. registry.example:2575", settings.address));
+        true if !is_address(&settings.address) => {
+            let words = "is no host with a port from 1 to 65535, e.g. registry.example:2575";
+            return Err(format!("address: {:?} {words}", settings.address));
         }
-        false if !settings.url.starts_with("http://") && !settings.url.starts_with("https://") => {
+        false if !is_http(&settings.url) => {
             return Err(format!("url: {:?} is no http or https URL", settings.url));
         }
         false if settings.tls != ClientTls::default() && !settings.url.starts_with("https://") => {
@@ -299,6 +345,15 @@ fn checked(
     }
     if settings.tls.certificate.as_os_str().is_empty() != settings.tls.key.as_os_str().is_empty() {
         return Err("tls.certificate and tls.key belong together".to_owned());
+    }
+    for (key, span) in [
+        ("connect_timeout", settings.connect_timeout_ms),
+        ("timeout", settings.timeout_ms),
+        ("refused_pause", settings.refused_pause_ms),
+    ] {
+        if span == 0 {
+            return Err(format!("{key} is 0; write it like \"15s\""));
+        }
     }
     let mut domains = Vec::new();
     for text in &settings.domains {
@@ -311,6 +366,11 @@ fn checked(
     let domains = Authorities::new(domains).map_err(|words| format!("domains: {words}"))?;
     fill(&mut settings, &domains, public_url)?;
     Ok((settings, domains))
+}
+
+fn is_address(text: &str) -> bool {
+    let port = |port: &str| port.parse::<u16>().is_ok_and(|port| port > 0);
+    text.rsplit_once(':').is_some_and(|(host, number)| !host.is_empty() && port(number))
 }
 
 /// Who tells, and who is told, as the protocol names them.
@@ -431,6 +491,10 @@ mod tests {
             (vec![feed("registry")], "name"),
             (vec![feed("with space")], "name"),
             (vec![Receiver { address: "nowhere".into(), ..feed("a") }], "address"),
+            (vec![Receiver { address: ":2575".into(), ..feed("a") }], "address"),
+            (vec![Receiver { address: "host:99999".into(), ..feed("a") }], "from 1 to 65535"),
+            (vec![Receiver { timeout_ms: 0, ..feed("a") }], "timeout"),
+            (vec![Receiver { refused_pause_ms: 0, ..feed("a") }], "refused_pause"),
             (vec![Receiver { url: "http://a".into(), ..feed("a") }], "address"),
             (vec![Receiver { domains: vec!["BLUE".into()], ..feed("a") }], "domains"),
             (vec![Receiver { domains: Vec::new(), ..feed("a") }], "domains"),

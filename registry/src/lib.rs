@@ -272,6 +272,12 @@ impl Actor for Registry {
         address.map(|address| Door { key: mllp::LISTEN, address }).into_iter().collect()
     }
 
+    fn faults(settings: &Settings, _public_url: Option<&str>) -> Vec<String> {
+        let mut faults = settings.mllp.faults();
+        faults.extend(authorities::Authorities::read(&settings.identity.authorities).err());
+        faults
+    }
+
     fn background(self: Arc<Registry>) -> Vec<LocalBoxFuture<'static, ()>> {
         let stopping = self.stopping.clone();
         vec![

@@ -71,15 +71,7 @@ impl Way {
             Protocol::Fhir => Way::Registry(peer()?),
             Protocol::Iti44 => Way::Soap(peer()?),
             Protocol::Iti93 => Way::Messages(peer()?),
-            Protocol::Iti8 | Protocol::Iti10 => {
-                let settings = mllp::PeerSettings {
-                    address: settings.address.clone(),
-                    connect_timeout_ms: settings.connect_timeout_ms,
-                    timeout_ms: settings.timeout_ms,
-                    tls: settings.tls.clone(),
-                };
-                Way::Mllp(Client::new(settings).map_err(at)?)
-            }
+            Protocol::Iti8 | Protocol::Iti10 => Way::Mllp(Client::new(settings.line()).map_err(at)?),
         })
     }
 

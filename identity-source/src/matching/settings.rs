@@ -61,7 +61,18 @@ impl Settings {
                 "match.possible, match.probable and match.certain must rise, above 0 and below 1".to_owned()
             );
         }
-        for weight in &self.weights {
+        if self.max_candidates == 0 || self.max_per_key == 0 || self.people == 0 {
+            return Err(
+                "match.people, match.max_candidates and match.max_per_key are 1 at least; with 0 nobody is found"
+                    .to_owned(),
+            );
+        }
+        for (index, weight) in self.weights.iter().enumerate() {
+            let same = |other: &Weight| (&other.field, &other.level) == (&weight.field, &weight.level);
+            if self.weights[..index].iter().any(same) {
+                let Weight { field, level, .. } = weight;
+                return Err(format!("match.weights: {field}/{level} is given twice"));
+            }
             let known =
                 LEVELS.iter().any(|level| level.field.word() == weight.field && level.level == weight.level);
             if !known {
@@ -118,6 +129,13 @@ mod tests {
         assert_eq!(with(weight("given", "similar")).check(), Ok(()));
         let why = with(weight("given", "simlar")).check().expect_err("is not a level");
         assert!(why.contains("given/similar"), "{why}");
+        let twice = Settings {
+            weights: vec![weight("given", "similar"), weight("given", "similar")],
+            ..Settings::default()
+        };
+        assert!(twice.check().expect_err("contradicts itself").contains("given/similar is given twice"));
+        let nobody = Settings { max_candidates: 0, ..Settings::default() };
+        assert!(nobody.check().expect_err("finds nobody").contains("match.max_candidates"));
         let falling = Settings { probable: 0.05, ..Settings::default() };
         assert!(falling.check().is_err());
     }

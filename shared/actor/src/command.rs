@@ -154,6 +154,14 @@ pub fn main<A: Actor>() -> ExitCode {
                 open.iter().for_each(|flaw| eprintln!("{flaw}"));
                 return ExitCode::from(CONFIG);
             }
+            if matches!(verb, Verb::Config { verb: ConfigVerb::Check } | Verb::Doctor { .. } | Verb::Serve) {
+                let public_url = Some(loaded.house.server.public_url.as_str()).filter(|url| !url.is_empty());
+                let faults = A::faults(&loaded.own, public_url);
+                if !faults.is_empty() {
+                    faults.iter().for_each(|words| eprintln!("configuration: {words}"));
+                    return ExitCode::from(CONFIG);
+                }
+            }
             match verb {
                 Verb::Config { verb: ConfigVerb::Print } => print!("{}", loaded.shown),
                 Verb::Config { .. } => println!("the configuration is sound"),

@@ -128,6 +128,11 @@ pub trait Actor: Sized + Send + Sync + 'static {
     fn doors(_settings: &Self::Settings) -> Vec<Door> {
         Vec::new()
     }
+    /// What contradicts itself in the settings, or cannot be, in words for the operator, each with its key: told before anything
+    /// is opened. `public_url` is `server.public_url`.
+    fn faults(_settings: &Self::Settings, _public_url: Option<&str>) -> Vec<String> {
+        Vec::new()
+    }
     /// Tasks that run beside the requests until `stopping`.
     fn background(self: Arc<Self>) -> Vec<LocalBoxFuture<'static, ()>> {
         Vec::new()

@@ -82,6 +82,25 @@ impl Settings {
         }
     }
 
+    /// What cannot be, in words for the operator, each with its key. Certificates are read.
+    pub fn faults(&self) -> Vec<String> {
+        let mut faults: Vec<String> = self.address().err().into_iter().collect();
+        let counts = [
+            ("max_frame_bytes", self.max_frame_bytes),
+            ("max_segments", self.max_segments),
+            ("max_fields", self.max_fields),
+            ("max_field_bytes", self.max_field_bytes),
+            ("max_repetitions", self.max_repetitions),
+            ("frame_timeout", self.frame_timeout),
+            ("idle_timeout", self.idle_timeout),
+            ("max_connections", self.max_connections),
+        ];
+        let none = counts.iter().filter(|(_, value)| *value == 0);
+        faults.extend(none.map(|(key, _)| format!("mllp.{key} is 0: no message would be taken")));
+        faults.extend(crate::tls::server(&self.tls).err());
+        faults
+    }
+
     /// How much a message may hold.
     pub fn limits(&self) -> Limits {
         let number = |limit: u64| usize::try_from(limit).unwrap_or(usize::MAX);
@@ -117,3 +136,21 @@ pub const KEYS: [(&str, &str); 11] = [
         "PEM file with the authorities of which one must have signed the certificate of whoever connects; who shows none is not let in. Empty: nobody is asked for one.",
     ),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_is_told_with_its_key_all_at_once() {
+        assert_eq!(Settings::default().faults(), Vec::<String>::new());
+        let tls = Tls { certificate: "/nowhere.pem".into(), key: "/nowhere.key".into(), ..Tls::default() };
+        let wrong = Settings { listen: "nowhere".into(), max_connections: 0, tls, ..Settings::default() };
+        let faults = wrong.faults();
+        for (key, told) in ["mllp.listen", "mllp.max_connections", "mllp.tls.certificate"].iter().zip(&faults)
+        {
+            assert!(told.starts_with(key), "{told}");
+        }
+        assert_eq!(faults.len(), 3, "{faults:?}");
+    }
+}

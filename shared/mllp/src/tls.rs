@@ -32,17 +32,21 @@ pub(crate) fn server(settings: &Tls) -> Result<Option<Arc<ServerConfig>>, String
     if is_unset(key) {
         return Err("mllp.tls.certificate is set and mllp.tls.key is empty".to_owned());
     }
-    let (chain, key) = (certificates(certificate)?, private_key(key)?);
+    let of = |name: &'static str| move |words: String| format!("mllp.tls.{name}: {words}");
+    let chain = certificates(certificate).map_err(of("certificate"))?;
+    let key = private_key(key).map_err(of("key"))?;
     let builder = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?;
     let builder = if is_unset(client_ca) {
         builder.with_no_client_auth()
     } else {
-        let verifier =
-            WebPkiClientVerifier::builder_with_provider(Arc::new(authorities(client_ca)?), provider())
-                .build()
-                .map_err(|error| format!("{}: {error}", client_ca.display()))?;
+        let verifier = WebPkiClientVerifier::builder_with_provider(
+            Arc::new(authorities(client_ca).map_err(of("client_ca"))?),
+            provider(),
+        )
+        .build()
+        .map_err(|error| format!("mllp.tls.client_ca: {}: {error}", client_ca.display()))?;
         builder.with_client_cert_verifier(verifier)
     };
     let config = builder
@@ -65,7 +69,7 @@ pub(crate) fn client(settings: &ClientTls) -> Result<Option<Arc<ClientConfig>>, 
     let builder = ClientConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .map_err(|error| error.to_string())?
-        .with_root_certificates(authorities(ca)?);
+        .with_root_certificates(authorities(ca).map_err(|words| format!("tls.ca: {words}"))?);
     let config = match (is_unset(certificate), is_unset(key)) {
         (true, true) => builder.with_no_client_auth(),
         (false, false) => builder
