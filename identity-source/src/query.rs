@@ -22,6 +22,8 @@ pub(crate) struct Question {
     pub(crate) search: Search<Filter>,
     /// The search as it was written.
     pub(crate) written: String,
+    /// What links to further pages repeat of the wish for a format.
+    pub(crate) format: String,
     /// Where a later page goes on.
     pub(crate) place: Option<PlaceInAnswer>,
 }

@@ -127,3 +127,31 @@ async fn the_question_can_be_posted_as_parameters() {
     let told = subject.request(Method::POST, "/Patient/$ihe-pix", &headers, Some(body.to_string())).await;
     assert_eq!(names(&told).1, ["IHEGREEN-994"]);
 }
+
+#[tokio::test]
+async fn a_posted_question_may_name_its_domains_in_the_url() {
+    let subject = Subject::start();
+    subject.fed(&mohrs()).await;
+    let body = json!({ "resourceType": "Parameters", "parameter": [
+        { "name": "sourceIdentifier", "valueString": format!("{RED}|IHERED-994") },
+    ]});
+    let headers = [("content-type", "application/fhir+json")];
+    let path = format!("/Patient/$ihe-pix?targetSystem={GREEN}");
+    let told = subject.request(Method::POST, &path, &headers, Some(body.to_string())).await;
+    assert_eq!(names(&told).1, ["IHEGREEN-994"], "no more than was asked for");
+    let path = format!("/Patient/$ihe-pix?sourceIdentifier={RED}%7CIHERED-994");
+    let told = subject.request(Method::POST, &path, &headers, Some(body.to_string())).await;
+    assert_eq!(told.status, StatusCode::BAD_REQUEST, "two patients at once: {}", told.text);
+}
+
+#[tokio::test]
+async fn an_identifier_is_escaped_here_as_in_a_feed_and_a_search() {
+    let subject = Subject::start();
+    let mut mohrs = mohrs();
+    mohrs["identifier"][2]["value"] = json!("A,1|2");
+    subject.fed(&mohrs).await;
+    for value in ["A%5C,1%5C%7C2", "A,1%7C2"] {
+        let told = asked(&subject, &format!("sourceIdentifier={RED}%7C{value}&targetSystem={GREEN}")).await;
+        assert_eq!(names(&told).1, ["IHEGREEN-994"], "{value}");
+    }
+}

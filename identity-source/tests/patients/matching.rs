@@ -155,6 +155,16 @@ async fn what_cannot_be_matched_by_is_refused_in_words() {
         assert_eq!(told.issue().0, code, "{body}: {}", told.text);
         assert!(told.text.contains(said), "{body}: {}", told.text);
     }
+    // Were it passed over, uncertain matches would be taken for certain ones.
+    let path = "/Patient/$match?onlyCertainMatches=true&_format=json";
+    let told =
+        subject.request(Method::POST, path, &[JSON], Some(person(RED, "x", "A", "1958").to_string())).await;
+    assert_eq!(told.status, StatusCode::BAD_REQUEST, "{}", told.text);
+    assert!(
+        told.issue().1.contains("onlyCertainMatches") && told.issue().1.contains("Parameters"),
+        "{}",
+        told.text
+    );
     let told = subject.request(Method::GET, "/Patient/$match", &[], None).await;
     assert_eq!(told.status, StatusCode::METHOD_NOT_ALLOWED, "{}", told.text);
     let told =

@@ -310,6 +310,71 @@ async fn a_patient_and_those_found_come_in_xml_and_nothing_else_comes() {
 }
 
 #[tokio::test]
+async fn a_question_that_lost_its_value_is_not_answered_with_everybody() {
+    let subject = Subject::start();
+    let id = subject.fed(&alice()).await;
+    for query in [
+        "identifier=",
+        "_id=",
+        "family=&given=&birthdate=",
+        "identifier=&active=true&gender=female&_count=10",
+        "family:exact=&_lastUpdated=gt2020",
+    ] {
+        let told = subject.get(&format!("/Patient?{query}")).await;
+        assert_eq!(told.status, StatusCode::BAD_REQUEST, "{query}: {}", told.text);
+        let (code, text) = told.issue();
+        assert_eq!(code, "required", "{query}");
+        assert!(text.contains("has no value") && text.contains("leave it out"), "{text}");
+    }
+    let told = subject.get(&format!("/Patient?identifier=&identifier={RED}%7C")).await;
+    assert_eq!(told.status, StatusCode::BAD_REQUEST, "a whole domain names nobody either: {}", told.text);
+    let headers = [("content-type", "application/x-www-form-urlencoded")];
+    let told =
+        subject.request(Method::POST, "/Patient/_search", &headers, Some("identifier=".to_owned())).await;
+    assert_eq!(told.status, StatusCode::BAD_REQUEST, "{}", told.text);
+    // A mask that sends all its fields, and whoever wants all and says so.
+    for query in ["family=mohr&given=&identifier=&birthdate=", "", "active=true", "active=true&_lastUpdated="]
+    {
+        assert_eq!(subject.found(query).await, [id.as_str()], "{query}");
+    }
+}
+
+#[tokio::test]
+async fn a_form_may_say_in_which_format_the_answer_comes() {
+    let subject = Subject::start();
+    subject.fed(&alice()).await;
+    let post = async |form: &str| {
+        let headers = [("content-type", "application/x-www-form-urlencoded")];
+        subject.request(Method::POST, "/Patient/_search", &headers, Some(form.to_owned())).await
+    };
+    for form in ["family=mohr&_format=xml", "_format=application%2Ffhir%2Bxml&family=mohr&_pretty=true"] {
+        let told = post(form).await;
+        assert!(told.header("content-type").starts_with("application/fhir+xml"), "{form}: {}", told.text);
+        assert!(told.text.contains("<family value=\"MOHR\"/>"), "{}", told.text);
+    }
+    assert_eq!(post("family=mohr&_format=text/turtle").await.status, StatusCode::NOT_ACCEPTABLE);
+}
+
+#[tokio::test]
+async fn a_further_page_comes_in_the_format_of_the_first() {
+    let subject = Subject::start();
+    for number in 0..3 {
+        subject.fed(&patient(RED, &format!("p{number}"), &format!("Page{number}"), "Patient")).await;
+    }
+    let told = subject.get("/Patient?_count=1&_format=xml").await;
+    let next = |text: &str| {
+        let (_, behind) =
+            text.split_once("<relation value=\"next\"/><url value=\"").expect("has a next link");
+        let (url, _) = behind.split_once('"').expect("ends");
+        url.replace("&amp;", "&").strip_prefix(&subject.base()).expect("is ours").to_owned()
+    };
+    let second = subject.get(&next(&told.text)).await;
+    assert!(second.header("content-type").starts_with("application/fhir+xml"), "{}", second.text);
+    let third = subject.get(&next(&second.text)).await;
+    assert!(third.header("content-type").starts_with("application/fhir+xml"), "{}", third.text);
+}
+
+#[tokio::test]
 async fn bad_questions_are_refused() {
     let subject = Subject::start();
     for (query, code) in [
@@ -343,8 +408,10 @@ async fn a_patient_the_caller_has_is_not_sent_again() {
         let told = subject.request(Method::GET, &path, &headers, None).await;
         assert_eq!((told.status, told.text.as_str()), (StatusCode::NOT_MODIFIED, ""), "{headers:?}");
     }
-    let told = subject.request(Method::GET, &path, &[("if-none-match", "W/\"2\"")], None).await;
-    assert_eq!(told.status, StatusCode::OK);
+    for tags in ["W/\"2\"", "W/\"\"", ""] {
+        let told = subject.request(Method::GET, &path, &[("if-none-match", tags)], None).await;
+        assert_eq!(told.status, StatusCode::OK, "{tags:?} is no version the caller has");
+    }
 }
 
 #[tokio::test]

@@ -66,6 +66,8 @@ struct Asked {
     applied: Option<&'static str>,
     /// The part of each match that is wanted.
     subset: Option<Subset>,
+    /// What links to further pages repeat of the wish for a format.
+    format: String,
     /// Whether the question came in a body: what it says is not put into addresses.
     posted: bool,
 }
@@ -161,9 +163,21 @@ impl<'a> Searching<'a> {
     ) -> Result<Question, Fault<Findings>> {
         let headers = &request.headers;
         let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
-        self.format.set(negotiate::answer(&request.query, accept).map_err(Fault::NotAcceptable)?);
+        let accept = accept.map(str::to_owned);
+        let set = |query: &str| {
+            negotiate::answer(query, accept.as_deref())
+                .map(|format| self.format.set(format))
+                .map_err(Fault::NotAcceptable)
+        };
+        set(&request.query)?;
         let prefer = headers.get("prefer").and_then(|value| value.to_str().ok()).map(str::to_owned);
         let form = if request.method == Method::POST { Some(self.form(request).await?) } else { None };
+        // A form speaks for the whole request, its answer included.
+        let of_form = form.as_deref().map(negotiate::format_parameters).unwrap_or_default();
+        if !of_form.is_empty() {
+            request.query.push_str(&of_form);
+            set(&request.query)?;
+        }
         let token = page_parameter(&request.query).or_else(|| form.as_deref().and_then(page_parameter));
         let (search, from) = match token {
             None => (self.parse(&request.query, form.as_deref(), prefer.as_deref(), base)?, None),
@@ -184,6 +198,7 @@ impl<'a> Searching<'a> {
             asked.applied = search::handling(prefer.as_deref());
             asked.subset = Subset::asked(self.resource(), result.summary.as_deref(), &result.elements);
             asked.posted = form.is_some();
+            asked.format = negotiate::format_parameters(&request.query);
         }
         let parameters = match self.of {
             Of::Documents => iti67::PARAMETERS,
@@ -270,7 +285,8 @@ impl<'a> Searching<'a> {
     fn links(&self, asked: &Asked, found: &Found, base: &str) -> Vec<(&'static str, String)> {
         let resource = self.path();
         let address = |query: &str| format!("{base}/{resource}?{query}");
-        let page = |token: PageToken| address(&format!("_page={}", self.desk.sealer.seal(&token)));
+        let page =
+            |token: PageToken| address(&format!("_page={}{}", self.desk.sealer.seal(&token), asked.format));
         let Some((text, token)) = &asked.page else {
             let first = address(&asked.honoured);
             let mut links = vec![("self", first.clone())];
@@ -279,14 +295,14 @@ impl<'a> Searching<'a> {
                 let first = if asked.posted {
                     page(PageToken { cursor: Vec::new(), back: Vec::new(), ..next.clone() })
                 } else {
-                    first
+                    first + &asked.format
                 };
                 links.push(("first", first));
                 links.push(("next", page(next)));
             }
             return links;
         };
-        let mut links = vec![("self", address(&format!("_page={text}")))];
+        let mut links = vec![("self", address(&format!("_page={text}{}", asked.format)))];
         let at = |cursor: Vec<u8>, back: Vec<Vec<u8>>| PageToken {
             cursor,
             back,

@@ -203,13 +203,13 @@ pub(super) fn preferences(headers: &HeaderMap) -> Preferences {
     Preferences::read(headers.get_all("prefer").iter().filter_map(|line| line.to_str().ok()))
 }
 
-/// `W/"3"`, `"3"`, `3`, lists of them; `*` is any.
+/// `W/"3"`, `"3"`, `3`, lists of them; `*` is any. An empty tag is no version.
 fn versions(tags: &str) -> Versions {
     let tags = tags.split(',').map(|tag| {
         let tag = tag.trim();
         tag.strip_prefix("W/").unwrap_or(tag).trim_matches('"').to_owned()
     });
-    let any_of: Vec<String> = tags.filter(|tag| !tag.is_empty()).collect();
+    let any_of: Vec<String> = tags.collect();
     if any_of.iter().any(|tag| tag == "*") { Versions { any_of: Vec::new() } } else { Versions { any_of } }
 }
 
@@ -228,5 +228,8 @@ mod tests {
         }
         assert_eq!(versions("W/\"1\", \"2\"").any_of, ["1", "2"]);
         assert!(versions("*").any_of.is_empty());
+        for lost in ["", "W/\"\""] {
+            assert_eq!(versions(lost).any_of, [""], "{lost:?} is not any version");
+        }
     }
 }

@@ -125,6 +125,36 @@ async fn a_search_by_post_asks_the_same() {
     assert!(world.send(contradiction).await.expect(200).ids().is_empty());
 }
 
+#[tokio::test]
+async fn a_form_and_the_pages_behind_it_come_in_the_format_it_asks_for() {
+    let world = World::new().await;
+    for name in ["x", "y", "z"] {
+        world.register(&provide("p1", document(name))).await.expect(200);
+    }
+    let told = async |request: reqwest::RequestBuilder| {
+        let answer = request.send().await.expect("is answered");
+        let kind = answer.headers()["content-type"].to_str().expect("is text").to_owned();
+        assert!(kind.starts_with("application/fhir+xml"), "{kind}");
+        answer.text().await.expect("has a body")
+    };
+    let mut page = told(world.request(reqwest::Method::POST, "/fhir/DocumentReference/_search").form(&[
+        ("patient", "p1"),
+        ("_count", "1"),
+        ("_format", "xml"),
+    ]))
+    .await;
+    for _ in 0..2 {
+        let (_, behind) =
+            page.split_once("<relation value=\"next\"/><url value=\"").expect("has a next page");
+        let (url, _) = behind.split_once('"').expect("ends");
+        let path = url.replace("&amp;", "&");
+        let path = &path[path.find("/fhir/").expect("is below the base")..];
+        page = told(world.request(reqwest::Method::GET, path)).await;
+    }
+    let wrong = world.request(reqwest::Method::POST, "/fhir/DocumentReference/_search");
+    world.send(wrong.form(&[("patient", "p1"), ("_format", "text/turtle")])).await.expect(406);
+}
+
 fn dated(day: u32) -> Document {
     Document { creation: format!("2020-01-{day:02}T12:00:00Z"), ..document(&format!("day {day}")) }
 }

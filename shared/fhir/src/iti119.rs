@@ -41,6 +41,17 @@ pub struct Scored {
     pub held: Option<String>,
 }
 
+/// Refuses what a URL asks for beside the body: passed over, `onlyCertainMatches` would let uncertain matches through.
+pub fn check_query(query: &str) -> Result<(), Findings> {
+    let mut names = crate::search::pairs(query).into_iter().map(|(name, _)| name);
+    let Some(name) = names.find(|name| !name.starts_with('_')) else { return Ok(()) };
+    let text = format!(
+        "{} stands in the URL; the parameters of $match are sent in a Parameters resource, beside `resource`",
+        shortened(&name)
+    );
+    Err(vec![Finding::error(Rule::NotSupported, Place::at(shortened(&name)), text)])
+}
+
 /// Reads a question: Parameters with `resource` and at most `onlyCertainMatches` and `count`, or the bare Patient.
 pub fn read_request(body: Value) -> Result<Question, Findings> {
     match body.get("resourceType").and_then(Value::as_str) {

@@ -134,6 +134,7 @@ pub fn read_request(
     let (honourable, raws, mut result) = search::parse(query, form, prefer, limits)?;
     let mut filter = Filter::default();
     let (mut findings, mut doubts) = (Findings::new(), Findings::new());
+    let empty = without_value(query).or_else(|| form.and_then(without_value));
     for raw in &raws {
         match PARAMETERS.iter().find(|parameter| parameter.name == raw.name) {
             Some(parameter) => match read_clauses(parameter, raw, zone) {
@@ -160,12 +161,46 @@ pub fn read_request(
         let doubts = doubts.drain(..);
         findings.extend(doubts.map(|doubt| Finding { severity: xds::Severity::Error, ..doubt }));
     }
+    if let Some(name) = empty.filter(|_| !filter.all.iter().any(Clause::names_somebody)) {
+        findings.push(lost_value(&name));
+    }
     if !findings.is_empty() {
         return Err(findings);
     }
     let mut honoured: Vec<_> = honourable.into_iter().filter(|(name, _)| is_honoured(name)).collect();
     honoured.extend(sorted.map(|keys| ("_sort".to_owned(), keys)));
     Ok(Search { filter, result, honoured, warnings: doubts })
+}
+
+/// The first parameter that says who is looked for, but for its value.
+fn without_value(query: &str) -> Option<String> {
+    let names = search::pairs(query).into_iter().filter(|(_, value)| value.is_empty()).map(|(name, _)| name);
+    let mut bare = names.map(|name| name.split(':').next().unwrap_or_default().to_owned());
+    bare.find(|name| {
+        PARAMETERS.iter().any(|parameter| parameter.name == name && is_of_a_person(parameter.asks))
+    })
+}
+
+/// Whether it tells people apart, rather than halves of all there are.
+fn is_of_a_person(attribute: Attribute) -> bool {
+    !matches!(attribute, Attribute::Active | Attribute::Gender | Attribute::LastUpdated)
+}
+
+impl Clause {
+    /// Whether it asks for somebody, and not for all who have or lack something.
+    fn names_somebody(&self) -> bool {
+        let says_nobody = |test: &Test| matches!(test, Test::Present | Test::Token { value: None, .. });
+        is_of_a_person(self.attribute) && !self.negated && !self.any.iter().all(says_nobody)
+    }
+}
+
+/// Refuses a question that would be for everybody because what it was about is missing.
+fn lost_value(name: &str) -> Finding {
+    let text = format!(
+        "{name} has no value. Parameters without one are passed over, and nothing else here says who is looked for, so that the \
+         answer would be everybody. Give {name} its value, or leave it out to ask for everybody."
+    );
+    Finding::error(Rule::Required, Place::at(name), text)
 }
 
 impl Filter {

@@ -4,6 +4,7 @@ use serde_json::Value;
 use xds::{Finding, Findings, Identifier, Place, Rule};
 
 use crate::patient::canonical_system;
+use crate::search;
 
 /// What is asked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,62 +35,75 @@ pub struct Named {
 
 /// Reads the GET form.
 pub fn read_query(query: &str) -> Result<Question, Findings> {
+    let (sources, targets) = asked(query);
+    question(&sources, targets, &Place::at("sourceIdentifier"))
+}
+
+/// What a query says: source identifiers and target systems.
+fn asked(query: &str) -> (Vec<Identifier>, Vec<String>) {
     let mut sources = Vec::new();
     let mut targets = Vec::new();
     for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
         match name.as_ref() {
-            "sourceIdentifier" => sources.push(value.into_owned()),
+            "sourceIdentifier" => sources.push(read_token(&value)),
             "targetSystem" => targets.push(value.into_owned()),
             _ => {}
         }
     }
-    question(&sources, targets, &Place::at("sourceIdentifier"))
+    (sources, targets)
 }
 
-/// Reads the POST form: a Parameters resource.
-pub fn read_parameters(body: &Value) -> Result<Question, Findings> {
+/// `system|value`, escaped as in any search or not: systems are URIs and hold no bar, the value keeps any further one.
+fn read_token(token: &str) -> Identifier {
+    let (system, value) = token.split_once('|').unwrap_or_default();
+    Identifier { system: search::unescape(system), value: search::unescape(value) }
+}
+
+/// Reads the POST form: a Parameters resource, and what the URL says beside it.
+pub fn read_parameters(query: &str, body: &Value) -> Result<Question, Findings> {
     if body.get("resourceType").and_then(Value::as_str) != Some("Parameters") {
         let text = "the body must be a Parameters resource with sourceIdentifier";
         return Err(vec![Finding::error(Rule::Structure, Place::at("Parameters"), text)]);
     }
-    let mut sources = Vec::new();
-    let mut targets = Vec::new();
+    let (mut sources, mut targets) = asked(query);
     let list = body.get("parameter").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
     for (index, parameter) in list.iter().enumerate() {
         let at = Place::at(format!("Parameters.parameter[{index}]"));
-        let kept = match parameter.get("name").and_then(Value::as_str) {
-            Some("sourceIdentifier") => &mut sources,
-            Some("targetSystem") => &mut targets,
-            _ => continue,
-        };
-        kept.push(read_value(parameter).ok_or_else(|| {
+        let missing = || {
             let text = "this parameter needs a value: sourceIdentifier a valueString system|value, targetSystem a valueUri";
             vec![Finding::error(Rule::Value, at, text)]
-        })?);
+        };
+        match parameter.get("name").and_then(Value::as_str) {
+            Some("sourceIdentifier") => sources.push(read_source(parameter).ok_or_else(missing)?),
+            Some("targetSystem") => {
+                targets.push(read_text(parameter).map(str::to_owned).ok_or_else(missing)?);
+            }
+            _ => {}
+        }
     }
     question(&sources, targets, &Place::at("Parameters.parameter"))
 }
 
-/// The value of a parameter in any of the types clients use for it.
-fn read_value(parameter: &Value) -> Option<String> {
-    let plain = ["valueString", "valueUri", "valueUrl", "valueCanonical"]
-        .iter()
-        .find_map(|name| parameter.get(name).and_then(Value::as_str));
-    if let Some(plain) = plain {
-        return Some(plain.to_owned());
-    }
-    let identifier = parameter.get("valueIdentifier")?;
-    let part = |name| identifier.get(name).and_then(Value::as_str);
-    Some(format!("{}|{}", part("system")?, part("value")?))
+/// The text of a parameter in any of the types clients use for it.
+fn read_text(parameter: &Value) -> Option<&str> {
+    let names = ["valueString", "valueUri", "valueUrl", "valueCanonical"];
+    names.iter().find_map(|name| parameter.get(name).and_then(Value::as_str))
 }
 
-fn question(sources: &[String], targets: Vec<String>, at: &Place) -> Result<Question, Findings> {
-    let [source] = sources else {
+fn read_source(parameter: &Value) -> Option<Identifier> {
+    if let Some(token) = read_text(parameter) {
+        return Some(read_token(token));
+    }
+    let identifier = parameter.get("valueIdentifier")?;
+    let part = |name| identifier.get(name).and_then(Value::as_str).map(str::to_owned);
+    Some(Identifier { system: part("system")?, value: part("value")? })
+}
+
+fn question(sources: &[Identifier], targets: Vec<String>, at: &Place) -> Result<Question, Findings> {
+    let [Identifier { system, value }] = sources else {
         let text = "sourceIdentifier is required exactly once, as system|value";
         return Err(vec![Finding::error(Rule::Required, at.clone(), text)]);
     };
-    // Systems are URIs and hold no bar; the value keeps any further one.
-    let (system, value) = source.split_once('|').unwrap_or(("", ""));
     if system.trim().is_empty() || value.trim().is_empty() {
         let text = "sourceIdentifier must be system|value with both parts";
         return Err(vec![Finding::error(Rule::Value, at.clone(), text)]);
@@ -98,7 +112,7 @@ fn question(sources: &[String], targets: Vec<String>, at: &Place) -> Result<Ques
         let text = "targetSystem must be the URI of a domain";
         return Err(vec![Finding::error(Rule::Value, Place::at("targetSystem"), text)]);
     }
-    let source = Identifier { system: canonical_system(system), value: value.to_owned() };
+    let source = Identifier { system: canonical_system(system), value: value.clone() };
     let targets = targets.iter().map(|target| canonical_system(target.trim_end_matches('|'))).collect();
     Ok(Question { source, targets })
 }
@@ -190,7 +204,7 @@ mod tests {
             { "name": "targetSystem", "valueUri": "urn:oid:1.3.6.1.4.1.21367.13.20.3000" },
             { "name": "targetSystem", "valueUri": "http://x" },
         ]});
-        assert_eq!(read_parameters(&body), Ok(expected));
+        assert_eq!(read_parameters("_format=json", &body), Ok(expected));
     }
 
     #[test]

@@ -118,6 +118,21 @@ pub fn answer(query: &str, accept: Option<&str>) -> Result<Format, String> {
     Err(format!("\"{}\" cannot be had here; {HAVE}", shortened(asked)))
 }
 
+/// The parameters of a query or form that say in which format an answer is wanted, each behind an `&`: what a link to a
+/// further page repeats, and what of a form belongs to the request as a whole.
+pub fn format_parameters(query: &str) -> String {
+    let mut kept = String::new();
+    if query.contains("_format") || query.contains("_pretty") {
+        for (name, value) in crate::search::pairs(query) {
+            if matches!(name.as_str(), "_format" | "_pretty") && !value.is_empty() {
+                let value: String = url::form_urlencoded::byte_serialize(value.as_bytes()).collect();
+                kept.push_str(&format!("&{name}={value}"));
+            }
+        }
+    }
+    kept
+}
+
 /// What a request body is written in, by its `Content-Type`; an error names what is taken (415).
 pub fn request(content_type: Option<&str>) -> Result<Syntax, String> {
     let Some(given) = content_type else {

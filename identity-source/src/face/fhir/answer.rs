@@ -77,10 +77,10 @@ pub(super) fn last_modified(instant: Instant) -> Option<HeaderValue> {
     HeaderValue::from_str(&time.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string()).ok()
 }
 
-/// The versions named by `If-Match` or `If-None-Match`: `W/"3"`, `"3"`, `3`, lists; empty for `*`.
+/// The versions named by `If-Match` or `If-None-Match`: `W/"3"`, `"3"`, `3`, lists; empty for `*`. An empty tag is no version.
 pub(super) fn versions(header: &str) -> Vec<String> {
     let tags = header.split(',').map(|tag| tag.trim().trim_start_matches("W/").trim_matches('"').to_owned());
-    let tags: Vec<String> = tags.filter(|tag| !tag.is_empty()).collect();
+    let tags: Vec<String> = tags.collect();
     if tags.iter().any(|tag| tag == "*") { Vec::new() } else { tags }
 }
 

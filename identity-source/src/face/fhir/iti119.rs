@@ -38,6 +38,7 @@ impl Codec<MatchPatient> for Operation {
         _context: &Context,
     ) -> Result<iti119::Question, Fault<Findings>> {
         self.wishes.check()?;
+        iti119::check_query(&request.query).map_err(Fault::Refused)?;
         let content_type = answer::text(request, header::CONTENT_TYPE);
         let syntax = negotiate::request(content_type).map_err(Fault::UnsupportedMedia)?;
         let body = request.body.whole(self.limit, "server.limits.max_patient_bytes").await?;

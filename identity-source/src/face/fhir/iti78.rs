@@ -5,7 +5,7 @@ use bytes::Bytes;
 use fhir::bundle::{self, Match, SearchSet};
 use fhir::page::{PageToken, Refused};
 use fhir::subset::Subset;
-use fhir::{iti78, patient, search};
+use fhir::{iti78, negotiate, patient, search};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use store::{Cursor, Instant, Row};
 use web::{Answer, Request};
@@ -37,13 +37,20 @@ impl Codec<FindPatients> for Search<'_> {
         self.wishes.check()?;
         let form = self.form(request).await?;
         let search = self.search(&request.query, form.as_deref())?;
+        let written = match &form {
+            Some(form) if request.query.is_empty() => form.clone(),
+            Some(form) => format!("{}&{form}", request.query),
+            None => request.query.clone(),
+        };
+        // A form speaks for the whole request, its answer included.
+        let of_form = form.as_deref().map(negotiate::format_parameters).unwrap_or_default();
+        if !of_form.is_empty() {
+            request.query.push_str(&of_form);
+            Wishes::of(request).check()?;
+        }
+        let format = negotiate::format_parameters(&request.query);
         let Some(page) = &search.result.page else {
-            let written = match &form {
-                Some(form) if request.query.is_empty() => form.clone(),
-                Some(form) => format!("{}&{form}", request.query),
-                None => request.query.clone(),
-            };
-            return Ok(Question { search, written, place: None });
+            return Ok(Question { search, written, format, place: None });
         };
         let token = self.open(page)?;
         let search = self.search(&token.query, None)?;
@@ -53,7 +60,7 @@ impl Codec<FindPatients> for Search<'_> {
             total: token.total,
             back: token.back,
         };
-        Ok(Question { search, written: token.query, place: Some(place) })
+        Ok(Question { search, written: token.query, format, place: Some(place) })
     }
 
     fn write(&self, mut found: Found, context: &Context) -> Answer {
@@ -175,7 +182,7 @@ impl Search<'_> {
                 total: Some(found.total),
                 back,
             };
-            format!("{base}/Patient?_page={}", self.source.sealer.seal(&token))
+            format!("{base}/Patient?_page={}{}", self.source.sealer.seal(&token), question.format)
         };
         let mut links = Vec::new();
         match place {

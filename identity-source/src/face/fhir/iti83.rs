@@ -49,8 +49,11 @@ impl Codec<CrossReference> for Operation {
         let syntax = negotiate::request(content_type).map_err(Fault::UnsupportedMedia)?;
         let body = request.body.whole(self.limit, "server.limits.max_form_bytes").await?;
         let parsed = syntax.parse(&body, &json::Limits::default()).map_err(Fault::Refused)?;
-        let question = iti83::read_parameters(&parsed).map_err(Fault::Refused)?;
-        Ok((question, String::from_utf8_lossy(&body).into_owned()))
+        let question = iti83::read_parameters(&request.query, &parsed).map_err(Fault::Refused)?;
+        let body = String::from_utf8_lossy(&body);
+        let written =
+            if request.query.is_empty() { body.into_owned() } else { format!("{} {body}", request.query) };
+        Ok((question, written))
     }
 
     fn write(&self, names: Vec<Named>, _context: &Context) -> Answer {

@@ -76,6 +76,14 @@ const OPERATIONS: &[Operation] = &[
         instance: false,
         affects: false,
         parameters: &[
+            (
+                "patient",
+                "in",
+                0,
+                "1",
+                "string",
+                "Only pairs with this one: Patient/{id}, its id, or system|value.",
+            ),
             ("_count", "in", 0, "1", "integer", "Pairs of a page."),
             ("return", "out", 1, "1", "Parameters", "The pairs."),
         ],
