@@ -107,7 +107,7 @@ async fn open(context: &Context) -> Result<Exit, Failure> {
     let mut listing = context.output.list(OPEN)?;
     for receiver in receivers(context).await? {
         let items = |of: &Value| of.as_array().cloned().unwrap_or_default();
-        for refused in items(&receiver["refused"]) {
+        for refused in ["refused", "unanswered"].iter().flat_map(|list| items(&receiver[*list])) {
             let patients: Vec<String> =
                 items(&refused["patients"]).iter().filter_map(Value::as_str).map(str::to_owned).collect();
             let mut row = Row::new();

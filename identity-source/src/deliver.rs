@@ -11,6 +11,7 @@ mod operator;
 mod order;
 mod pmir;
 mod send;
+mod silence;
 pub(crate) mod told;
 mod v3;
 

@@ -148,7 +148,7 @@ impl Courier {
                     (id, Sent::Refused(refusal)) if !refusal.passes && refused.len() < MOST_REFUSED => {
                         refused.push(id);
                     }
-                    (_, Sent::Refused(_) | Sent::Away(_)) => return Ok(None),
+                    (_, Sent::Refused(_) | Sent::Silent(_) | Sent::Away(_)) => return Ok(None),
                 }
             }
             if *stopping.borrow() {
@@ -188,7 +188,7 @@ impl Courier {
         let mut sent = Sent::taken();
         for (row, kept) in chain.iter().rev() {
             sent = self.feed_one(peer, life, row, kept).await;
-            if matches!(sent, Sent::Away(_)) {
+            if matches!(sent, Sent::Away(_) | Sent::Silent(_)) {
                 break;
             }
         }

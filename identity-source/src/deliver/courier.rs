@@ -5,7 +5,7 @@
 //! that touch the same patients, stay behind; once a refused one is to be tried again, the walk begins anew.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -23,6 +23,7 @@ use super::ledger::{Ledger, Untold};
 use super::operator::Order;
 use super::order::{self, Held, Key, key};
 use super::send::{Sent, Way};
+use super::silence::{Silences, Turn, Verdict};
 use crate::config::Settings;
 use crate::receivers::{Known, Protocol};
 use crate::records::Records;
@@ -67,6 +68,8 @@ pub(super) struct Shown {
     pub(super) refused: BTreeMap<Key, Refused>,
     /// What it said to the last message it did not take.
     pub(super) last_refusal: Option<String>,
+    /// Messages that are not answered.
+    pub(super) silences: Silences,
     /// Whether it is being told of everybody.
     pub(super) introducing: bool,
     /// What could not be told.
@@ -101,6 +104,8 @@ pub(super) struct Walk {
     pub(super) ledger: Option<Ledger>,
     /// What is known of a registry of ours.
     pub(super) registry: Acquaintance,
+    /// How often those who were told how things stand fell silent, by id.
+    pub(super) unanswered: HashMap<String, u32>,
 }
 
 impl Walk {
@@ -135,6 +140,16 @@ pub(super) enum Step {
     Done,
     /// The receiver is away.
     Away,
+}
+
+/// How a rest ended.
+enum Rested {
+    /// Before its time.
+    Woken,
+    /// In its time.
+    Over,
+    /// The actor is no more.
+    Gone,
 }
 
 /// What became of a lane of messages.
@@ -199,6 +214,7 @@ impl Courier {
                 Err(error) => Err(error),
             };
             let is_quiet = !matches!(step, Ok(Step::Went));
+            let is_away = matches!(step, Ok(Step::Away) | Err(_));
             if counted.is_none_or(|counted| counted.is_over(is_quiet)) {
                 let began = Instant::now();
                 self.measure();
@@ -221,10 +237,35 @@ impl Courier {
                     pause
                 }
             };
+            // Whoever feeds wakes it: a receiver that is away is not tried at each feed, but as often as after a first failure.
+            let least = if is_away { FIRST_PAUSE } else { Duration::ZERO };
+            match self.rest(nap.min(LONGEST_PAUSE), least, &mut stopping).await {
+                Rested::Woken => {}
+                Rested::Over => pause = (pause * 2).min(LONGEST_PAUSE),
+                Rested::Gone => return,
+            }
+        }
+    }
+
+    /// Rests for so long, and at least for `least` if it is woken; not if the actor stops or an operator wants something.
+    async fn rest(&self, nap: Duration, least: Duration, stopping: &mut watch::Receiver<bool>) -> Rested {
+        let (over, earliest) = (Instant::now() + nap, Instant::now() + least.min(nap));
+        let mut is_woken = false;
+        loop {
+            let until = if is_woken { earliest } else { over };
             tokio::select! {
-                () = self.wake.notified() => {}
-                () = tokio::time::sleep(nap.min(LONGEST_PAUSE)) => pause = (pause * 2).min(LONGEST_PAUSE),
-                changed = stopping.changed() => if changed.is_err() { return },
+                () = self.wake.notified() => {
+                    is_woken = true;
+                    if self.has_orders() || Instant::now() >= earliest {
+                        return Rested::Woken;
+                    }
+                }
+                () = tokio::time::sleep_until(until) => {
+                    return if is_woken { Rested::Woken } else { Rested::Over };
+                }
+                changed = stopping.changed() => {
+                    return if changed.is_err() { Rested::Gone } else { Rested::Woken };
+                }
             }
         }
     }
@@ -247,12 +288,11 @@ impl Courier {
             walk.restart();
         }
         let seen = self.store.sequence();
-        let page = self.store.pending_behind(&self.receiver.peer, walk.cursor, PAGE)?;
-        let Some(last) = page.last().map(key) else {
-            self.shown().away = None;
-            self.passed.send_replace(seen);
-            return Ok(Step::Done);
+        let page = match self.shown().silences.are_too_many() {
+            true => Vec::new(),
+            false => self.store.pending_behind(&self.receiver.peer, walk.cursor, PAGE)?,
         };
+        let Some(last) = page.last().map(key) else { return self.turn(seen, walk).await };
         let going = self.going(page, walk);
         let is_away = self.deliver(going, walk).await?;
         if is_away {
@@ -260,7 +300,10 @@ impl Courier {
             walk.registry.doubt();
             return Ok(Step::Away);
         }
-        self.shown().away = None;
+        {
+            let mut shown = self.shown();
+            shown.away = shown.silences.words();
+        }
         walk.cursor = Some(last);
         self.passed.send_if_modified(|passed| {
             let is_new = *passed < last.0;
@@ -274,13 +317,51 @@ impl Courier {
         Ok(Step::Went)
     }
 
+    /// At the end of the walk: whose turn it is of those that are not answered.
+    async fn turn(&self, seen: Sequence, walk: &mut Walk) -> Result<Step, store::Error> {
+        let turn = self.shown().silences.turn();
+        let (key, words) = match turn {
+            Turn::Nobody => {
+                self.shown().away = None;
+                self.passed.send_replace(seen);
+                return Ok(Step::Done);
+            }
+            Turn::All => {
+                walk.restart();
+                return Ok(Step::Went);
+            }
+            Turn::One(key, words) => (key, words),
+        };
+        let before = match key {
+            (sequence, 0) => (sequence.saturating_sub(1), u32::MAX),
+            (sequence, position) => (sequence, position - 1),
+        };
+        let mut page = self.store.pending_behind(&self.receiver.peer, Some(before), 1)?;
+        page.retain(|message| order::key(message) == key);
+        if page.is_empty() {
+            self.shown().silences.forget(&key);
+            return Ok(Step::Went);
+        }
+        self.shown().away = Some(words);
+        let answers = self.shown().silences.answers();
+        let is_away = self.deliver(page, walk).await?;
+        self.passed.send_replace(self.store.sequence());
+        if is_away || self.shown().silences.answers() == answers {
+            walk.registry.doubt();
+            return Ok(Step::Away);
+        }
+        walk.restart();
+        Ok(Step::Went)
+    }
+
     /// Those of a page that may be sent now.
     fn going(&self, page: Vec<Pending>, walk: &mut Walk) -> Vec<Pending> {
         let now = Instant::now();
         let shown = self.shown();
         let mut going = Vec::with_capacity(page.len());
         for message in page {
-            let waits = shown.refused.get(&key(&message)).is_some_and(|refused| refused.due > now);
+            let waits = shown.refused.get(&key(&message)).is_some_and(|refused| refused.due > now)
+                || !shown.silences.lets_go(&key(&message));
             if walk.held.keeps(&message) {
                 continue;
             }
@@ -327,6 +408,7 @@ impl Courier {
             let mut shown = self.shown();
             for (_, sequence, position) in &batch.delivered {
                 shown.refused.remove(&(*sequence, *position));
+                shown.silences.forget(&(*sequence, *position));
             }
         }
         self.remember(untold, walk, &mut batch)?;
@@ -408,9 +490,24 @@ impl Courier {
                     lane.delivered.push(key(&message));
                 }
                 Sent::Refused(refusal) => {
+                    self.shown().silences.forget(&key(&message));
                     lane.audit.extend(self.refused(&message, &refusal));
                     lane.stays.hold(&message);
                 }
+                Sent::Silent(words) => match self.fell_silent(&message, &words) {
+                    Verdict::Away => {
+                        tracing::debug!(receiver = self.name(), "silent: {words}");
+                        away.replace(Some(words));
+                    }
+                    Verdict::Aside => lane.stays.hold(&message),
+                    Verdict::Refused(refusal) => {
+                        lane.audit.extend(self.refused(&message, &refusal));
+                        lane.stays.hold(&message);
+                        if self.shown().silences.are_in_a_row() {
+                            away.replace(Some(words));
+                        }
+                    }
+                },
                 Sent::Away(words) => {
                     tracing::debug!(receiver = self.name(), "away: {words}");
                     away.replace(Some(words));
@@ -418,6 +515,13 @@ impl Courier {
             }
         }
         Ok(lane)
+    }
+
+    /// What follows from a message no answer came to.
+    fn fell_silent(&self, message: &Pending, words: &str) -> Verdict {
+        let mut shown = self.shown();
+        let was_refused = shown.refused.contains_key(&key(message));
+        shown.silences.fell_silent(key(message), &message.stream, words, was_refused)
     }
 
     /// Remembers that a message was refused; answers the audit record of the first time.

@@ -1,7 +1,7 @@
 //! What operators see of the receivers, and can do: skip a message that is refused, have one told of everybody again, and say
 //! that what could not be told was put right by hand. At the admin listener.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +16,7 @@ use web::{Answer, Request};
 use super::Delivery;
 use super::courier::{Courier, Walk};
 use super::order::Key;
+use super::silence::Silences;
 
 /// Where it begins.
 const PATH: &str = "/receivers";
@@ -111,6 +112,11 @@ impl Courier {
         self.wake();
     }
 
+    /// Whether an operator wants something.
+    pub(super) fn has_orders(&self) -> bool {
+        !self.orders.lock().unwrap_or_else(std::sync::PoisonError::into_inner).is_empty()
+    }
+
     /// Does what operators want.
     pub(super) async fn obey(&self, walk: &mut Walk) -> Result<(), store::Error> {
         let orders = {
@@ -130,15 +136,22 @@ impl Courier {
     }
 
     async fn skip(&self, key: Key, walk: &mut Walk) -> Result<Result<String, String>, store::Error> {
-        let refused = self.shown().refused.get(&key).cloned();
-        let Some(refused) = refused else {
-            let words = "this message is not among those the receiver refused; nothing was changed";
+        let found = {
+            let shown = self.shown();
+            let refused =
+                shown.refused.get(&key).map(|refused| (refused.stream.clone(), refused.words.clone()));
+            let unanswered = || shown.silences.aside().find(|(place, ..)| **place == key);
+            refused
+                .or_else(|| unanswered().map(|(_, stream, _, words)| (stream.to_owned(), words.to_owned())))
+        };
+        let Some((stream, said)) = found else {
+            let words = "this message is not among those the receiver refused, or never answered; nothing was changed";
             return Ok(Err(words.to_owned()));
         };
-        let patient = refused.stream.split(' ').next().unwrap_or_default();
+        let patient = stream.split(' ').next().unwrap_or_default();
         let name = format!("{}.{}", key.0, key.1);
         let event = self.event(Action::Delete, Outcome::Success, patient, &name);
-        let reason = format!("skipped by an operator; the receiver said {}", refused.words);
+        let reason = format!("skipped by an operator; the receiver said {said}");
         let event = Event { reason: Some(reason), caller: "operator".to_owned(), ..event };
         self.commit(Batch {
             instant: self.clock.now(),
@@ -148,7 +161,11 @@ impl Courier {
             ..Batch::default()
         })
         .await?;
-        self.shown().refused.remove(&key);
+        {
+            let mut shown = self.shown();
+            shown.refused.remove(&key);
+            shown.silences.forget(&key);
+        }
         walk.restart();
         tracing::warn!(receiver = self.name(), patient, message = name, "an operator has skipped a message");
         Ok(Ok(format!("message {name} of Patient/{patient} will not be sent to {}", self.name())))
@@ -172,7 +189,12 @@ impl Courier {
         ledger.put(&self.store, &self.receiver.peer, &mut batch)?;
         self.commit(batch).await?;
         // What the outbox holds is told by that; what is refused then is refused anew.
-        self.shown().refused = BTreeMap::new();
+        {
+            let mut shown = self.shown();
+            shown.refused = BTreeMap::new();
+            shown.silences = Silences::default();
+        }
+        walk.unanswered = HashMap::new();
         walk.restart();
         self.show(&ledger);
         walk.ledger = Some(ledger);
@@ -208,6 +230,14 @@ impl Courier {
                 "since": instant(refused.since),
             })
         });
+        let unanswered = shown.silences.aside().map(|((sequence, position), stream, tries, words)| {
+            json!({
+                "message": format!("{sequence}.{position}"),
+                "patients": stream.split(' ').collect::<Vec<_>>(),
+                "answer": format!("none: {words}"),
+                "tries": tries,
+            })
+        });
         let untold = shown.latest.iter().map(|untold| {
             json!({ "patient": untold.patient, "what": untold.what.words(), "when": instant(untold.instant) })
         });
@@ -220,6 +250,7 @@ impl Courier {
             "away": shown.away,
             "introducing": shown.introducing,
             "refused": refused.collect::<Vec<_>>(),
+            "unanswered": unanswered.collect::<Vec<_>>(),
             "untold": { "count": shown.unsaid, "latest": untold.collect::<Vec<_>>() },
         })
     }

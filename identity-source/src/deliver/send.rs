@@ -47,6 +47,8 @@ pub(super) enum Sent {
     },
     /// The receiver does not take it.
     Refused(Refusal),
+    /// It was sent, and not answered, or by nothing that can be understood; in words.
+    Silent(String),
     /// The receiver is away, or another life of it answers than the one that was meant; in words.
     Away(String),
 }
@@ -134,6 +136,7 @@ impl Courier {
                 }
                 match judged {
                     Said::Judged(judged) => (judged, plan.unsaid, plan.tolerant),
+                    Said::Silent(words) => return Ok(Sent::Silent(words)),
                     Said::Away(words) => return Ok(Sent::Away(words)),
                 }
             }
@@ -145,15 +148,15 @@ impl Courier {
                         format!("application/soap+xml; charset=UTF-8; action=\"{}\"", letter.action);
                     let answer = match self.post(peer, content_type, letter.body).await {
                         Ok(answer) => answer,
-                        Err(words) => return Ok(Sent::Away(words)),
+                        Err(sent) => return Ok(sent),
                     };
-                    match v3::judged(&answer, &letter.id) {
+                    match self.heard(v3::judged(&answer, &letter.id)) {
                         Some(Judged::Taken) => {}
                         Some(other) => {
                             judged = other;
                             break;
                         }
-                        None => return Ok(Sent::Away(format!("HTTP {}", answer.status))),
+                        None => return Ok(Sent::Silent(format!("HTTP {}", answer.status))),
                     }
                 }
                 (judged, unsaid, tolerant)
@@ -162,11 +165,11 @@ impl Courier {
                 let Some(letter) = pmir::letter(told, &head) else { return Ok(Sent::taken()) };
                 let answer = match self.post(peer, "application/fhir+json".to_owned(), letter.body).await {
                     Ok(answer) => answer,
-                    Err(words) => return Ok(Sent::Away(words)),
+                    Err(sent) => return Ok(sent),
                 };
-                match pmir::judged(&answer, &letter.id) {
+                match self.heard(pmir::judged(&answer, &letter.id)) {
                     Some(judged) => (judged, None, false),
-                    None => return Ok(Sent::Away(format!("HTTP {}", answer.status))),
+                    None => return Ok(Sent::Silent(format!("HTTP {}", answer.status))),
                 }
             }
         };
@@ -179,7 +182,7 @@ impl Courier {
                 Sent::Taken { events: Vec::new(), untold }
             }
             Judged::Refused(refusal) => Sent::Refused(refusal),
-            Judged::Rubbish(words) => Sent::Away(words),
+            Judged::Rubbish(words) => Sent::Silent(words),
         })
     }
 
@@ -253,7 +256,8 @@ impl Courier {
                 Sent::Taken { events: vec![Event { entities, ..event }], untold: None }
             }
             Said::Judged(Judged::Refused(refusal)) => Sent::Refused(refusal),
-            Said::Judged(Judged::Rubbish(words)) | Said::Away(words) => Sent::Away(words),
+            Said::Judged(Judged::Rubbish(words)) | Said::Silent(words) => Sent::Silent(words),
+            Said::Away(words) => Sent::Away(words),
         })
     }
 
@@ -284,7 +288,12 @@ impl Courier {
                 judged => ("refused", Said::Judged(judged)),
             },
             Err(Unsent::NotReached(words)) => ("not-reached", Said::Away(words)),
-            Err(Unsent::Unknown(_)) => ("unknown", Said::Away("it did not answer as it should".to_owned())),
+            Err(Unsent::Unknown(words)) => ("unknown", Said::Silent(words)),
+            // Its words may speak of the patient.
+            Err(Unsent::Unreadable(_)) => {
+                let words = "its answer is no acknowledgement of this message";
+                ("unknown", Said::Silent(words.to_owned()))
+            }
             Err(Unsent::NoMessage(_)) => {
                 tracing::error!(receiver = self.name(), "a message was composed that is none");
                 let words = "a message that is none was composed here".to_owned();
@@ -293,13 +302,24 @@ impl Courier {
         };
         let labels = [("peer", self.name()), ("result", word)];
         meter::count("docshare_peer_requests_total", &labels, 1);
+        if word == "success" || word == "refused" {
+            self.shown().silences.answered();
+        }
         said
     }
 
-    /// Posts to the receiver's URL; if nothing comes back, in words why.
-    async fn post(&self, peer: &Peer, content_type: String, body: Bytes) -> Result<PeerAnswer, String> {
+    /// Notes that a message was judged.
+    fn heard(&self, judged: Option<Judged>) -> Option<Judged> {
+        if matches!(judged, Some(Judged::Taken | Judged::Refused(_))) {
+            self.shown().silences.answered();
+        }
+        judged
+    }
+
+    /// Posts to the receiver's URL; if nothing comes back, why.
+    async fn post(&self, peer: &Peer, content_type: String, body: Bytes) -> Result<PeerAnswer, Sent> {
         let headers = [("content-type", content_type)];
-        peer.send(Method::POST, "", &headers, body).await.map_err(reason)
+        peer.send(Method::POST, "", &headers, body).await.map_err(unanswered)
     }
 
     /// Sends one version of a patient to a registry of ours, to no other life of it than the one that is meant.
@@ -309,7 +329,7 @@ impl Courier {
         headers.extend(meant.map(|life| (INCARNATION, life.to_owned())));
         let answer = match peer.send(Method::PUT, &path, &headers, patient).await {
             Ok(answer) => answer,
-            Err(error) => return Sent::Away(reason(error)),
+            Err(error) => return unanswered(error),
         };
         let told = life_of(&answer);
         // Taken or not: what else that life has forgotten must go there first.
@@ -318,6 +338,9 @@ impl Courier {
         {
             tracing::warn!(receiver = self.name(), life = told, "another life of the registry answered");
             return Sent::Away("another life of it answers".to_owned());
+        }
+        if answer.status < 500 {
+            self.shown().silences.answered();
         }
         if !matches!(answer.status, 200 | 201 | 204) {
             return Sent::Refused(Refusal::status(answer.status, outcome_code(&answer.body)));
@@ -352,14 +375,17 @@ impl Courier {
 #[derive(Debug, PartialEq, Eq)]
 enum Said {
     Judged(Judged),
+    /// It was sent, and nothing that can be understood came back.
+    Silent(String),
     Away(String),
 }
 
 /// Why nothing came back, without what was sent.
-fn reason(error: Error) -> String {
+fn unanswered(error: Error) -> Sent {
     match error {
-        Error::NotReached { reason, .. } | Error::Unknown { reason, .. } => reason,
-        other => other.to_string(),
+        Error::NotReached { reason, .. } => Sent::Away(reason),
+        Error::Unknown { reason, .. } => Sent::Silent(reason),
+        other => Sent::Away(other.to_string()),
     }
 }
 

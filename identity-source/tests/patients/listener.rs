@@ -19,6 +19,8 @@ pub(crate) enum Does {
     LosesAnswer,
     /// Takes it, after a while.
     Dawdles,
+    /// Answers with what is no acknowledgement.
+    Babbles,
 }
 
 type Judge = Box<dyn Fn(&str) -> Does + Send>;
@@ -90,6 +92,7 @@ async fn hear(mut stream: TcpStream, heard: Arc<Mutex<Vec<String>>>, judge: Arc<
             let answer = match does {
                 Does::LosesAnswer => return,
                 Does::Takes => format!("MSA|AA|{id}\r"),
+                Does::Babbles => format!("MSA|XX|{id}\r"),
                 Does::Dawdles => {
                     tokio::time::sleep(Duration::from_millis(300)).await;
                     format!("MSA|AA|{id}\r")

@@ -14,5 +14,6 @@ mod merging;
 mod messages;
 mod query;
 mod receivers;
+mod silence;
 mod sources;
 mod subject;

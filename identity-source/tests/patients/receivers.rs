@@ -25,7 +25,7 @@ fn domain() -> Domain {
     Domain { authorities: authorities.to_vec(), ..Domain::default() }
 }
 
-fn feed(name: &str, listener: &Listener) -> Receiver {
+pub(crate) fn feed(name: &str, listener: &Listener) -> Receiver {
     Receiver {
         address: listener.address.to_string(),
         domains: vec![red()],
@@ -34,18 +34,18 @@ fn feed(name: &str, listener: &Listener) -> Receiver {
     }
 }
 
-fn settings(receivers: Vec<Receiver>) -> Settings {
+pub(crate) fn settings(receivers: Vec<Receiver>) -> Settings {
     Settings { receivers, domain: domain(), ..Settings::default() }
 }
 
-fn patient(system: &str, value: &str) -> Value {
+pub(crate) fn patient(system: &str, value: &str) -> Value {
     let mut patient = alice();
     patient["identifier"] = json!([{ "system": system, "value": value }]);
     patient["name"][0]["given"] = json!([value]);
     patient
 }
 
-fn merged(value: &str, into: &str) -> Value {
+pub(crate) fn merged(value: &str, into: &str) -> Value {
     let mut patient = patient(RED, value);
     patient["active"] = json!(false);
     patient["link"] =
@@ -53,13 +53,13 @@ fn merged(value: &str, into: &str) -> Value {
     patient
 }
 
-async fn feeds(subject: &Subject, value: &str, patient: &Value) {
+pub(crate) async fn feeds(subject: &Subject, value: &str, patient: &Value) {
     let told = subject.feed(RED, value, patient).await;
     assert!(told.status.is_success(), "{} {}", told.status, told.text);
 }
 
 /// The line of a receiver on the health page.
-async fn line(subject: &Subject, name: &str) -> String {
+pub(crate) async fn line(subject: &Subject, name: &str) -> String {
     let health: Value = serde_json::from_str(&subject.admin("/readyz?verbose").await).expect("is JSON");
     assert_eq!(health["ready"], true, "receivers do not make the actor unready");
     let checks = health["checks"].as_array().expect("there are checks");
@@ -67,12 +67,12 @@ async fn line(subject: &Subject, name: &str) -> String {
     check["text"].as_str().expect("is text").to_owned()
 }
 
-async fn operate(subject: &Subject, path: &str) -> (StatusCode, String) {
+pub(crate) async fn operate(subject: &Subject, path: &str) -> (StatusCode, String) {
     subject.admin_post(path).await
 }
 
 /// Waits until the line of a receiver says this.
-async fn says(subject: &Subject, name: &str, words: &str) -> String {
+pub(crate) async fn says(subject: &Subject, name: &str, words: &str) -> String {
     for _ in 0..500 {
         let text = line(subject, name).await;
         if text.contains(words) {

@@ -70,6 +70,9 @@ pub enum Unsent {
     /// receiver can tell that it is the same.
     #[error("{0}")]
     Unknown(String),
+    /// The same, but something came that is no acknowledgement of the message; the words repeat parts of it.
+    #[error("{0}")]
+    Unreadable(String),
     /// What was to be sent is no message.
     #[error("{0}")]
     NoMessage(String),
@@ -136,7 +139,9 @@ impl Client {
             Ok(Err(error)) => return Err(self.unknown(&error)),
             Err(_) => return Err(self.unknown("no answer came in time")),
         };
-        let answer = understood(&answer, id).map_err(|text| self.unknown(&text))?;
+        let address = self.address();
+        let answer =
+            understood(&answer, id).map_err(|text| Unsent::Unreadable(format!("{address}: {text}")))?;
         connection.used = Instant::now();
         *kept = Some(connection);
         Ok(answer)
