@@ -29,6 +29,8 @@ pub(crate) enum Unsaid {
     Unmerged,
     /// That a record is no more, or not in use.
     Removed,
+    /// That an identifier names a record no longer: its source has dropped it, or another record has it now.
+    Renamed,
     /// That a record was merged into one that has no identifier of its domain.
     MergedElsewhere,
 }
@@ -39,6 +41,7 @@ impl Unsaid {
         match self {
             Unsaid::Unmerged => "a merge was undone",
             Unsaid::Removed => "a patient was removed",
+            Unsaid::Renamed => "a patient no longer has one of its identifiers",
             Unsaid::MergedElsewhere => {
                 "a patient was merged into one without an identifier of the same domain"
             }
@@ -78,13 +81,16 @@ pub(crate) fn steps(told: &Told, receiver: &Known) -> (Vec<Step>, Option<Unsaid>
     let own = receiver.named(&told.record.identifiers);
     match told.what {
         What::Stands | What::Created | What::Revised => match (own.is_empty(), told.active) {
-            (true, _) => (Vec::new(), None),
+            // All it was known by there; if another record has that now, it is told of under it, and nothing is left to be said.
+            (true, _) => (Vec::new(), (told.loses(interest) && !told.handed).then_some(Unsaid::Renamed)),
             // A record that goes out of use without a survivor has no event of its own.
             (false, false) => (Vec::new(), interest.any(&told.before).then_some(Unsaid::Removed)),
-            (false, true) if told.what != What::Revised || told.adds(interest) => {
-                (vec![Step::Add(own)], None)
+            (false, true) => {
+                // Neither standard takes an identifier from a patient: a revision without it leaves it, and registries ignore that.
+                let unsaid = told.loses(interest).then_some(Unsaid::Renamed);
+                let is_new = told.what != What::Revised || told.adds(interest);
+                (vec![if is_new { Step::Add(own) } else { Step::Revise(own) }], unsaid)
             }
-            (false, true) => (vec![Step::Revise(own)], None),
         },
         What::Merged => {
             let pairs = told.merges(interest);

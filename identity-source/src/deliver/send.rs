@@ -398,6 +398,7 @@ fn stands(row: &Row, kept: &Kept, what: What) -> Told {
         record: record(row, kept),
         active: kept.active,
         before: Vec::new(),
+        handed: false,
         survivor: None,
     }
 }

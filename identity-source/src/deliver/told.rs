@@ -56,6 +56,9 @@ pub(crate) struct Told {
     /// The identifiers it held before, if it was in use.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) before: Vec<(String, String)>,
+    /// Whether other records gave it identifiers, or have some of it now.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) handed: bool,
     /// The one it was merged into, or is no longer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) survivor: Option<Record>,
@@ -175,8 +178,15 @@ impl Told {
             record: Record::stood(stood),
             active: stood.kept.active,
             before,
+            handed: !event.touches.is_empty(),
             survivor,
         }
+    }
+
+    /// Whether an identifier the receiver knows it by is not among its own any more.
+    pub(crate) fn loses(&self, interest: &Interest) -> bool {
+        let mut before = self.before.iter().filter(|(system, _)| interest.has(system));
+        self.what == What::Revised && before.any(|identifier| !self.record.identifiers.contains(identifier))
     }
 
     /// Identifiers of domains of interest that the receiver may not have heard of.

@@ -332,6 +332,44 @@ async fn what_iti_8_has_no_word_for_is_told_to_the_operator() {
 }
 
 #[tokio::test]
+async fn that_an_identifier_no_longer_names_a_patient_is_told_to_the_operator() {
+    let (both, red_only) = (Listener::start(|_| Does::Takes).await, Listener::start(|_| Does::Takes).await);
+    let wide = Receiver { domains: vec!["RED".into(), "GREEN".into()], ..feed("wide", &both) };
+    let subject = Subject::start_with(settings(vec![wide, feed("narrow", &red_only)]));
+    let mut green = patient(GREEN, "g");
+    green["identifier"] = json!([{ "system": GREEN, "value": "g" }, { "system": RED, "value": "r" }]);
+    let green_id = subject.fed(&green).await;
+    // Its own source speaks of r: that record has the name from now on.
+    subject.fed(&patient(RED, "r")).await;
+    assert_eq!(both.after(3).await, ["A04 g,r", "A08 g", "A04 r"]);
+    assert_eq!(red_only.after(2).await, ["A04 r", "A04 r"]);
+    let text = says(&subject, "wide", "changes ITI-8 has no word for").await;
+    assert!(text.ends_with("by hand: 1"), "{text}");
+    let untold = |list: &str, at: usize| {
+        let list: Value = serde_json::from_str(list).expect("is JSON");
+        list["receivers"][at]["untold"]["latest"][0].clone()
+    };
+    let told = untold(&subject.admin("/receivers").await, 0);
+    assert_eq!(told["patient"], green_id.as_str(), "{told}");
+    assert_eq!(told["what"], "a patient no longer has one of its identifiers", "{told}");
+    // To who knows red identifiers only, the new owner of r is all there is to say.
+    assert!(!line(&subject, "narrow").await.contains("by hand"));
+
+    // A source that drops one of its own.
+    let mut two = patient(RED, "2");
+    two["identifier"] = json!([{ "system": RED, "value": "2" }, { "system": RED, "value": "2b" }]);
+    feeds(&subject, "2", &two).await;
+    feeds(&subject, "2", &patient(RED, "2")).await;
+    says(&subject, "narrow", "by hand: 1").await;
+    // And one whose name of that domain was all the receiver knew.
+    green["identifier"] = json!([{ "system": GREEN, "value": "h" }, { "system": RED, "value": "q" }]);
+    subject.fed(&green).await;
+    assert_eq!(subject.feed(GREEN, "h", &patient(GREEN, "h")).await.status, StatusCode::OK);
+    says(&subject, "narrow", "by hand: 2").await;
+    says(&subject, "wide", "by hand: 3").await;
+}
+
+#[tokio::test]
 async fn consumers_of_cross_references_are_told_by_which_names_a_person_goes() {
     let listener = Listener::start(|_| Does::Takes).await;
     let receiver = Receiver {
