@@ -185,6 +185,10 @@ impl Feeding {
             let Some(holder) = draft.holder(identifier)?.filter(|holder| holder != id) else { continue };
             let Some(holder) = draft.patient(&holder)? else { continue };
             if holder.kept.home() == home {
+                // Whose place this one took stays among its names at many sources; the merged record keeps holding it.
+                if holder.kept.replaced_by.is_some() && draft.final_survivor(holder.clone())?.id == id {
+                    continue;
+                }
                 let text = format!(
                     "identifier {}|{} belongs to another Patient, so this feed matches several; merge them first (link replaced-by)",
                     identifier.system, identifier.value

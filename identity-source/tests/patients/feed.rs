@@ -112,6 +112,75 @@ async fn a_feed_that_takes_another_patients_identifier_matches_several() {
 }
 
 #[tokio::test]
+async fn a_survivor_may_go_on_naming_those_who_were_merged_into_it() {
+    let subject = Subject::start();
+    let survivor = subject.fed(&patient(RED, "new", "Mohr", "Alice")).await;
+    let middle = subject.fed(&patient(RED, "middle", "Mohr", "Alice")).await;
+    let old = subject.fed(&patient(RED, "old", "Mohr", "Alice")).await;
+    for (gone, into) in [("old", "middle"), ("middle", "new")] {
+        let told = subject.feed(RED, gone, &merged_patient(RED, gone, RED, into)).await;
+        assert_eq!(told.status, StatusCode::OK, "{}", told.text);
+    }
+    let mut known = patient(RED, "new", "Mohr-Huber", "Alice");
+    let named = |value: &str| json!({ "system": RED, "value": value });
+    known["identifier"] = json!([named("new"), named("middle"), named("old")]);
+    let told = subject.feed(RED, "new", &known).await;
+    assert_eq!(told.status, StatusCode::OK, "{}", told.text);
+    // Each name still leads to the record it was given to, and only those of records in use are answered.
+    for (value, id) in [("new", &survivor), ("middle", &middle), ("old", &old)] {
+        assert_eq!(subject.found(&format!("identifier={RED}|{value}")).await, [id.as_str()]);
+    }
+    let pix = subject.get(&format!("/Patient/$ihe-pix?sourceIdentifier={RED}|new")).await;
+    assert_eq!(pix.json()["parameter"], Value::Null, "{}", pix.text);
+    // Once the merge is undone they are two again, whatever the survivor says.
+    let mut back = patient(RED, "middle", "Mohr", "Alice");
+    back["active"] = json!(true);
+    assert_eq!(subject.feed(RED, "middle", &back).await.status, StatusCode::OK);
+    let links = subject.get(&format!("/Patient/{survivor}/$links")).await.json();
+    assert!(!links.to_string().contains(&middle), "{links}");
+    let told = subject.feed(RED, "new", &known).await;
+    assert_eq!(told.status, StatusCode::PRECONDITION_FAILED, "{}", told.text);
+}
+
+#[tokio::test]
+async fn a_condition_that_is_not_looked_at_is_refused() {
+    let domain = identity_source::Domain { remove: true, ..Default::default() };
+    let subject = Subject::start_with(identity_source::Settings { domain, ..Default::default() });
+    let id = subject.fed(&alice()).await;
+    for beside in ["_id=somebody-else", "_lastUpdated=lt2000", "_has:Observation:patient:code=x", "_tag=x"] {
+        let path = format!("/Patient?identifier={RED}%7CIHERED-994&{beside}");
+        let told = subject.request(Method::DELETE, &path, &[], None).await;
+        assert_eq!(
+            (told.status, told.issue().0.as_str()),
+            (StatusCode::BAD_REQUEST, "not-supported"),
+            "{beside}"
+        );
+        let headers = [("content-type", "application/fhir+json")];
+        let told = subject.request(Method::PUT, &path, &headers, Some(alice().to_string())).await;
+        assert_eq!(
+            (told.status, told.issue().0.as_str()),
+            (StatusCode::BAD_REQUEST, "not-supported"),
+            "{beside}"
+        );
+    }
+    assert_eq!(subject.get(&format!("/Patient/{id}")).await.status, StatusCode::OK);
+    let path = format!("/Patient?identifier={RED}%7CIHERED-994&_format=json&_pretty=true");
+    assert_eq!(subject.request(Method::DELETE, &path, &[], None).await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_padded_identifier_makes_no_second_patient() {
+    let subject = Subject::start();
+    subject.fed(&alice()).await;
+    let mut padded = alice();
+    padded["identifier"][0]["value"] = json!("IHERED-994 ");
+    let told = subject.feed(RED, "IHERED-994 ", &padded).await;
+    assert_eq!((told.status, told.issue().0.as_str()), (StatusCode::BAD_REQUEST, "value"), "{}", told.text);
+    assert!(told.issue().1.contains("space"), "{}", told.text);
+    assert_eq!(told.json()["issue"][0]["expression"][0], "Patient.identifier[0].value");
+}
+
+#[tokio::test]
 async fn a_merged_patient_is_inactive_and_names_its_survivor() {
     let subject = Subject::start();
     let survivor = subject.fed(&alice()).await;

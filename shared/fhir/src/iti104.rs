@@ -22,7 +22,8 @@ pub fn read_condition(query: &str) -> Result<Identifier, Findings> {
     for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
         match name.as_ref() {
             "identifier" => found.push(value.into_owned()),
-            result if result.starts_with('_') => {}
+            // About the answer, not about who is meant.
+            "_format" | "_pretty" | "_summary" | "_elements" => {}
             other => {
                 let text = format!(
                     "a Patient is fed under its identifier only; the condition '{}' is not supported",
@@ -80,6 +81,7 @@ pub fn read_request(
     let at = Place::at("Patient");
     let id = body.get("id").and_then(Value::as_str).map(str::to_owned);
     let mut patient = patient::read(body, &at)?;
+    check_values(&patient, &at)?;
     if !patient.identifiers.iter().any(|stated| authorities.identifier(stated) == canonical) {
         if id.is_some_and(|id| identifier.value == format!("Patient/{id}")) {
             // The source's own server as the domain: its base and the resource's id there (PIXm 2:3.104.4.1.2).
@@ -95,6 +97,20 @@ pub fn read_request(
         }
     }
     Ok(Feed { identifier, patient })
+}
+
+/// Padded and unpadded, an identifier would name two patients.
+fn check_values(patient: &Patient, at: &Place) -> Result<(), Findings> {
+    let items = patient.resource.get("identifier").and_then(Value::as_array).into_iter().flatten();
+    let is_padded =
+        |item: &Value| item.get("value").and_then(Value::as_str).is_some_and(|value| value != value.trim());
+    let padded = items.enumerate().filter(|(_, item)| is_padded(item)).map(|(index, _)| {
+        let text = "the value begins or ends with a space, and so would name another patient than without it; send it without. \
+                    Nothing was stored";
+        Finding::error(Rule::Value, at.member("identifier").item(index).member("value"), text)
+    });
+    let findings: Findings = padded.collect();
+    if findings.is_empty() { Ok(()) } else { Err(findings) }
 }
 
 /// The path and query of a feed, below the base.
