@@ -73,7 +73,7 @@ impl Hearing<'_> {
     /// The system of an identifier of a configured authority. An OID decides; where there is none, the name space does.
     fn system(&self, id: &InstanceId) -> Option<String> {
         let named = Hd {
-            namespace: id.authority.clone(),
+            namespace: if id.root.is_empty() { id.authority.clone() } else { String::new() },
             universal_id: id.root.clone(),
             universal_type: "ISO".to_owned(),
         };

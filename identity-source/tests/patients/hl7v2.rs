@@ -177,12 +177,32 @@ async fn a_merge_is_final_within_its_domain_and_can_be_told_twice() {
 }
 
 #[tokio::test]
+async fn a_merge_of_several_is_done_for_all_or_for_none() {
+    let subject = start();
+    let line = subject.line();
+    for ids in ["1^^^RED", "1b^^^RED~11^^^RED", "2^^^RED", "3^^^RED", "4^^^RED"] {
+        accepted(&line, &adt("A04", &format!("PID|||{ids}||Red^Rob"))).await;
+    }
+    let merge = |gone: &str, kept: &str| adt("A40", &format!("PID|||{kept}\rMRG|{gone}"));
+    accepted(&line, &merge("3^^^RED", "4^^^RED")).await;
+    // One of them was merged into another one before.
+    assert_eq!(ask(&line, &merge("2^^^RED~3^^^RED", "1^^^RED")).await.code, Code::Error);
+    assert_eq!(patient(&subject, "urn:oid:1.2.1", "2").await["meta"]["versionId"], "1", "nothing was done");
+    // Two patients, one of them by two of its numbers, and one number nobody ever told of.
+    accepted(&line, &merge("2^^^RED~1b^^^RED~11^^^RED~nobody^^^RED", "1^^^RED")).await;
+    for gone in ["2", "1b"] {
+        assert_eq!(patient(&subject, "urn:oid:1.2.1", gone).await["active"], false, "{gone}");
+    }
+}
+
+#[tokio::test]
 async fn what_cannot_be_fed_is_refused_with_its_place() {
     let subject = start();
     let line = subject.line();
     for (message, code, errors) in [
         (adt("A01", "PID|||7"), Code::Error, "101"),
         (adt("A01", "PID|||7^^^&&"), Code::Error, "101"),
+        (adt("A01", "PID|||7^^^RED&1.2.2&ISO"), Code::Error, "204"),
         (adt("A01", "PID|||7^^^GREY"), Code::Reject, "204"),
         (adt("A01", "PID|||7^^^&9.9&ISO"), Code::Reject, "204"),
         (adt("A01", "PID|||"), Code::Error, "101"),

@@ -14,6 +14,7 @@ mod merging;
 mod messages;
 mod query;
 mod receivers;
+mod secure;
 mod silence;
 mod sources;
 mod subject;

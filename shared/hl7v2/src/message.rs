@@ -317,7 +317,12 @@ impl Message {
         let unread = |refusal| Unread { refusal, header: None };
         let bytes = beginning(bytes);
         let Some(behind) = bytes.strip_prefix(b"MSH") else {
-            let text = "the message does not begin with an MSH segment";
+            let text = match bytes.starts_with(b"FHS") || bytes.starts_with(b"BHS") {
+                true => {
+                    "this is a batch (FHS, BHS); batches are not taken: send each message in a frame of its own, without them"
+                }
+                false => "the message does not begin with an MSH segment",
+            };
             return Err(unread(Refusal::new(Condition::SegmentSequence, text).at(Location::segment("MSH"))));
         };
         let separators = Separators::read(behind).map_err(unread)?;
@@ -331,6 +336,14 @@ impl Message {
         let first = first.split(separators.repetition).next().unwrap_or_default();
         header.charset = Charset::named(first).map_err(|refusal| with_header(refusal, &header))?;
         let segments = segments(&lines, &header, limits).map_err(|refusal| with_header(refusal, &header))?;
+        let messages = segments.iter().filter(|segment| segment.name == "MSH").count();
+        if messages > 1 {
+            let text = format!(
+                "there are {messages} messages (MSH) in one frame, and none of them was done: send each in a frame of its own"
+            );
+            let refusal = Refusal::new(Condition::SegmentSequence, text).at(Location::segment("MSH"));
+            return Err(with_header(refusal, &header));
+        }
         Ok(Message { header, segments })
     }
 

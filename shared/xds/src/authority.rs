@@ -163,9 +163,21 @@ impl Authorities {
     }
 
     /// The domain an HL7 v2 message names (HD). A universal id decides; where there is none, the name space does, which is
-    /// completed from the configuration (TF-2 3.8.4.1.2).
+    /// completed from the configuration (TF-2 3.8.4.1.2). None is named by the name space of one and the universal id of
+    /// another.
     pub fn named(&self, hd: &Hd) -> Option<&Authority> {
+        if self.is_torn(hd) {
+            return None;
+        }
         if hd.universal_id.is_empty() { self.by_namespace(&hd.namespace) } else { self.of(&hd.universal_id) }
+    }
+
+    /// Whether an HD has the name space of one domain of these and the universal id of another: whose number it is then nobody
+    /// can tell.
+    pub fn is_torn(&self, hd: &Hd) -> bool {
+        let told = self.of(&hd.universal_id).filter(|_| !hd.universal_id.is_empty());
+        told.zip(self.by_namespace(&hd.namespace))
+            .is_some_and(|(told, named)| told.system() != named.system())
     }
 
     /// The one spelling all spellings of a domain are compared by: `urn:oid:…` where an OID is known, given or configured.
@@ -253,6 +265,24 @@ mod tests {
         }
         assert_eq!(known.spellings("1.2.3"), ["urn:oid:1.2.3", "1.2.3", "http://red.example/mrn", "IHERED"]);
         assert_eq!(known.hd("http://red.example/mrn").expect("is known").write(), "IHERED&1.2.3&ISO");
+    }
+
+    #[test]
+    fn the_name_space_of_one_domain_with_the_oid_of_another_names_neither() {
+        let green =
+            Authority { namespace: "GREEN".into(), oid: "urn:oid:2.5.6".into(), ..Authority::default() };
+        let known = Authorities::new(vec![red(), green]).expect("are sound");
+        let named = |namespace, id| known.named(&hd(namespace, id)).map(Authority::system);
+        assert_eq!(named("IHERED", "2.5.6"), None);
+        assert!(known.is_torn(&hd("IHERED", "2.5.6")));
+        assert_eq!(
+            named("OTHER", "2.5.6"),
+            Some("urn:oid:2.5.6".to_owned()),
+            "a name nobody has says nothing"
+        );
+        assert_eq!(named("GREEN", "2.5.6"), Some("urn:oid:2.5.6".to_owned()));
+        assert_eq!(named("IHERED", ""), Some("urn:oid:1.2.3".to_owned()));
+        assert_eq!(named("IHERED", "9.9"), None);
     }
 
     #[test]

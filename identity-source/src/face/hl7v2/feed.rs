@@ -40,22 +40,23 @@ impl<'a> Feed<'a> {
         Feed { hearing, records, unread: Unread::default(), notes: RefCell::default() }
     }
 
-    fn change(&self, message: &Message) -> Result<Change, Misread> {
-        let event = message.event("ADT", TAKEN).map_err(content)?;
+    fn changes(&self, message: &Message) -> Result<Vec<Change>, Fault<Misread>> {
+        let wrong = |refusal| Fault::Refused(content(refusal));
+        let event = message.event("ADT", TAKEN).map_err(wrong)?;
         match event.as_str() {
             "A01" | "A04" | "A05" | "A08" | "A28" | "A31" => {
-                message.one("PID").map_err(content)?;
-                self.told(message)
+                message.one("PID").map_err(wrong)?;
+                Ok(vec![self.told(message).map_err(Fault::Refused)?])
             }
             "A40" => {
-                message.one("PID").map_err(content)?;
-                message.one("MRG").map_err(content)?;
-                self.merge(message)
+                message.one("PID").map_err(wrong)?;
+                message.one("MRG").map_err(wrong)?;
+                self.merges(message)
             }
             _ => {
                 let text = format!("this event is not taken here; accepted are {TAKEN}");
                 let place = Location::field("MSH", 9).component(2);
-                Err(content(Refusal::new(Condition::UnsupportedEvent, text).at(place)))
+                Err(wrong(Refusal::new(Condition::UnsupportedEvent, text).at(place)))
             }
         }
     }
@@ -83,10 +84,40 @@ impl<'a> Feed<'a> {
         Ok(Change::Told { condition, stated, over: Box::new(over), at: Place::at(PATIENT) })
     }
 
-    /// MRG-1 becomes PID-3: a pair of identifiers of one domain.
-    fn merge(&self, message: &Message) -> Result<Change, Misread> {
-        let gone = self.identifiers(message, "MRG", 1)?.named;
-        let subsumed = self.fed_by(&gone, message.header(), Location::field("MRG", 1))?;
+    /// MRG-1 becomes PID-3. Beside the first identifier there, others of its domain may name further patients: all of them
+    /// are merged, or none is.
+    fn merges(&self, message: &Message) -> Result<Vec<Change>, Fault<Misread>> {
+        let gone = self.identifiers(message, "MRG", 1).map_err(Fault::Refused)?.named;
+        let (subsumed, survivor) = self.merge(message, &gone).map_err(Fault::Refused)?;
+        let holder = |identifier: &Identifier| {
+            self.records.identified(identifier, "").map(|row| row.map(|row| row.id))
+        };
+        let mut done = vec![holder(&subsumed)?, holder(&survivor)?];
+        let change = |subsumed| Change::Merge {
+            subsumed,
+            survivor: survivor.clone(),
+            at: Place::at(SUBSUMED),
+            survivor_at: Place::at(PATIENT),
+        };
+        let mut changes = vec![change(subsumed.clone())];
+        for (_, other) in gone.into_iter().filter(|(_, other)| other.system == subsumed.system) {
+            let id = holder(&other)?;
+            // One nobody has ever told of here names no further patient.
+            if id.is_some() && !done.contains(&id) {
+                done.push(id);
+                changes.push(change(other));
+            }
+        }
+        Ok(changes)
+    }
+
+    /// A pair of identifiers of one domain: the one that goes, and the one that stays.
+    fn merge(
+        &self,
+        message: &Message,
+        gone: &[(u32, Identifier)],
+    ) -> Result<(Identifier, Identifier), Misread> {
+        let subsumed = self.fed_by(gone, message.header(), Location::field("MRG", 1))?;
         let kept = self.identifiers(message, "PID", 3)?.named;
         let survivor = kept.iter().find(|(_, one)| one.system == subsumed.system);
         let Some((_, survivor)) = survivor else {
@@ -102,12 +133,7 @@ impl<'a> Feed<'a> {
             let text = "the identifiers in PID-3 and MRG-1 are the same: a patient cannot be merged into itself. Nothing was stored";
             return Err(content(Refusal::new(Condition::UnknownKey, text).at(Location::field("MRG", 1))));
         }
-        Ok(Change::Merge {
-            subsumed,
-            survivor: survivor.clone(),
-            at: Place::at(SUBSUMED),
-            survivor_at: Place::at("PID-3"),
-        })
+        Ok((subsumed, survivor.clone()))
     }
 
     /// The identifiers of a field, those of authorities that are known; there is at least one.
@@ -116,6 +142,7 @@ impl<'a> Feed<'a> {
         let place = Location::field(segment, number);
         let mut said = Said::default();
         let (mut nameless, mut foreign) = (None, None);
+        let accepted = authorities.words();
         let field = message.field(segment, usize::try_from(number).unwrap_or_default());
         for (index, part) in (1_u32..).zip(field.repetitions()) {
             let at = || place.clone().repetition(index);
@@ -127,6 +154,15 @@ impl<'a> Feed<'a> {
             }
             if id.is_empty() {
                 continue;
+            }
+            if authorities.is_torn(&party::hd(&authority)) {
+                let hd = party::hd(&authority);
+                let text = format!(
+                    "{segment}-{number}.4 has the name space of one assigning authority and the universal id of another ({}&{}); known are \
+                     {accepted}. Nothing was stored",
+                    hd.namespace, hd.universal_id
+                );
+                return Err(content(Refusal::new(Condition::UnknownKey, text).at(at().component(4))));
             }
             let Some(system) = system else {
                 let kind = if authority.is_empty() { &mut nameless } else { &mut foreign };
@@ -142,7 +178,6 @@ impl<'a> Feed<'a> {
                 said.named.push((index, identifier));
             }
         }
-        let accepted = authorities.words();
         if !said.named.is_empty() {
             if foreign.is_some() || nameless.is_some() {
                 said.notes.push(format!(
@@ -277,14 +312,12 @@ impl Codec<FeedPatient<Iti8>> for Feed<'_> {
             Err(Fault::Refused(refusal)) => return Err(refused(content(refusal))),
             Err(fault) => return Err(fault.map(|_| Findings::new())),
         };
-        let change = self.change(&message).map_err(refused)?;
-        Ok(feed::Request {
-            changes: vec![change],
-            if_match: None,
-            only_new: false,
-            once: None,
-            message: None,
-        })
+        let changes = match self.changes(&message) {
+            Ok(changes) => changes,
+            Err(Fault::Refused(misread)) => return Err(refused(misread)),
+            Err(fault) => return Err(fault.map(|_| Findings::new())),
+        };
+        Ok(feed::Request { changes, if_match: None, only_new: false, once: None, message: None })
     }
 
     fn write(&self, fed: Vec<Fed>, _: &Context) -> Answer {

@@ -43,6 +43,20 @@ fn fields_have_repetitions_components_and_subcomponents() {
 }
 
 #[test]
+fn a_batch_and_several_messages_in_one_frame_are_refused_in_so_many_words() {
+    let refused = |text: String| {
+        let unread = Message::read(text.as_bytes(), &Limits::AMPLE).expect_err("it is refused");
+        (unread.refusal.text, unread.header.map(|header| header.control_id))
+    };
+    let one = |id: &str| format!("MSH|^~\\&|A|B|C|D|20260101||ADT^A01|{id}|P|2.5\rPID|||{id}\r");
+    let (text, to) = refused(one("1") + &one("2"));
+    assert!(text.starts_with("there are 2 messages (MSH) in one frame"), "{text}");
+    assert_eq!(to.as_deref(), Some("1"));
+    let (text, _) = refused(format!("FHS|^~\\&|A\rBHS|^~\\&|A\r{}", one("1")));
+    assert!(text.starts_with("this is a batch"), "{text}");
+}
+
+#[test]
 fn any_line_end_and_a_byte_order_mark_are_read() {
     let expected = read(FEED);
     for end in ["\n", "\r\n", "\r\r", "\n\r"] {
