@@ -236,10 +236,20 @@ impl Feeding {
             };
             draft.link(&trail.context().caller.name)?;
             // Only here it is known what a conditional request did (PIXm audits create, update and delete apart).
-            let action = if request.message.is_some() { Action::Execute } else { action(&fed) };
-            trail = trail.telling(action);
-            let mut subject = subject(&fed, draft.events());
+            let mut subject = subject(&fed, draft.events(), &draft.linked());
             subject.entities.extend(request.message.clone());
+            trail = match request.message {
+                Some(_) => trail.telling(Action::Execute),
+                None => {
+                    let is_hl7 = matches!(trail.transaction(), "ITI-8" | "ITI-44");
+                    let mut touched = touched(&fed, draft.events(), is_hl7);
+                    let (action, patient) = touched.next().unwrap_or((Action::Update, None));
+                    subject.patient = patient;
+                    let about = |patient| Subject { patient, ..subject.clone() };
+                    let also = touched.map(|(action, patient)| (action, about(patient))).collect();
+                    trail.telling(action).also_telling(also)
+                }
+            };
             if draft.is_empty() {
                 return Ok(trail.note(self.records.store(), self.clock.now(), subject, fed).await?);
             }
@@ -272,20 +282,40 @@ impl Feeding {
     }
 }
 
-/// What an auditor calls these changes: what all of them are, an update if they are not the same.
-fn action(fed: &[Fed]) -> Action {
-    let one = |fed: &Fed| match &fed.happened {
-        Some(Happened::Removed { .. }) => Action::Delete,
-        _ if fed.created() => Action::Create,
-        _ => Action::Update,
+/// What was done to whom, each patient once: to those the changes are about first, then to those they touch besides. With HL7
+/// (`is_hl7`) one who is merged away is deleted, and the survivor updated (TF-2 3.8.5.1).
+fn touched(
+    fed: &[Fed],
+    events: &[Event],
+    is_hl7: bool,
+) -> impl Iterator<Item = (Action, Option<String>)> + use<> {
+    let mut all: Vec<(Action, Option<String>)> = Vec::new();
+    let mut touch = |action: Action, id: &str| {
+        if !id.is_empty() && !all.iter().any(|(_, known)| known.as_deref() == Some(id)) {
+            all.push((action, Some(id.to_owned())));
+        }
     };
-    let mut actions = fed.iter().map(one);
-    let Some(first) = actions.next() else { return Action::Update };
-    if actions.all(|action| action == first) { first } else { Action::Update }
+    for fed in fed {
+        let action = match &fed.happened {
+            Some(Happened::Removed { .. }) => Action::Delete,
+            Some(Happened::Merged { .. }) if is_hl7 => Action::Delete,
+            _ if fed.created() => Action::Create,
+            _ => Action::Update,
+        };
+        touch(action, &fed.id);
+    }
+    for event in events {
+        match &event.happened {
+            Happened::Merged { survivor, .. } => touch(Action::Update, &survivor.id),
+            Happened::Unmerged { from } => touch(Action::Update, &from.id),
+            Happened::Created | Happened::Revised { .. } | Happened::Removed { .. } => {}
+        }
+    }
+    all.into_iter()
 }
 
-/// Whom these changes are about, and every patient they touch.
-fn subject(fed: &[Fed], events: &[Event]) -> Subject {
+/// Whom these changes are about, and every patient they touch; those that were linked by them, too.
+fn subject(fed: &[Fed], events: &[Event], linked: &[String]) -> Subject {
     let mut ids: Vec<&str> = fed.iter().map(|fed| fed.id.as_str()).filter(|id| !id.is_empty()).collect();
     for event in events {
         ids.push(&event.stood.id);
@@ -295,6 +325,7 @@ fn subject(fed: &[Fed], events: &[Event]) -> Subject {
             Happened::Created | Happened::Revised { .. } | Happened::Removed { .. } => {}
         }
     }
+    ids.extend(linked.iter().map(String::as_str));
     let mut entities: Vec<String> = Vec::with_capacity(ids.len());
     for id in ids {
         let entity = format!("Patient/{id}");

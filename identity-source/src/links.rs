@@ -21,5 +21,5 @@ pub(crate) use graph::{Person, person, too_many_linked};
 pub(crate) use judge::Judge;
 pub(crate) use linker::Linker;
 pub(crate) use read::{Links, ReadLinks};
-pub(crate) use record::{By, Decision, Link, Matched, Statement};
+pub(crate) use record::{By, Decision, LINK, Link, Matched, Pair, Statement};
 pub(crate) use stated::{Said, What, stated};

@@ -216,12 +216,13 @@ impl Identities {
             if plan.done == Done::Merged {
                 failpoint!(async "reg.merge.mid");
                 let entities: Vec<String> = plan.about.iter().map(|id| format!("Patient/{id}")).collect();
-                let others = plan.about.iter().skip(1).map(|id| Subject {
-                    patient: Some(id.clone()),
-                    entities: entities.clone(),
-                    query: None,
+                // A record of its own for each of the two: who goes is deleted (TF-2 3.8.5.1).
+                let others = plan.about.iter().skip(1).map(|id| {
+                    let subject =
+                        Subject { patient: Some(id.clone()), entities: entities.clone(), query: None };
+                    (Action::Delete, subject)
                 });
-                trail = trail.also(others.collect());
+                trail = trail.also_telling(others.collect());
             }
             if plan.puts.is_empty() {
                 return Ok(trail.note(&self.store, now, subject, plan.done).await?);

@@ -251,7 +251,8 @@ impl Courier {
         let message = adt::notification(&named, &head);
         Ok(match self.exchange(client, &message).await {
             Said::Judged(Judged::Taken) => {
-                let event = self.event(Action::Update, Outcome::Success, id, &adt::control_id(&name, 0));
+                // A PIX manager's record of it is a read (TF-2 3.10.5.1).
+                let event = self.event(Action::Read, Outcome::Success, id, &adt::control_id(&name, 0));
                 let entities = records.iter().map(|(row, _)| format!("Patient/{}", row.id)).collect();
                 Sent::Taken { events: vec![Event { entities, ..event }], untold: None }
             }

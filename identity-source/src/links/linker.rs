@@ -240,7 +240,9 @@ impl Linker {
         patients: &[String],
     ) -> Result<(), store::Error> {
         let mut batch = linking(now, changed, self.delivery.receivers());
-        batch.audit.extend(patients.iter().map(|id| self.event(now, id)));
+        let links = batch.puts.iter().filter(|put| put.kind == LINK);
+        let pairs: Vec<Pair> = links.filter_map(|put| Pair::parse(&put.id)).collect();
+        batch.audit.extend(patients.iter().map(|id| event(now, id, &pairs, patients.len() == 1)));
         let records = batch.audit.len() as u64;
         failpoint!(async "id.link.pre_commit");
         match self.records.store().apply(batch).await {
@@ -336,24 +338,6 @@ impl Linker {
             states,
         })
     }
-    fn event(&self, now: store::Instant, id: &str) -> Bytes {
-        let event = Event {
-            transaction: "link".to_owned(),
-            action: Action::Update,
-            outcome: Outcome::Success,
-            recorded: now,
-            caller: LINKER.to_owned(),
-            address: String::new(),
-            request: String::new(),
-            trace: String::new(),
-            patient: Some(id.to_owned()),
-            entities: vec![format!("Patient/{id}")],
-            query: None,
-            reason: None,
-        };
-        event.to_bytes().into()
-    }
-
     fn kept(&self) -> Result<Walked, store::Error> {
         let Some(row) = self.records.store().get(PLACE, HERE)? else { return Ok(Walked::default()) };
         serde_json::from_slice(&row.body).map_err(|error| {
@@ -405,3 +389,30 @@ impl Linker {
 
 /// Who decides where nobody called.
 const LINKER: &str = "linker";
+
+/// What an auditor is told of what came of looking at a patient: the links that were decided about, with everybody whom they
+/// are of; or else that it was found who may be the same. `is_alone`: everything that was decided came of this patient.
+fn event(now: store::Instant, id: &str, decided: &[Pair], is_alone: bool) -> Bytes {
+    let mut patients = vec![id];
+    for other in decided.iter().filter(|pair| is_alone || pair.both().contains(&id)).flat_map(Pair::both) {
+        if !patients.contains(&other) {
+            patients.push(other);
+        }
+    }
+    let transaction = if patients.len() > 1 { "link" } else { "duplicates" };
+    let event = Event {
+        transaction: transaction.to_owned(),
+        action: Action::Update,
+        outcome: Outcome::Success,
+        recorded: now,
+        caller: LINKER.to_owned(),
+        address: String::new(),
+        request: String::new(),
+        trace: String::new(),
+        patient: Some(id.to_owned()),
+        entities: patients.iter().map(|id| format!("Patient/{id}")).collect(),
+        query: None,
+        reason: None,
+    };
+    event.to_bytes().into()
+}

@@ -34,7 +34,7 @@ impl Pair {
     }
 
     /// The pair of a link's id.
-    pub(super) fn parse(id: &str) -> Option<Pair> {
+    pub(crate) fn parse(id: &str) -> Option<Pair> {
         let (one, other) = id.split_once('~')?;
         Pair::of(one, other)
     }

@@ -14,7 +14,7 @@ use xds::authority::Authorities;
 use super::{KEY, Kept, KeptIdentifier, PATIENT, REPLACED_BY, Records, asked, claim_name, domain_name};
 use crate::deliver::{cross_reference_changed, outgoing};
 use crate::events::{Event, Happened, Stood};
-use crate::links::{Said, What, stated};
+use crate::links::{LINK, Pair, Said, What, stated};
 use crate::receivers::Receivers;
 
 /// The changes of one commit.
@@ -309,6 +309,13 @@ impl<'a> Draft<'a> {
         self.puts.extend(changed.puts);
         self.persons.extend(changed.told.into_iter().flat_map(|told| told.groups));
         Ok(())
+    }
+
+    /// The patients whose links are decided about.
+    pub(crate) fn linked(&self) -> Vec<String> {
+        let links = self.puts.iter().filter(|put| put.kind == LINK);
+        let pairs = links.filter_map(|put| Pair::parse(&put.id));
+        pairs.flat_map(|pair| pair.both().map(str::to_owned)).collect()
     }
 
     /// Removes a patient: the record is no more, its identifiers are free.

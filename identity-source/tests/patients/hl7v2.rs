@@ -18,17 +18,17 @@ fn authority(namespace: &str, oid: &str, senders: &[&str]) -> AuthoritySettings 
 
 /// Red, whoever feeds it; blue, which the blue hospital feeds; and a national number nobody feeds here.
 fn start() -> Subject {
+    Subject::start_with(settings())
+}
+
+fn settings() -> Settings {
     let authority = vec![
         authority("RED", "1.2.1", &[]),
         authority("BLUE", "1.2.2", &["ADT|BLUE"]),
         authority("NID", "1.2.3", &["NOBODY|"]),
     ];
     let listening = mllp::Settings { listen: "127.0.0.1:0".to_owned(), ..mllp::Settings::default() };
-    Subject::start_with(Settings {
-        domain: Domain { authority, ..Domain::default() },
-        mllp: listening,
-        ..Settings::default()
-    })
+    Settings { domain: Domain { authority, ..Domain::default() }, mllp: listening, ..Settings::default() }
 }
 
 fn adt(event: &str, segments: &str) -> String {
@@ -144,6 +144,39 @@ async fn a_sender_feeds_its_own_domains_only() {
     let merge = adt("A40", "PID|||5^^^BLUE\rMRG|6^^^BLUE");
     assert_eq!(ask(&line, &merge).await.code, Code::Reject);
     accepted(&line, &merge.replacen("|HOSPITAL|", "|BLUE|", 1)).await;
+}
+
+#[tokio::test]
+async fn the_audit_tells_of_both_who_are_merged_and_of_both_who_are_linked() {
+    let setup = actor::Setup::new(settings());
+    let store = setup.store.clone();
+    let subject = Subject::start_in(setup);
+    let line = subject.line();
+    let pid = |id: &str| format!("PID|||{id}||Zimt^Zora||19610223|F|||Weg 12^^Xanten^^46509||02801-998877");
+    accepted(&line, &adt("A04", &pid("1^^^RED"))).await;
+    accepted(&line, &adt("A04", "PID|||2^^^RED||Other^Olga")).await;
+    accepted(&line, &adt("A40", "PID|||1^^^RED\rMRG|2^^^RED")).await;
+    accepted(&line, &adt("A04", &pid("3^^^BLUE")).replacen("|HOSPITAL|", "|BLUE|", 1)).await;
+    let id = |system: &'static str, value: &'static str| {
+        let subject = &subject;
+        async move { patient(subject, system, value).await["id"].clone() }
+    };
+    let (kept, gone) = (id("urn:oid:1.2.1", "1").await, id("urn:oid:1.2.1", "2").await);
+    let linked = id("urn:oid:1.2.2", "3").await;
+    let lines = store.audited(0, 100).expect("can be read");
+    let events: Vec<Value> =
+        lines.iter().map(|line| serde_json::from_slice(&line.record).expect("is JSON")).collect();
+    let of = |transaction: &str, id: &Value| -> Vec<&Value> {
+        let is = |event: &&Value| event["transaction"] == transaction && event["patient"] == *id;
+        events.iter().filter(is).collect()
+    };
+    let actions =
+        |id: &Value| -> Value { of("ITI-8", id).iter().map(|event| event["action"].clone()).collect() };
+    assert_eq!((actions(&kept), actions(&gone)), (json!(["create", "update"]), json!(["create", "delete"])));
+    let by_linker = of("link", &linked);
+    let entities = [&linked, &kept].map(|id| format!("Patient/{}", id.as_str().unwrap_or_default()));
+    assert_eq!(by_linker.len(), 1, "{events:?}");
+    assert_eq!(by_linker[0]["entities"], json!(entities));
 }
 
 #[tokio::test]

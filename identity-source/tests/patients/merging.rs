@@ -246,8 +246,10 @@ async fn the_audit_tells_create_update_and_delete_apart_and_whom_a_merge_touches
     let events = lines.iter().map(|line| serde_json::from_slice(&line.record).expect("is JSON"));
     let events: Vec<Value> = events.filter(|event: &Value| event["transaction"] == "ITI-104").collect();
     let actions: Vec<&Value> = events.iter().map(|event| &event["action"]).collect();
-    assert_eq!(actions, ["create", "create", "update", "delete"]);
+    assert_eq!(actions, ["create", "create", "update", "update", "delete"]);
     let both = [format!("Patient/{maiden}"), format!("Patient/{survivor}")];
     assert_eq!(events[2]["entities"], json!(both), "{}", events[2]);
-    assert_eq!(events[3]["patient"], json!(maiden));
+    assert_eq!((&events[2]["patient"], &events[3]["patient"]), (&json!(maiden), &json!(survivor)));
+    assert_eq!(events[3]["entities"], json!(both), "{}", events[3]);
+    assert_eq!(events[4]["patient"], json!(maiden));
 }

@@ -411,3 +411,19 @@ async fn two_members_of_a_group_may_turn_out_to_be_one_patient() {
     assert_eq!(members.len(), 1, "{group}");
     assert_eq!(members[0]["entity"]["reference"], format!("{IDENTITY}/Patient/p"));
 }
+
+#[tokio::test]
+async fn the_audit_tells_of_who_goes_and_who_stays() {
+    let setup = Setup::new(settings());
+    let store = setup.store.clone();
+    let world = World::over(setup);
+    let mut line = Line::to(world.doors[0].1).await;
+    line.add("7").await;
+    line.add("9").await;
+    Line::taken(&line.merge("9", "7").await);
+    let lines = store.audited(0, 100).expect("can be read");
+    let events = lines.iter().map(|line| serde_json::from_slice(&line.record).expect("is JSON"));
+    let actions: Vec<serde_json::Value> =
+        events.map(|event: serde_json::Value| event["action"].clone()).collect();
+    assert_eq!(actions, ["create", "create", "update", "delete"]);
+}

@@ -119,7 +119,7 @@ impl Corridor {
                 }
             }
         };
-        self.refused::<T, C>(codec, fault, context).await
+        self.refused::<T, C>(codec, fault, context, &request.query).await
     }
 
     /// Opens a request whose body says which transaction it is: the caller first, then the body. A refusal is recorded here;
@@ -145,8 +145,8 @@ impl Corridor {
             }
         };
         let reason = opening.reason(&fault);
-        self.record(&fault, &reason, Trail::new(context.clone(), opening.transaction(), Action::Execute))
-            .await;
+        let trail = Trail::new(context.clone(), opening.transaction(), Action::Execute);
+        self.record(&fault, &reason, trail, &request.query).await;
         Err(opening.refuse(fault, &context))
     }
 
@@ -173,14 +173,15 @@ impl Corridor {
         codec: &C,
         fault: Fault<T::Findings>,
         context: Context,
+        asked: &str,
     ) -> Answer {
         let reason = codec.reason(&fault);
-        self.record(&fault, &reason, Trail::new(context.clone(), T::NUMBER, T::ACTION)).await;
+        self.record(&fault, &reason, Trail::new(context.clone(), T::NUMBER, T::ACTION), asked).await;
         codec.refuse(fault, &context)
     }
 
     /// Writes a refusal down: the audit record, and for the operator what only he may know.
-    async fn record<F>(&self, fault: &Fault<F>, reason: &str, trail: Trail) {
+    async fn record<F>(&self, fault: &Fault<F>, reason: &str, trail: Trail, asked: &str) {
         let outcome = match fault {
             Fault::Internal(_)
             | Fault::Damaged
@@ -197,7 +198,7 @@ impl Corridor {
         if let Fault::Unreadable(cause) | Fault::Unwritable(cause) = fault {
             tracing::error!(request_id, transaction, cause, "storage cannot be used");
         }
-        let event = trail.refusal(now, outcome, reason);
+        let event = trail.refusal(now, outcome, reason, asked);
         if let Err(error) = append(&self.store, now, &event).await {
             tracing::error!(request_id, %error, "the audit record of a refusal was not written");
         }
@@ -270,7 +271,7 @@ mod tests {
         let mut request = Request {
             method: Method::POST,
             path: "/".to_owned(),
-            query: String::new(),
+            query: "name=Ada".to_owned(),
             headers: HeaderMap::new(),
             peer: address.parse::<SocketAddr>().expect("an address"),
             id: "r".to_owned(),
@@ -299,6 +300,15 @@ mod tests {
     async fn a_refusal_by_rule_or_limit_is_told() {
         assert_eq!(walk(Store::memory(), "127.0.0.1:5", "").await, (400, true));
         assert_eq!(walk(Store::memory(), "127.0.0.1:5", "much too long a name").await, (413, true));
+    }
+
+    #[tokio::test]
+    async fn a_refusal_is_written_down_with_what_was_asked() {
+        let store = Store::memory();
+        assert_eq!(walk(store.clone(), "127.0.0.1:5", "").await, (400, true));
+        let lines = store.audited(0, 9).expect("can be read");
+        let event: audit::Event = serde_json::from_slice(&lines[0].record).expect("is JSON");
+        assert_eq!((event.outcome, event.query.as_deref()), (Outcome::MinorFailure, Some("name=Ada")));
     }
 
     #[tokio::test]

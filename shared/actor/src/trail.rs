@@ -49,7 +49,8 @@ pub struct Trail {
     context: Context,
     transaction: &'static str,
     action: Action,
-    also: Vec<Subject>,
+    /// Further records; with none of its own they tell of the trail's action.
+    also: Vec<(Option<Action>, Subject)>,
 }
 
 /// An answer whose audit record is written.
@@ -70,7 +71,7 @@ impl Trail {
     }
 
     /// Number of the transaction.
-    pub(crate) fn transaction(&self) -> &'static str {
+    pub fn transaction(&self) -> &'static str {
         self.transaction
     }
 
@@ -86,7 +87,12 @@ impl Trail {
 
     /// The same trail, which leaves a record of each of these beside its own: of what several patients are touched by.
     pub fn also(self, also: Vec<Subject>) -> Trail {
-        Trail { also, ..self }
+        Trail { also: also.into_iter().map(|subject| (None, subject)).collect(), ..self }
+    }
+
+    /// The same where something else happened to each of them: of two that are merged one goes and one is changed.
+    pub fn also_telling(self, also: Vec<(Action, Subject)>) -> Trail {
+        Trail { also: also.into_iter().map(|(action, subject)| (Some(action), subject)).collect(), ..self }
     }
 
     /// Commits a change with its audit record in the same commit. On a lost race the trail comes back, to plan again.
@@ -121,13 +127,18 @@ impl Trail {
     }
 
     fn events(&self, now: store::Instant, subject: Subject) -> Vec<Bytes> {
-        let subjects = std::iter::once(subject).chain(self.also.iter().cloned());
-        subjects.map(|subject| self.event(now, Outcome::Success, subject, None).to_bytes().into()).collect()
+        let subjects = std::iter::once((None, subject)).chain(self.also.iter().cloned());
+        let event = |(action, subject): (Option<Action>, Subject)| {
+            let event = self.event(now, Outcome::Success, subject, None);
+            Event { action: action.unwrap_or(self.action), ..event }.to_bytes().into()
+        };
+        subjects.map(event).collect()
     }
 
-    /// Records a refusal.
-    pub(crate) fn refusal(&self, now: store::Instant, outcome: Outcome, reason: &str) -> Event {
-        self.event(now, outcome, Subject::default(), Some(reason.to_owned()))
+    /// Records a refusal; `asked` is the query of the URL, which says about whom it was.
+    pub(crate) fn refusal(&self, now: store::Instant, outcome: Outcome, reason: &str, asked: &str) -> Event {
+        let query = Some(asked.to_owned()).filter(|asked| !asked.is_empty());
+        self.event(now, outcome, Subject { query, ..Subject::default() }, Some(reason.to_owned()))
     }
 
     fn event(
