@@ -143,7 +143,7 @@ pub struct Export {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Merge {
-    /// Objects that one merge may move.
+    /// Objects that one merge, or its end, may move.
     pub max_objects: u64,
 }
 
@@ -188,7 +188,7 @@ pub(crate) const KEYS: &[(&str, &str)] = &[
     ("search.page_ttl", "For how long the link to a further page of an answer stays valid."),
     (
         "merge.max_objects",
-        "Documents, submission sets and folders that a merge of patients may move: all of them are one commit, for which the registry needs about 26 KiB of memory each. Beyond: 413, and nothing is done; the identity source sends again.",
+        "Documents, submission sets and folders that a merge of patients, or its end, may move or list for review: all of them are one commit, for which the registry needs about 26 KiB of memory each. Beyond: 413, and nothing is done; the identity source sends again.",
     ),
     (
         "stored_query.max_objects",

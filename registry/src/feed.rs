@@ -140,7 +140,8 @@ impl Transaction for Feed {
                 Some((row, _)) => row.version + 1,
                 None => 1,
             };
-            let moving = Moving {
+            self.closes_no_ring(&fed.id, known.as_ref().map(|(_, known)| known), &record)?;
+            let mut moving = Moving {
                 store: &self.store,
                 authorities: &self.authorities,
                 identity: &self.identity,
@@ -157,6 +158,7 @@ impl Transaction for Feed {
                     return Err(Fault::TooLarge { limit: self.most, key: merge::MOST });
                 }
                 let Planned { puts: moved, entities, .. } = planned;
+                moving.most = moving.most.saturating_sub(entities.len() as u64);
                 puts.extend(moved);
                 subject.entities.push(format!("Patient/{}", put.id));
                 subject.entities.extend(entities);
@@ -221,6 +223,29 @@ struct Turn {
 }
 
 impl Feed {
+    /// Of two who are merged into each other neither is in use, and nobody would see what belongs to them.
+    fn closes_no_ring(
+        &self,
+        id: &str,
+        known: Option<&PatientRecord>,
+        record: &PatientRecord,
+    ) -> Result<(), Fault<Findings>> {
+        let Some(survivor) = record.survivor() else { return Ok(()) };
+        if known.and_then(PatientRecord::survivor) == Some(survivor)
+            || !merged::chain(&self.store, survivor)?.iter().any(|one| one == id)
+        {
+            return Ok(());
+        }
+        let text = if survivor == id {
+            format!("Patient/{id} cannot take the place of itself. Nothing was changed")
+        } else {
+            format!(
+                "Patient/{survivor}, who is said to take the place of Patient/{id}, was merged into Patient/{id} before, by this feed, by ITI-8 or by ITI-44: neither would be in use, and nobody would see their documents. Undo one of the two merges; one that ITI-8 or ITI-44 told is for good. Nothing was changed"
+            )
+        };
+        Err(Fault::Refused(vec![Finding::error(Rule::BusinessRule, Place::at("Patient.link"), text)]))
+    }
+
     fn turn(&self, fed: &Fed, told: &[String]) -> Result<Turn, store::Error> {
         let known = patient_row(&self.store, &fed.id)?;
         let record = match &known {

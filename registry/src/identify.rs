@@ -450,6 +450,9 @@ impl Identities {
             plan.done = Done::Merged;
             plan.puts.extend(self.written(Done::Merged, row, record, None, now).puts);
             let renamed = moving.renamed(&owner, &record_gone).await?;
+            if renamed.too_many {
+                return Err(Fault::TooLarge { limit: self.most, key: merge::MOST });
+            }
             plan.puts.extend(renamed.puts);
             plan.moved.extend(renamed.entities);
         }

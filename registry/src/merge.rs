@@ -45,6 +45,10 @@ pub(crate) struct Planned {
 pub(crate) const MOST: &str = "merge.max_objects";
 
 impl Planned {
+    fn too_many() -> Planned {
+        Planned { too_many: true, ..Planned::default() }
+    }
+
     fn add(&mut self, held: Held, put: Put) {
         self.entities.push(held.entity(&put.id));
         self.puts.push(put);
@@ -58,7 +62,7 @@ pub(crate) struct Moving<'a> {
     /// Public base of the identity source.
     pub(crate) identity: &'a str,
     pub(crate) now: Instant,
-    /// Objects of one merge.
+    /// Objects of one merge, or of its end.
     pub(crate) most: u64,
 }
 
@@ -107,7 +111,7 @@ impl Moving<'_> {
                     others(ledger.len()).await;
                 }
                 if ledger.len() as u64 > self.most {
-                    return Ok(Planned { too_many: true, ..Planned::default() });
+                    return Ok(Planned::too_many());
                 }
                 after = page.next;
                 if after.is_none() {
@@ -178,6 +182,9 @@ impl Moving<'_> {
                     if named.is_some_and(|named| gone.contains(named)) {
                         planned.add(held, self.moved(held, row, patient, None)?.0);
                     }
+                }
+                if planned.puts.len() as u64 > self.most {
+                    return Ok(Planned::too_many());
                 }
                 after = page.next;
                 if after.is_none() {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use access::Grant;
 use actor::{Audited, Clock, Fault, Subject, Trail, Transaction};
 use audit::Action;
-use store::{Batch, Cursor, Instant, Put, Row, Store};
+use store::{Batch, Cursor, Instant, Kind, Put, Row, Store};
 use xds::{Finding, Findings, Place, Rule};
 
 use crate::authorities::Authorities;
@@ -16,8 +16,8 @@ use crate::merge::{Moving, Tie, emptied, tied};
 use crate::merged;
 use crate::records::association;
 use crate::records::{
-    ABOUT, Decision, Held, REVIEW, ReviewRecord, Settled, VERSION_OF, patient_row, review_of, review_put,
-    review_row, reviews,
+    ABOUT, Decision, Held, Moved, REVIEW, ReviewRecord, Settled, VERSION_OF, patient_row, review_of,
+    review_put, review_row, reviews,
 };
 
 /// Lost races before a caller is asked to come again.
@@ -296,6 +296,28 @@ impl Reviews {
         }
         for set in emptied(store, (survivor, other), &gone)? {
             puts.push(moving.moved(Held::List, &set, &owner, None)?.0);
+        }
+        // What else is to be decided of these objects is so where they are; and the end of another merge does not take them.
+        for (held, id) in &gone {
+            for item in store.sources(REVIEW, ABOUT, id)? {
+                let is_written =
+                    item == asked.id || puts.iter().any(|put| put.kind == REVIEW && put.id == item);
+                let row = review_row(store, &item)?.filter(|(row, item)| {
+                    !is_written && row.partition == survivor && item.held == *held && item.settled.is_none()
+                });
+                if let Some((row, _)) = row {
+                    puts.push(moving.moved(Held::Review, &row, &owner, None)?.0);
+                }
+            }
+        }
+        let moved: HashSet<(Kind, String)> = puts
+            .iter()
+            .filter(|put| put.kind != REVIEW || put.partition == other)
+            .map(|put| (put.kind, put.id.clone()))
+            .collect();
+        for patient in moving.patients_under(survivor)? {
+            let is_gone = |one: &Moved| Ok(moved.contains(&(one.held.kind(), one.id.clone())));
+            puts.extend(moving.forget(&patient, is_gone)?);
         }
         Ok(puts)
     }

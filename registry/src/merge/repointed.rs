@@ -1,11 +1,9 @@
 //! A patient who was merged away, and of whom the source says that another one took its place, though it comes to the same survivor:
 //! nothing moves, but undoing a merge in between must leave it where it is.
 
-use std::collections::HashMap;
-
 use super::{Moving, Planned};
 use crate::merged;
-use crate::records::{GROUP, GroupRecord, Held, Moved, merge_put, merge_row, unreadable};
+use crate::records::{GROUP, GroupRecord, Held, Moved, unreadable};
 
 impl Moving<'_> {
     /// The patient was said to be merged into `before`, and is said to be merged into `after` now. What was moved on with those
@@ -16,39 +14,23 @@ impl Moving<'_> {
         (before, after): (&str, &str),
     ) -> Result<Planned, store::Error> {
         let mut planned = Planned::default();
-        let ledgers = self.ledgers(patient)?;
-        let own: HashMap<(Held, &str), &Moved> = ledgers
-            .iter()
-            .flat_map(|ledger| &ledger.record.moved)
-            .map(|moved| ((moved.held, moved.id.as_str()), moved))
-            .collect();
+        let under = self.under(patient)?;
+        let own = under.moved();
         let stays = merged::chain(self.store, after)?;
         for id in merged::chain(self.store, before)?.into_iter().filter(|id| !stays.contains(id)) {
-            let Some((row, mut record)) = merge_row(self.store, &id)?.filter(|(_, one)| one.undone.is_none())
-            else {
-                continue;
-            };
-            let mut kept = Vec::with_capacity(record.moved.len());
-            for moved in std::mem::take(&mut record.moved) {
-                let its_own = match own.get(&(moved.held, moved.id.as_str())) {
-                    None => true,
-                    // Either may have been a member.
-                    Some(first) if moved.held == Held::Group => self.was_member(first, &id)?,
-                    Some(_) => false,
-                };
-                if its_own {
-                    kept.push(moved);
-                }
-            }
-            record.moved = kept;
-            record.since.get_or_insert(row.version);
-            planned.puts.push(merge_put(&id, row.version + 1, &record));
+            let put = self.forget(&id, |moved| match own.get(&(moved.held, moved.id.as_str())) {
+                None => Ok(false),
+                // Either may have been a member.
+                Some(first) if moved.held == Held::Group => Ok(!self.was_member(first, &id)?),
+                Some(_) => Ok(true),
+            })?;
+            planned.puts.extend(put);
         }
         Ok(planned)
     }
 
     /// Whether a group had this member before it was changed by a merge.
-    fn was_member(&self, moved: &Moved, patient: &str) -> Result<bool, store::Error> {
+    pub(super) fn was_member(&self, moved: &Moved, patient: &str) -> Result<bool, store::Error> {
         let Some(row) = self.store.version(GROUP, &moved.id, moved.version)? else { return Ok(false) };
         let record: GroupRecord =
             serde_json::from_slice(&row.body).map_err(|error| unreadable(GROUP, &row.id, &error))?;

@@ -3,18 +3,20 @@
 //! An object that was submitted while the patients were one stays with the survivor, for it was submitted under its name. So does
 //! one that was changed then, and whatever is tied to one that stays: a document whose replacement was submitted meanwhile stays
 //! with it, since a document is replaced once (I8) and what is tied has one patient (I9); giving back the old one alone would
-//! show the other patient no current document, or an outdated one. All of these are reviewed, one by one, by people.
+//! show the other patient no current document, or an outdated one. All of these are reviewed, one by one, by people. What is to
+//! be decided of an object goes where the object goes, and what a merge had decided is open again once it is undone.
 
 use std::collections::{HashMap, HashSet};
 
-use store::{Put, Row, Sequence};
+use store::{Instant, Put, Row, Sequence};
 use uuid::Uuid;
 
 use super::{Moving, Owner, Planned, Tie, others, revision, tied};
+use crate::merged;
 use crate::records::association::{self, Object};
 use crate::records::{
-    Held, ListRecord, MERGE, MERGED_INTO, MergeRecord, Moved, PATIENT, ReviewRecord, SUBMITS, Why, list_row,
-    merge_put, merge_row, review_of, review_put,
+    ABOUT, Decision, Held, ListRecord, MERGE, MERGED_INTO, MergeRecord, Moved, PATIENT, ReviewRecord,
+    SUBMITS, Why, list_row, merge_put, merge_row, review_of, review_put, review_row, reviews,
 };
 use crate::update::replaced_by;
 
@@ -23,6 +25,23 @@ pub(super) struct Ledger {
     patient: String,
     row: Row,
     pub(super) record: MergeRecord,
+}
+
+/// An object that stays and may be the other patient's: why, and since when.
+type Listed = (Held, Object, Why, Instant);
+
+/// A patient, and whoever is merged into it, with the ledgers of what was moved for them.
+pub(super) struct Under {
+    pub(super) patients: Vec<String>,
+    pub(super) ledgers: Vec<Ledger>,
+}
+
+impl Under {
+    /// What the ledgers have, by what it is.
+    pub(super) fn moved(&self) -> HashMap<(Held, &str), &Moved> {
+        let all = self.ledgers.iter().flat_map(|ledger| &ledger.record.moved);
+        all.map(|moved| ((moved.held, moved.id.as_str()), moved)).collect()
+    }
 }
 
 /// What became of the objects of a ledger.
@@ -36,7 +55,6 @@ struct Sorted {
     sets: Vec<(Row, Moved)>,
     /// Past versions, each with the object it is a version of.
     past: Vec<(Row, Moved, Tie)>,
-    reviews: Vec<Row>,
     groups: Vec<Moved>,
 }
 
@@ -51,17 +69,19 @@ impl Moving<'_> {
         beside: &[Put],
     ) -> Result<Planned, store::Error> {
         let mut planned = Planned::default();
-        let ledgers = self.ledgers(patient)?;
+        let under = self.under(patient)?;
         let own = to.id == patient;
-        let mut sorted = self.sort(&ledgers, holder).await?;
-        let submitted = match ledgers.first().filter(|ledger| ledger.patient == patient) {
+        let mut sorted = self.sort(&under.ledgers, holder).await?;
+        let submitted = match under.ledgers.first().filter(|ledger| ledger.patient == patient) {
             Some(ledger) => self.submitted(ledger, holder).await?,
-            None => Vec::new(),
+            None => Some(Vec::new()),
         };
+        let Some(mut listed) = submitted else { return Ok(Planned::too_many()) };
         self.settle_ties(&mut sorted, holder)?;
         let mut going: Vec<_> = sorted.going.into_iter().collect();
         going.sort_unstable_by(|one, other| one.0.cmp(&other.0));
         let mut gone: HashSet<Tie> = going.iter().map(|(tie, _)| tie.clone()).collect();
+        let objects: Vec<Tie> = going.iter().map(|(tie, _)| tie.clone()).collect();
         let records =
             going.into_iter().map(|((held, _), (object, moved))| (held, object.row().clone(), moved));
         let sets = sorted.sets.into_iter().map(|(row, moved)| (Held::List, row, moved));
@@ -75,20 +95,35 @@ impl Moving<'_> {
             gone.insert((held, row.id));
             others(number).await;
         }
-        for row in sorted.reviews {
-            let record = review_of(&row)?;
-            if gone.contains(&(record.held, record.object.clone())) {
-                planned.add(Held::Review, self.moved(Held::Review, &row, to, None)?.0);
-                gone.insert((Held::Review, row.id));
-            }
-        }
+        self.reviews_along((&under, holder), to, objects, &mut planned, &mut gone)?;
+        let between = merged::chain(self.store, patient)?;
+        let between: Vec<&String> =
+            between.iter().filter(|one| *one != holder && !under.patients.contains(one)).collect();
+        listed.extend(self.reopen((&under, holder), &between, &mut planned, &gone)?);
         if own {
             for moved in &sorted.groups {
                 self.restore_member(moved, (patient, holder), beside, &mut planned)?;
             }
         }
-        self.open_reviews((patient, holder), sorted.staying, submitted, &mut planned)?;
-        for Ledger { patient: of, row, mut record } in ledgers {
+        self.open_reviews((patient, holder), sorted.staying, listed, &mut planned)?;
+        if planned.entities.len() as u64 > self.most {
+            return Ok(Planned::too_many());
+        }
+        // What has left the chain is no concern of those who stood between.
+        let moved = under.moved();
+        for id in between {
+            let put = self.forget(id, |one| match moved.get(&(one.held, one.id.as_str())) {
+                Some(first) if one.held == Held::Group => Ok(own && !self.was_member(first, id)?),
+                _ => Ok(gone.contains(&(one.held, one.id.clone()))),
+            })?;
+            planned.puts.extend(put);
+        }
+        for Ledger { patient: of, row, mut record } in under.ledgers {
+            if of == patient {
+                record.since = None;
+            } else {
+                record.since.get_or_insert(row.version);
+            }
             if own && of == patient {
                 record = MergeRecord { moved: Vec::new(), undone: Some(self.now), ..record };
             } else {
@@ -99,14 +134,112 @@ impl Moving<'_> {
                 record.into.clone_from(&to.id);
                 by.clone_into(&mut record.by);
             }
-            record.since = None;
             planned.puts.push(merge_put(&of, row.version + 1, &record));
         }
         Ok(planned)
     }
 
+    /// What is to be decided of the objects that go, goes with them.
+    fn reviews_along(
+        &self,
+        (under, holder): (&Under, &str),
+        to: &Owner,
+        objects: Vec<Tie>,
+        planned: &mut Planned,
+        gone: &mut HashSet<Tie>,
+    ) -> Result<(), store::Error> {
+        for (held, object) in objects {
+            for id in self.store.sources(Held::Review.kind(), ABOUT, &object)? {
+                let Some((row, mut record)) = review_row(self.store, &id)? else { continue };
+                if row.partition != holder || record.held != held {
+                    continue;
+                }
+                let is_one = self.stands_after(&record.other, (under, to))? == to.id;
+                if is_one && record.settled.is_none() {
+                    record.settled = Some(self.merged_again());
+                } else if !is_one && was_merged(&record) {
+                    record.settled = None;
+                }
+                planned.add(Held::Review, review_put(&to.id, &row.id, row.version + 1, &record));
+                gone.insert((Held::Review, row.id));
+            }
+        }
+        Ok(())
+    }
+
+    /// What was decided by merging these two again is not decided any more. What had stayed as it might be that of somebody
+    /// `between` these two, who is still merged, may be this patient's too: it is answered.
+    fn reopen(
+        &self,
+        (under, holder): (&Under, &str),
+        between: &[&String],
+        planned: &mut Planned,
+        gone: &HashSet<Tie>,
+    ) -> Result<Vec<Listed>, store::Error> {
+        let mut again = Vec::new();
+        let page = reviews(self.store, Some(holder), Some(false), (None, usize::MAX / 8))?;
+        for row in page.rows {
+            let mut record = review_of(&row)?;
+            let is_between = between.contains(&&record.other);
+            if !was_merged(&record)
+                || !(is_between || under.patients.contains(&record.other))
+                || gone.contains(&(Held::Review, row.id.clone()))
+                || gone.contains(&(record.held, record.object.clone()))
+            {
+                continue;
+            }
+            let object = association::row_of(self.store, record.held.kind(), &record.object)?;
+            let Some(object) = object.filter(|object| object.row().partition == holder) else { continue };
+            if !is_between {
+                record.settled = None;
+                planned.add(Held::Review, review_put(holder, &row.id, row.version + 1, &record));
+                continue;
+            }
+            let first = self.store.version(record.held.kind(), &record.object, 1)?;
+            if first.is_some_and(|first| !between.contains(&&first.partition)) {
+                again.push((record.held, object, record.why, record.since));
+            }
+        }
+        Ok(again)
+    }
+
+    /// Who stands for a patient once this one and those under it are the owner's.
+    fn stands_after(&self, patient: &str, (under, to): (&Under, &Owner)) -> Result<String, store::Error> {
+        if under.patients.iter().any(|one| one == patient) {
+            return Ok(to.id.clone());
+        }
+        merged::stands(self.store, patient)
+    }
+
+    /// The ledger of a patient without the objects that were moved by it and are no concern of it any more.
+    pub(crate) fn forget(
+        &self,
+        patient: &str,
+        mut is_gone: impl FnMut(&Moved) -> Result<bool, store::Error>,
+    ) -> Result<Option<Put>, store::Error> {
+        let ledger = merge_row(self.store, patient)?.filter(|(_, record)| record.undone.is_none());
+        let Some((row, mut record)) = ledger else { return Ok(None) };
+        let before = record.moved.len();
+        let mut kept = Vec::with_capacity(before);
+        for moved in std::mem::take(&mut record.moved) {
+            if !is_gone(&moved)? {
+                kept.push(moved);
+            }
+        }
+        record.moved = kept;
+        record.since.get_or_insert(row.version);
+        Ok((record.moved.len() < before).then(|| merge_put(patient, row.version + 1, &record)))
+    }
+
+    /// Whoever is merged into a patient, at whatever remove.
+    pub(crate) fn patients_under(&self, patient: &str) -> Result<Vec<String>, store::Error> {
+        let mut seen = self.under(patient)?.patients;
+        seen.retain(|one| one != patient);
+        Ok(seen)
+    }
+
     /// The ledger of a patient first, and those of whoever was merged into it when it was merged away itself.
-    pub(super) fn ledgers(&self, patient: &str) -> Result<Vec<Ledger>, store::Error> {
+    pub(super) fn under(&self, patient: &str) -> Result<Under, store::Error> {
         let mut ledgers = Vec::new();
         let mut seen = vec![patient.to_owned()];
         let mut at = 0;
@@ -124,7 +257,7 @@ impl Moving<'_> {
             }
             at += 1;
         }
-        Ok(ledgers)
+        Ok(Under { patients: seen, ledgers })
     }
 
     async fn sort(&self, ledgers: &[Ledger], holder: &str) -> Result<Sorted, store::Error> {
@@ -140,12 +273,11 @@ impl Moving<'_> {
                 sorted.groups.push(moved.clone());
                 continue;
             }
-            let row = self.store.get(moved.held.kind(), &moved.id)?;
-            let Some(row) = row.filter(|row| !row.deleted && row.partition == holder) else { continue };
             if moved.held == Held::Review {
-                sorted.reviews.push(row);
                 continue;
             }
+            let row = self.store.get(moved.held.kind(), &moved.id)?;
+            let Some(row) = row.filter(|row| !row.deleted && row.partition == holder) else { continue };
             let Some(object) = association::read(moved.held.kind(), row.clone())? else { continue };
             match (&object, moved.held) {
                 (Object::Set(..), _) => sorted.sets.push((row, moved.clone())),
@@ -200,14 +332,15 @@ impl Moving<'_> {
         Ok(())
     }
 
-    /// Documents and folders that were submitted for the survivor while the patients were one.
+    /// Documents and folders that were submitted for the survivor while the patients were one; none, if they are more than one
+    /// commit may list.
     async fn submitted(
         &self,
-        Ledger { row, record: ledger, .. }: &Ledger,
+        Ledger { patient, row, record: ledger }: &Ledger,
         holder: &str,
-    ) -> Result<Vec<(Held, Object, Row)>, store::Error> {
+    ) -> Result<Option<Vec<Listed>>, store::Error> {
         let since = self.told(row, ledger)?;
-        let survivors = self.survivors((since, ledger), holder)?;
+        let survivors = self.survivors(patient, (since, ledger), holder)?;
         let known: HashSet<(Held, &str)> =
             ledger.moved.iter().map(|moved| (moved.held, moved.id.as_str())).collect();
         let mut submitted = Vec::new();
@@ -230,8 +363,11 @@ impl Moving<'_> {
                         .any(|(patient, since)| first.partition == *patient && first.sequence > *since);
                     let object = if meanwhile { association::read(held.kind(), found)? } else { None };
                     if let Some(object) = object.filter(|object| !matches!(object, Object::Set(..))) {
-                        submitted.push((held, object, first));
+                        submitted.push((held, object, Why::Submitted, first.instant));
                     }
+                }
+                if submitted.len() as u64 > self.most {
+                    return Ok(None);
                 }
                 after = page.next;
                 if after.is_none() {
@@ -239,12 +375,13 @@ impl Moving<'_> {
                 }
             }
         }
-        Ok(submitted)
+        Ok(Some(submitted))
     }
 
     /// Who has stood for the patient, each since which commit.
     fn survivors(
         &self,
+        patient: &str,
         (since, ledger): (Sequence, &MergeRecord),
         holder: &str,
     ) -> Result<Vec<(String, Sequence)>, store::Error> {
@@ -262,7 +399,17 @@ impl Moving<'_> {
             let since = self.told(&row, &next)?;
             survivors.push((next.into, since));
         }
-        // Whoever has it by another way: the source has said so since.
+        // Whoever stands for it by another way: the source has said so since.
+        let chain = merged::chain(self.store, patient)?;
+        for (before, after) in chain.iter().zip(chain.iter().skip(1)) {
+            if survivors.iter().all(|(patient, _)| patient != after) {
+                let told = match merge_row(self.store, before)?.filter(|(_, one)| one.undone.is_none()) {
+                    Some((row, one)) => self.told(&row, &one)?.max(since),
+                    None => since,
+                };
+                survivors.push((after.clone(), told));
+            }
+        }
         if survivors.iter().all(|(patient, _)| patient != holder) {
             survivors.push((holder.to_owned(), since));
         }
@@ -281,18 +428,23 @@ impl Moving<'_> {
         &self,
         (patient, holder): (&str, &str),
         staying: HashMap<Tie, (Object, Why)>,
-        submitted: Vec<(Held, Object, Row)>,
+        listed: Vec<Listed>,
         planned: &mut Planned,
     ) -> Result<(), store::Error> {
+        let mut seen = HashSet::new();
         let mut staying: Vec<_> = staying.into_iter().collect();
         staying.sort_unstable_by(|one, other| one.0.cmp(&other.0));
         let changed = staying.into_iter().map(|((held, _), (object, why))| {
             let since = object.row().instant;
             (held, object, why, since)
         });
-        let new =
-            submitted.into_iter().map(|(held, object, first)| (held, object, Why::Submitted, first.instant));
-        for (held, object, why, since) in changed.chain(new) {
+        for (held, object, why, since) in changed.chain(listed) {
+            if !seen.insert(object.row().id.clone()) {
+                continue;
+            }
+            if self.is_open((holder, patient), &object.row().id)? {
+                continue;
+            }
             let record = ReviewRecord {
                 held,
                 object: object.row().id.clone(),
@@ -307,6 +459,20 @@ impl Moving<'_> {
             planned.add(Held::Review, review_put(holder, &id, 1, &record));
         }
         Ok(())
+    }
+
+    /// Whether it is to be decided already which of these two an object is.
+    fn is_open(&self, (holder, patient): (&str, &str), object: &str) -> Result<bool, store::Error> {
+        for id in self.store.sources(Held::Review.kind(), ABOUT, object)? {
+            if let Some((row, record)) = review_row(self.store, &id)?
+                && row.partition == holder
+                && record.other == patient
+                && (record.settled.is_none() || was_merged(&record))
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// The submission an object came with; of one that was replaced, that of the replacement.
@@ -335,4 +501,9 @@ impl Moving<'_> {
             Some((_, ListRecord::Folder(_))) | None => None,
         })
     }
+}
+
+/// Whether there was nothing to decide, because the patients were one again.
+fn was_merged(record: &ReviewRecord) -> bool {
+    record.settled.as_ref().is_some_and(|settled| settled.decision == Decision::Merged)
 }

@@ -14,5 +14,6 @@ mod registration;
 mod searching;
 mod settling;
 mod stored_queries;
+mod unmerging;
 mod updating;
 mod world;

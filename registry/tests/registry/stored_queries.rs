@@ -13,12 +13,12 @@ use xds::{AssociationType, Availability, ObjectRef};
 
 use crate::world::{World, document, provide, settings};
 
-const APPROVED: &str = "urn:oasis:names:tc:ebxml-regrep:StatusType:Approved";
-const DEPRECATED: &str = "urn:oasis:names:tc:ebxml-regrep:StatusType:Deprecated";
+pub(crate) const APPROVED: &str = "urn:oasis:names:tc:ebxml-regrep:StatusType:Approved";
+pub(crate) const DEPRECATED: &str = "urn:oasis:names:tc:ebxml-regrep:StatusType:Deprecated";
 const SOAP: &str = "http://www.w3.org/2003/05/soap-envelope";
 
 /// What is asked: names and values.
-type Given<'a> = &'a [(&'a str, &'a [&'a str])];
+pub(crate) type Given<'a> = &'a [(&'a str, &'a [&'a str])];
 
 /// A registry with a document, one that replaces it, a folder of both, and one more document.
 struct Shelf {
@@ -32,7 +32,7 @@ struct Shelf {
     first: String,
 }
 
-fn cx(mrn: &str) -> String {
+pub(crate) fn cx(mrn: &str) -> String {
     format!("{mrn}^^^&1.2.36.146.595.217.0.1&ISO")
 }
 
@@ -75,7 +75,7 @@ impl World {
         iti18::read_response(answer).unwrap_or_else(|| panic!("an answer: {text}"))
     }
 
-    async fn objects(&self, name: &str, given: Given<'_>) -> Response {
+    pub(crate) async fn objects(&self, name: &str, given: Given<'_>) -> Response {
         let answer = self.ask(name, given, Returns::Objects).await;
         assert_eq!((answer.status, answer.errors.len()), (Status::Success, 0), "{name}: {:?}", answer.errors);
         assert_eq!(answer.remarks, [], "{name}");

@@ -320,6 +320,55 @@ async fn a_document_follows_when_the_registry_has_moved_it_to_another_patient() 
     }
 }
 
+#[tokio::test]
+async fn a_kill_between_following_and_keeping_the_place_is_made_good_and_rest_writes_nothing() {
+    let quick = |settings: &mut repository::Settings| settings.submission.settle_interval_ms = 10;
+    let mut world = World::with(store::Store::memory(), quick).await;
+    world.registry.state.lock().unwrap().life = Some("registry;1".to_owned());
+    world.identity.knows("p1", "urn:oid:1.2.3", "7");
+    let subject = json!({ "identifier": { "system": "urn:oid:1.2.3", "value": "7" } });
+    for _ in 0..2 {
+        assert_eq!(world.provide(&Provide::with_subject(subject.clone()).bundle()).await.status, 200);
+    }
+    let moved_to = |store: &store::Store, owner: &str| {
+        let rows = store.changes(store::Kind("document-bytes"), 0, 10).unwrap();
+        rows.iter().filter(|row| row.partition == owner).count()
+    };
+    let follow_until = async |world: &World, owner: &str, count: usize| {
+        let began = Instant::now();
+        while moved_to(&world.store, owner) != count {
+            assert!(began.elapsed() < Duration::from_secs(5), "{owner}: {}", moved_to(&world.store, owner));
+            tokio::time::sleep(Duration::from_millis(80)).await;
+            let _ = world.repository.settle_now().await;
+        }
+    };
+    // The first document has followed; before the second one is reached and the place is kept, the process ends.
+    {
+        let mut state = world.registry.state.lock().unwrap();
+        (state.owner, state.bindings_end) = (Some("survivor".to_owned()), Some(1));
+    }
+    follow_until(&world, "survivor", 1).await;
+    world.restart().await;
+    world.registry.state.lock().unwrap().bindings_end = None;
+    follow_until(&world, "survivor", 2).await;
+    // The place is kept by now, and what stands is not written again.
+    let before = world.store.sequence();
+    for _ in 0..3 {
+        tokio::time::sleep(Duration::from_millis(80)).await;
+        world.settle().await;
+    }
+    assert_eq!(world.store.sequence(), before, "a round that changed nothing writes nothing");
+    // A merge after that is a later commit of the registry: it is followed, also by a process that begins anew.
+    world.restart().await;
+    let key = {
+        let mut state = world.registry.state.lock().unwrap();
+        state.owner = Some("other".to_owned());
+        state.order[0].clone()
+    };
+    world.registry.state.lock().unwrap().order.push(key);
+    follow_until(&world, "other", 1).await;
+}
+
 /// A body that ends in the middle of a large document, as of a source that goes away.
 struct GoesAway(Vec<Bytes>);
 

@@ -46,6 +46,8 @@ pub(crate) struct State {
     pub(crate) unsettled: usize,
     /// Whose all documents are by now.
     pub(crate) owner: Option<String>,
+    /// The commit behind which no bindings are answered: who asks for them waits in vain.
+    pub(crate) bindings_end: Option<usize>,
 }
 
 #[derive(Clone)]
@@ -157,6 +159,9 @@ fn submissions(state: &State, asked: &Value) -> Reaction {
 fn bindings(state: &State, target: &str) -> Reaction {
     let since = target.split("since=").nth(1).unwrap();
     let since: usize = since.split('&').next().unwrap().parse().unwrap();
+    if state.bindings_end.is_some_and(|end| since >= end) {
+        return Reaction::Close;
+    }
     let Some(key) = state.order.get(since) else { return ok(json!({ "bindings": [], "next": null }), &[]) };
     let bound: Vec<Value> = state
         .urls(key)
