@@ -433,7 +433,8 @@ impl Identities {
         {
             // Two names of one patient: the one that goes becomes a patient of its own, who was merged away.
             for gone in &dropped {
-                let id = made_id(gone);
+                let id = Some(made_id(gone)).filter(|id| *id != survivor);
+                let id = id.unwrap_or_else(|| tombstone_id(gone));
                 let version = patient_row(&self.store, &id)?.map_or(1, |(row, _)| row.version + 1);
                 let tombstone = PatientRecord {
                     identifiers: vec![gone.clone()],
@@ -608,4 +609,10 @@ pub(crate) fn name(identifier: &Identifier) -> String {
 /// The id of a patient that is known by this identifier alone: the same however often it is told.
 fn made_id(identifier: &Identifier) -> String {
     Uuid::new_v5(&Uuid::NAMESPACE_OID, name(identifier).as_bytes()).to_string()
+}
+
+/// The same of a patient who stands for an identifier that was merged away, where the other id is that of the survivor.
+fn tombstone_id(identifier: &Identifier) -> String {
+    let name = format!("{} merged away", name(identifier));
+    Uuid::new_v5(&Uuid::NAMESPACE_OID, name.as_bytes()).to_string()
 }

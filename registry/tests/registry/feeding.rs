@@ -233,6 +233,74 @@ async fn two_identifiers_of_one_patient_are_merged_too() {
     assert!(again.text.contains("merged already"), "{}", again.text);
 }
 
+/// The same, where the document itself names the patient by the identifier.
+async fn named(world: &World, id: &str) -> String {
+    let subject = json!({ "identifier": { "system": format!("urn:oid:{OID}"), "value": id } });
+    let provide = Provide::with_subject(subject).only(document("of whom it is"));
+    world.register(&provide).await.expect(200).located("DocumentReference").remove(0)
+}
+
+#[tokio::test]
+async fn the_identifier_by_which_a_patient_became_known_can_be_merged_into_another_of_its_own() {
+    let (world, mut line) = world(settings()).await;
+    Line::taken(&line.ask(&adt("A01", &format!("PID|||B^^^RED&{OID}&ISO~A^^^RED"))).await);
+    let id = named(&world, "B").await;
+    Line::taken(&line.merge("B", "A").await);
+    assert_eq!((found(&world, "A").await, found(&world, "B").await), (vec![id.clone()], Vec::new()));
+    let read = world.get(&format!("/fhir/DocumentReference/{id}")).await.expect(200).body;
+    assert_eq!(read["subject"]["identifier"]["value"], "A");
+    world.register(&provide("B")).await.expect(400);
+    register(&world, "A").await;
+    let again = line.merge("B", "A").await;
+    assert!(again.text.contains("merged already"), "{}", again.text);
+}
+
+#[tokio::test]
+async fn a_renaming_of_more_than_one_commit_may_hold_is_refused_with_its_limit() {
+    let mut settings = settings();
+    settings.merge.max_objects = 3;
+    let (world, mut line) = world(settings).await;
+    Line::taken(&line.ask(&adt("A01", &format!("PID|||B^^^RED&{OID}&ISO~A^^^RED"))).await);
+    let mut ids = vec![named(&world, "B").await, named(&world, "B").await];
+    ids.sort();
+    let refused = line.merge("B", "A").await;
+    assert!(refused.code == "AE" && refused.text.contains("merge.max_objects"), "{}", refused.text);
+    let mut of_b = found(&world, "B").await;
+    of_b.sort();
+    assert_eq!(of_b, ids, "nothing is half done");
+}
+
+#[tokio::test]
+async fn a_merge_against_what_this_feed_told_is_refused_and_the_documents_stay_seen() {
+    let (world, mut line) = world(settings()).await;
+    let feed = async |id: &str, version: u64, into: Option<&str>| {
+        let mut patient = json!({
+            "resourceType": "Patient", "id": id, "meta": { "versionId": version.to_string() },
+            "identifier": [{ "system": format!("urn:oid:{OID}"), "value": id }], "active": into.is_none(),
+        });
+        if let Some(into) = into {
+            patient["link"] = json!([{ "other": { "reference": format!("{IDENTITY}/Patient/{into}") }, "type": "replaced-by" }]);
+        }
+        world.send(world.request(reqwest::Method::PUT, &format!("/fhir/Patient/{id}")).json(&patient)).await
+    };
+    for id in ["A", "B", "C"] {
+        feed(id, 1, None).await.expect(201);
+    }
+    let of_a = register(&world, "A").await;
+    Line::taken(&line.merge("B", "A").await);
+    let refused = feed("A", 2, Some("B")).await.expect(400);
+    assert!(refused.body.to_string().contains("ITI-8"), "{}", refused.body);
+    assert_eq!(found(&world, "A").await, std::slice::from_ref(&of_a));
+    register(&world, "A").await;
+    // Over somebody else it is the same.
+    feed("A", 3, Some("C")).await.expect(200);
+    feed("C", 2, Some("B")).await.expect(400);
+    assert_eq!(found(&world, "C").await.len(), 2);
+    // And the other way round.
+    Line::refused(&line.merge("C", "A").await, "204");
+    assert_eq!(found(&world, "C").await.len(), 2);
+}
+
 #[tokio::test]
 async fn the_feed_of_the_identity_source_and_this_one_do_not_fight() {
     let (world, mut line) = world(settings()).await;
