@@ -2,10 +2,14 @@
 
 use crate::calendar::days_of_month;
 
-/// A text for people: without control characters, and without those that turn the direction of what follows.
+/// A text for people, in one line: without control characters, and without those that turn the direction of what follows.
+/// Where a line ends, words are parted: what stood in two lines is not one word.
 pub fn clean(text: &str) -> String {
     let turns = |c: char| matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}');
-    text.chars().filter(|c| !c.is_control() && !turns(*c)).collect::<String>().trim().to_owned()
+    let lines = text.split(['\n', '\r', '\t']).map(|line| {
+        line.chars().filter(|c| !c.is_control() && !turns(*c)).collect::<String>().trim().to_owned()
+    });
+    lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
 /// A time of HL7 (`YYYY[MM[DD…]]`) as a FHIR date, as exact as it was told; none if there is no such day.
@@ -45,5 +49,7 @@ mod tests {
     #[test]
     fn a_name_holds_nothing_a_terminal_obeys() {
         assert_eq!(clean(" \u{1b}[2J<b>\u{202E}Ida\u{7} "), "[2J<b>Ida");
+        assert_eq!(clean("Lime Street 1\r\n  Flat 2\n"), "Lime Street 1 Flat 2");
+        assert_eq!(clean("two  blanks"), "two  blanks");
     }
 }
