@@ -117,6 +117,12 @@ async fn identifiers_of_domains_that_were_not_asked_for_are_taken_out() {
     let systems: Vec<&str> =
         shown.as_array().expect("has some").iter().filter_map(|item| item["system"].as_str()).collect();
     assert_eq!(systems, [BLUE, RED]);
+    // Fed back, it would lose the identifier that is not shown.
+    let told = subject.feed(RED, "IHERED-994", &told.json()["entry"][0]["resource"]).await;
+    assert_eq!((told.status, told.issue().0.as_str()), (StatusCode::BAD_REQUEST, "business-rule"));
+    let told = subject.get(&format!("/Patient?family=mohr&identifier={BLUE}%7C&_elements=identifier")).await;
+    let tags = &told.json()["entry"][0]["resource"]["meta"]["tag"];
+    assert_eq!(tags.as_array().map(Vec::len), Some(1), "{tags}");
 }
 
 #[tokio::test]

@@ -184,7 +184,9 @@ fn check_profile(members: &Map<String, Value>, at: &Place, findings: &mut Findin
         findings.push(Finding::error(Rule::Invariant, at.member("active"), text));
     }
     for (index, name) in items(members.get("name")).iter().enumerate() {
-        let has_part = ["family", "given", "text"].iter().any(|part| name.get(part).is_some());
+        // A part that only says why it is absent is there too.
+        let parts = ["family", "given", "text", "_family", "_given", "_text"];
+        let has_part = parts.iter().any(|part| name.get(part).is_some());
         if !has_part && name.get("extension").is_none() {
             let text = "a name needs family, given or text, or the reason why it is absent";
             findings.push(Finding::error(Rule::Invariant, at.member("name").item(index), text));
@@ -475,6 +477,18 @@ mod tests {
         let mut resource = alice();
         resource.as_object_mut().expect("is an object").remove("identifier");
         assert_eq!(problems(resource), [(Rule::Required, "Patient.identifier".to_owned())]);
+    }
+
+    #[test]
+    fn a_name_may_say_of_a_part_why_it_is_absent() {
+        let mut resource = alice();
+        resource["name"] = json!([{ "use": "official" }]);
+        assert_eq!(problems(resource.clone()), [(Rule::Invariant, "Patient.name[0]".to_owned())]);
+        let absent = json!({ "url": "http://hl7.org/fhir/StructureDefinition/data-absent-reason", "valueCode": "unknown" });
+        for name in [json!({ "_family": { "extension": [absent] } }), json!({ "extension": [absent] })] {
+            resource["name"] = json!([name]);
+            assert!(read(resource.clone(), &place()).is_ok(), "{name}");
+        }
     }
 
     #[test]

@@ -135,12 +135,14 @@ fn own(kind: &str, element: &str) -> Option<String> {
     (!is_type && !first.is_empty()).then(|| first.to_owned())
 }
 
-fn tagged(meta: &str) -> String {
+/// `meta` with the tag SUBSETTED, once.
+pub(crate) fn tagged(meta: &str) -> String {
     let Ok(Value::Object(mut meta)) = serde_json::from_str(meta) else { return meta.to_owned() };
     let tag = json!({
         "system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "SUBSETTED"
     });
     match meta.get_mut("tag") {
+        Some(Value::Array(tags)) if tags.contains(&tag) => {}
         Some(Value::Array(tags)) => tags.push(tag),
         _ => {
             meta.insert("tag".to_owned(), Value::Array(vec![tag]));

@@ -5,13 +5,18 @@ use serde_json::value::RawValue;
 use super::text;
 use crate::subset;
 
-/// A stored patient with those identifiers whose system is wanted (PDQm 2:3.78.4.1.2.4). What cannot be read is given as it is.
+/// A stored patient with those identifiers whose system is wanted (PDQm 2:3.78.4.1.2.4), tagged SUBSETTED if others were left
+/// out: fed back, it would lose them. What cannot be read is given as it is.
 pub fn restricted(rendering: &[u8], wants: impl Fn(&str) -> bool) -> Vec<u8> {
     let Some(members) = subset::members(rendering) else { return rendering.to_vec() };
+    let all = members.iter().find(|(name, _)| name == "identifier").map(|(_, raw)| items(raw));
+    let all = all.unwrap_or_default();
+    let left: Vec<&RawValue> = all.iter().copied().filter(|item| is_wanted(item, &wants)).collect();
+    let is_part = left.len() < all.len();
     let mut out = Vec::with_capacity(rendering.len());
     for (name, raw) in &members {
-        let left = if name == "identifier" { Some(left(raw, &wants)) } else { None };
-        if left.as_ref().is_some_and(Vec::is_empty) {
+        let left = (name == "identifier").then_some(&left);
+        if left.is_some_and(Vec::is_empty) {
             continue;
         }
         out.push(if out.is_empty() { b'{' } else { b',' });
@@ -26,6 +31,9 @@ pub fn restricted(rendering: &[u8], wants: impl Fn(&str) -> bool) -> Vec<u8> {
                 }
                 out.push(b']');
             }
+            None if is_part && name == "meta" => {
+                out.extend_from_slice(subset::tagged(raw.get()).as_bytes());
+            }
             None => out.extend_from_slice(raw.get().as_bytes()),
         }
     }
@@ -33,13 +41,13 @@ pub fn restricted(rendering: &[u8], wants: impl Fn(&str) -> bool) -> Vec<u8> {
     out
 }
 
-fn left<'a>(list: &'a RawValue, wants: &impl Fn(&str) -> bool) -> Vec<&'a RawValue> {
-    let list: Vec<&RawValue> = serde_json::from_str(list.get()).unwrap_or_default();
-    let is_wanted = |item: &&RawValue| {
-        let item: serde_json::Value = serde_json::from_str(item.get()).unwrap_or_default();
-        text(&item, "system").is_some_and(wants)
-    };
-    list.into_iter().filter(is_wanted).collect()
+fn items(list: &RawValue) -> Vec<&RawValue> {
+    serde_json::from_str(list.get()).unwrap_or_default()
+}
+
+fn is_wanted(item: &RawValue, wants: &impl Fn(&str) -> bool) -> bool {
+    let item: serde_json::Value = serde_json::from_str(item.get()).unwrap_or_default();
+    text(&item, "system").is_some_and(wants)
 }
 
 #[cfg(test)]
@@ -53,6 +61,7 @@ mod tests {
         let stored = json!({
             "resourceType": "Patient",
             "id": "p-1",
+            "meta": { "versionId": "1" },
             "identifier": [
                 { "system": "1.2.3", "value": "A-1" },
                 { "system": "http://example.org/mrn", "value": "7|7", "assigner": { "display": "\"x\"" } }
@@ -64,7 +73,12 @@ mod tests {
             serde_json::from_slice(&shown).expect("is JSON")
         };
         let mut expected = stored.clone();
+        let all = restricted(stored.to_string().as_bytes(), |_| true);
+        assert_eq!(serde_json::from_slice::<Value>(&all).expect("is JSON"), stored);
         expected["identifier"].as_array_mut().expect("is a list").remove(0);
+        expected["meta"]["tag"] = json!([{
+            "system": "http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "code": "SUBSETTED"
+        }]);
         assert_eq!(shown("http://example.org/mrn"), expected);
         expected.as_object_mut().expect("is an object").remove("identifier");
         assert_eq!(shown("urn:x"), expected);
