@@ -16,7 +16,7 @@ const COLUMNS: &[Column] = &[
     shown("software"),
     shown("fhir"),
     hidden("admin"),
-    shown("receivers"),
+    hidden("receivers"),
     shown("remark"),
 ];
 
@@ -62,7 +62,11 @@ async fn ask(context: &Context, actor: &Actor) -> Learned {
         }
     }
     if std::ptr::eq(actor, &context.settings.identity) {
-        row.insert("receivers".into(), json!(receivers(context).await));
+        let receivers = crate::receiver::receivers(context).await.unwrap_or_default();
+        row.insert("receivers".into(), json!(receivers.iter().map(receiver).collect::<Vec<_>>()));
+        // One that is away keeps nobody from working: its messages wait.
+        let own = (!remark.is_empty()).then(|| remark.clone());
+        remark = own.into_iter().chain(receivers.iter().filter_map(behind)).collect::<Vec<_>>().join("; ");
     }
     row.insert("remark".into(), json!(remark));
     Learned { row, exit }
@@ -79,12 +83,22 @@ async fn readiness(context: &Context, actor: &Actor) -> (&'static str, String) {
     }
 }
 
-/// Each receiver of the identity source in words. One that is away keeps nobody from working: its messages wait.
-async fn receivers(context: &Context) -> Vec<String> {
-    let all = crate::receiver::receivers(context).await.unwrap_or_default();
-    all.iter().map(receiver).collect()
+/// A receiver of the identity source that does not know everything, in few words; `receiver list` has more.
+fn behind(receiver: &Value) -> Option<String> {
+    let numbers = [
+        ("waiting", receiver["waiting"].as_u64()),
+        ("refused", receiver["refused"].as_array().map(|refused| refused.len() as u64)),
+        ("by hand", receiver["untold"]["count"].as_u64()),
+    ];
+    let numbers = numbers.into_iter().filter_map(|(word, number)| Some((word, number.filter(|n| *n > 0)?)));
+    let away = receiver["away"].is_string().then(|| "away".to_owned());
+    let parts: Vec<String> =
+        away.into_iter().chain(numbers.map(|(word, number)| format!("{word} {number}"))).collect();
+    let name = receiver["name"].as_str().unwrap_or_default();
+    (!parts.is_empty()).then(|| format!("{name}: {}", parts.join(", ")))
 }
 
+/// A receiver in words.
 fn receiver(receiver: &Value) -> String {
     let text = |name: &str| receiver[name].as_str().unwrap_or_default();
     let mut words = format!("{} ({}): ", text("name"), text("transaction"));

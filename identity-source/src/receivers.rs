@@ -427,10 +427,11 @@ fn fill(settings: &mut Receiver, domains: &Authorities, public_url: Option<&str>
     Ok(())
 }
 
-/// Those that are reached over HTTP, as peers: for `doctor`.
+/// Those that have a page about themselves to be asked for, registries of ours, as peers: for `doctor`. What speaks SOAP or takes
+/// messages has none.
 pub(crate) fn peers(receivers: &[Receiver]) -> impl Iterator<Item = (&'static str, PeerSettings)> {
-    let over_http = receivers.iter().filter(|receiver| !receiver.protocol.is_mllp());
-    over_http.map(|receiver| (lasting(&receiver.name), receiver.peer()))
+    let registries = receivers.iter().filter(|receiver| receiver.protocol == Protocol::Fhir);
+    registries.map(|receiver| (lasting(&receiver.name), receiver.peer()))
 }
 
 /// A name that lives as long as the process: receivers are configured once, at its start.
@@ -482,6 +483,18 @@ mod tests {
         let known = read(&[own]).expect("is sound");
         let named = known.iter().next().expect("there is one").named(&[("urn:oid:1.2.4".into(), "7".into())]);
         assert_eq!(crate::pid::cxs(&named), "7^^^AFFINITY&1.2.4&ISO");
+    }
+
+    #[test]
+    fn only_registries_of_ours_are_asked_what_they_are() {
+        let web = |name, protocol| Receiver { url: "http://a".into(), ..Receiver::new(name, protocol) };
+        let all = [
+            web("ours", Protocol::Fhir),
+            web("soap", Protocol::Iti44),
+            web("apps", Protocol::Iti93),
+            feed("line"),
+        ];
+        assert_eq!(peers(&all).map(|(name, _)| name).collect::<Vec<_>>(), ["ours"]);
     }
 
     #[test]

@@ -68,4 +68,6 @@ fn the_status_of_the_identity_source_says_how_its_receivers_are() {
         "{rows}"
     );
     assert!(rows[0]["receivers"].is_null(), "{rows}");
+    let remark = rows[2]["remark"].as_str().unwrap();
+    assert!(remark.ends_with("; east: away, waiting 3, refused 1, by hand 1"), "{remark}");
 }
