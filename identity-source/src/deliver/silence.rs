@@ -34,6 +34,8 @@ struct Silence {
     tries: u32,
     /// How many answers had come when it was tried last.
     seen: u64,
+    /// Whether it was called to be tried again since.
+    is_called: bool,
     /// When that was.
     at: u64,
     words: String,
@@ -114,7 +116,7 @@ impl Silences {
             return Verdict::Refused(refusal(words));
         }
         let (stream, words) = (stream.to_owned(), words.to_owned());
-        let silence = Silence { stream, tries, seen: self.answers, at: self.clock, words };
+        let silence = Silence { stream, tries, seen: self.answers, is_called: false, at: self.clock, words };
         let verdict = if silence.stands_aside() { Verdict::Aside } else { Verdict::Away };
         self.of.insert(key, silence);
         verdict
@@ -141,12 +143,18 @@ impl Silences {
     }
 
     /// Whose turn it is once all others had theirs.
-    pub(super) fn turn(&self) -> Turn {
-        let aside = || self.of.iter().filter(|(_, silence)| silence.stands_aside());
-        if aside().any(|(_, silence)| silence.seen < self.answers) {
+    pub(super) fn turn(&mut self) -> Turn {
+        let mut has_called = false;
+        let answers = self.answers;
+        for silence in self.of.values_mut().filter(|one| one.stands_aside() && one.seen < answers) {
+            // Once: one that is nowhere to be found would be called without end.
+            has_called |= !std::mem::replace(&mut silence.is_called, true);
+        }
+        if has_called {
             return Turn::All;
         }
-        match aside().min_by_key(|(_, silence)| silence.at) {
+        let aside = self.of.iter().filter(|(_, silence)| silence.stands_aside());
+        match aside.min_by_key(|(_, silence)| silence.at) {
             Some((key, silence)) => Turn::One(*key, silence.words.clone()),
             None => Turn::Nobody,
         }
@@ -193,6 +201,7 @@ mod tests {
         silences.answered();
         assert!(silences.lets_go(&A) && silences.words().is_none());
         assert_eq!(silences.turn(), Turn::All, "it is tried again before it is held");
+        assert_eq!(silences.turn(), Turn::One(A, "closed".to_owned()), "and called once only");
         assert!(matches!(silent(&mut silences, A, 1), Verdict::Refused(_)));
         assert_eq!(silences.turn(), Turn::Nobody);
     }
