@@ -1,5 +1,7 @@
 //! What a steward does to patients [ITI-104]: merge two, undo that, remove one, and see what became of one.
 
+use std::collections::HashSet;
+
 use clap::Args;
 use reqwest::Method;
 use reqwest::header::IF_MATCH;
@@ -151,7 +153,13 @@ pub(super) async fn history(patient: &PatientName, context: &Context) -> Result<
     };
     let mut listing = context.output.list(PAST)?;
     let mut next = Some(format!("{path}/_history?_count=100"));
+    let mut seen = HashSet::new();
+    // What a version was is seen by the one before it, which comes after it.
+    let mut newer: Option<Row> = None;
     while let Some(url) = next {
+        if !seen.insert(url.clone()) {
+            return Err(Failure::other(format!("the server's pages go in a circle: {url} came twice")));
+        }
         let answer = context.client.ask(Call::get(url, "the history").fhir()).await.map_err(nothing_found)?;
         let page = answer.json("the history")?;
         let entries = page["entry"].as_array().map(Vec::as_slice).unwrap_or_default();
@@ -159,12 +167,21 @@ pub(super) async fn history(patient: &PatientName, context: &Context) -> Result<
             listing.page(&answer.body, entries.len())?;
         } else {
             for entry in entries {
-                listing.push(&past(entry))?;
+                if let Some(mut row) = newer.replace(past(entry)) {
+                    if row["change"] == "revised" && survivor(&entry["resource"]).is_some() {
+                        row.insert("change".into(), json!("unmerged"));
+                    }
+                    listing.push(&row)?;
+                }
             }
         }
         let links = page["link"].as_array().map(Vec::as_slice).unwrap_or_default();
         let link = links.iter().find(|link| link["relation"] == "next");
-        next = link.and_then(|link| link["url"].as_str()).map(str::to_owned);
+        let link = link.and_then(|link| link["url"].as_str());
+        next = link.map(|link| search::same_origin(&path, link)).transpose()?;
+    }
+    if let Some(row) = newer {
+        listing.push(&row)?;
     }
     listing.finish()?;
     Ok(Exit::Done)

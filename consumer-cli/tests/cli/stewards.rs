@@ -108,7 +108,8 @@ fn a_history_says_what_every_version_was() {
     };
     let server = Server::start(move |_: &Request, _, _| {
         let entries = [
-            entry("DELETE", 3, Value::Null),
+            entry("DELETE", 4, Value::Null),
+            entry("PUT", 3, patient("a", None)),
             entry("PUT", 2, patient("a", Some("b"))),
             entry("POST", 1, patient("a", None)),
         ];
@@ -120,5 +121,22 @@ fn a_history_says_what_every_version_was() {
         &["patient", "history", "a", "-o", "csv", "--fields", "version,change"],
     );
     assert_eq!(code(&run), 0, "{}", err(&run));
-    assert_eq!(out(&run), "version,change\r\n3,removed\r\n2,merged\r\n1,created\r\n");
+    assert_eq!(out(&run), "version,change\r\n4,removed\r\n3,unmerged\r\n2,merged\r\n1,created\r\n");
+}
+
+#[test]
+fn a_history_whose_pages_go_in_a_circle_or_elsewhere_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    for next in ["/fhir/Patient/a/_history?_count=100", "http://elsewhere.example/fhir"] {
+        let server = Server::start(move |_: &Request, _, _| {
+            let link = json!([{"relation": "next", "url": next}]);
+            let entry = json!([{"resource": patient("a", None), "request": {"method": "POST"}}]);
+            Some(Reply::json(
+                200,
+                json!({"resourceType": "Bundle", "type": "history", "entry": entry, "link": link}),
+            ))
+        });
+        let run = docshare(folder.path(), &server.host, &["patient", "history", "a", "-o", "json"]);
+        assert_eq!(code(&run), 1, "{}", err(&run));
+    }
 }
