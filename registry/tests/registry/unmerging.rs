@@ -5,7 +5,9 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 use registry::Settings;
-use serde_json::Value;
+use reqwest::Method;
+use serde_json::{Value, json};
+use testkit::Folder;
 
 use crate::merging::{about, feed, of, open, read, settle, sorted, subject, submitted, world};
 use crate::stored_queries::{APPROVED, DEPRECATED, Given, cx};
@@ -132,6 +134,7 @@ enum Step {
     Merge(usize, usize),
     Unmerge(usize),
     Replace(usize),
+    Amend(usize),
     Settle(usize, bool),
 }
 
@@ -144,6 +147,7 @@ fn step() -> impl Strategy<Value = Step> {
         6 => (patient(), patient()).prop_map(|(from, into)| Step::Merge(from, into)),
         4 => patient().prop_map(Step::Unmerge),
         1 => (0..100usize).prop_map(Step::Replace),
+        1 => (0..100usize).prop_map(Step::Amend),
         2 => (0..100usize, any::<bool>()).prop_map(|(one, moves)| Step::Settle(one, moves)),
     ]
 }
@@ -152,10 +156,13 @@ fn step() -> impl Strategy<Value = Step> {
 #[derive(Debug)]
 struct Doc {
     id: String,
+    /// The folder it came in, if it came in one, and the submission set.
+    folder: Option<String>,
+    set: String,
     owner: usize,
     /// Who had been merged into the owner when it was submitted: it may be theirs.
     may_be: BTreeSet<usize>,
-    /// It was replaced, or replaces, or people have decided whose it is.
+    /// It was replaced or changed, or replaces, or people have decided whose it is.
     touched: bool,
     replaced_by: Option<usize>,
     holder: usize,
@@ -205,7 +212,13 @@ impl Model {
         if let Some(old) = replaces {
             new = new.relates_to("replaces", &format!("DocumentReference/{}", self.docs[old].id));
         }
-        let told = self.world.register(&provide(PATIENTS[patient], new)).await;
+        // Every other one comes in a folder of its own.
+        let folder = (self.docs.len() % 2 == 1).then(|| Folder::new("Ordner", &[new.url.as_str()]));
+        let mut sent = provide(PATIENTS[patient], new);
+        if let Some(folder) = folder.clone() {
+            sent = sent.folder(folder);
+        }
+        let told = self.world.register(&sent).await;
         let again = replaces.is_some_and(|old| self.docs[old].replaced_by.is_some());
         if self.into[patient].is_some() || again {
             prop_assert!(told.status >= 400, "{}", told.body);
@@ -222,7 +235,18 @@ impl Model {
         }
         let id = told.located("DocumentReference").remove(0);
         let touched = replaces.is_some();
-        self.docs.push(Doc { id, owner: patient, may_be, touched, replaced_by: None, holder: patient });
+        let mut lists = (None, String::new());
+        for list in told.located("List") {
+            let body = self.world.get(&format!("/fhir/List/{list}")).await.expect(200).body;
+            match body["code"]["coding"][0]["code"] == "folder" {
+                true => lists.0 = Some(list),
+                false => lists.1 = list,
+            }
+        }
+        prop_assert_eq!(lists.0.is_some(), folder.is_some());
+        let (folder, set) = lists;
+        let (owner, holder) = (patient, patient);
+        self.docs.push(Doc { id, folder, set, owner, may_be, touched, replaced_by: None, holder });
         Ok(())
     }
 
@@ -294,6 +318,7 @@ impl Model {
             Step::Submit(patient) => self.submit(patient, None).await?,
             Step::Merge(from, into) => {
                 let is_ring = self.is_under(into, from);
+                let is_turned = self.into[from].is_some();
                 let (holder, before) = (self.stands(from), self.holders());
                 let status = self.feed(from, Some(into)).await;
                 prop_assert_eq!(status, if is_ring { 400 } else { 200 });
@@ -302,13 +327,29 @@ impl Model {
                     self.look().await?;
                     self.reviewed(from, holder, &before);
                 }
+                // An identity source turns nobody from one survivor to another: of what came before, not all is listed.
+                if is_turned && !is_ring {
+                    self.docs.iter_mut().for_each(|doc| doc.may_be.clear());
+                }
             }
             Step::Unmerge(patient) => self.unmerge(patient).await?,
             Step::Replace(which) if !self.docs.is_empty() => {
                 let old = which % self.docs.len();
                 self.submit(self.docs[old].holder, Some(old)).await?;
             }
-            Step::Replace(_) => {}
+            Step::Amend(which) if !self.docs.is_empty() => {
+                let doc = which % self.docs.len();
+                let path = format!("/fhir/DocumentReference/{}", self.docs[doc].id);
+                let title = format!("{which}, then {}", self.versions.iter().sum::<u64>());
+                let patch =
+                    json!([{ "op": "replace", "path": "/content/0/attachment/title", "value": title }]);
+                let request = self.world.request(Method::PATCH, &path);
+                let request = request.header("content-type", "application/json-patch+json");
+                let told = self.world.send(request.body(patch.to_string())).await;
+                prop_assert_eq!(told.status, 200, "{}", told.body);
+                self.docs[doc].touched = true;
+            }
+            Step::Replace(_) | Step::Amend(_) => {}
             Step::Settle(which, moves) => self.settle(which, moves).await?,
         }
         self.look().await
@@ -347,6 +388,15 @@ impl Model {
             prop_assert_eq!(superseded[number], doc.replaced_by.is_some(), "I8");
             let by_id = read(&self.world, &doc.id).await;
             prop_assert_eq!(&by_id["subject"]["reference"], &Value::from(subject(PATIENTS[doc.holder])));
+            let list = async |id: &str| {
+                let body = self.world.get(&format!("/fhir/List/{id}")).await.expect(200).body;
+                PATIENTS.iter().position(|one| body["subject"]["reference"] == subject(one).as_str())
+            };
+            if let Some(folder) = &doc.folder {
+                prop_assert_eq!(list(folder).await, Some(doc.holder), "a folder and what is in it");
+            }
+            let set = list(&doc.set).await.expect("a patient");
+            prop_assert_eq!(self.into[set], None, "I9: a submission set is with one who was merged away");
             if !doc.touched {
                 prop_assert_eq!(doc.holder, self.stands(doc.owner), "untouched: {:?}", doc);
             }
@@ -375,10 +425,13 @@ impl Model {
                     let entry = &one.object;
                     let of = entry.patient.identifier.as_ref().map(|identifier| identifier.value.clone());
                     prop_assert_eq!(of, Some(format!("{name}-number")));
-                    let id = entry.entry_uuid.as_ref().expect("an entryUUID").as_str();
+                    let own = entry.entry_uuid.as_ref().map(|id| id.as_str());
+                    let id = one.standing.lid.as_deref().or(own).expect("an id");
                     found.push(id.strip_prefix("urn:uuid:").unwrap_or(id).to_owned());
                 }
+                // Past versions are found, too, and have the same patient.
                 found.sort();
+                found.dedup();
                 prop_assert_eq!(&found, &expected, "{}", query);
             }
         }
