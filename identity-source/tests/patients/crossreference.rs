@@ -155,3 +155,16 @@ async fn an_identifier_is_escaped_here_as_in_a_feed_and_a_search() {
         assert_eq!(names(&told).1, ["IHEGREEN-994"], "{value}");
     }
 }
+
+#[tokio::test]
+async fn the_dollar_sign_of_an_operation_may_be_escaped() {
+    let subject = Subject::start();
+    let id = subject.fed(&mohrs()).await;
+    let told = subject
+        .get(&format!("/Patient/%24ihe-pix?sourceIdentifier={RED}%7CIHERED-994&targetSystem={GREEN}"))
+        .await;
+    assert_eq!(names(&told).1, ["IHEGREEN-994"]);
+    assert_eq!(subject.get(&format!("/Patient/{id}/%24links")).await.status, StatusCode::OK);
+    let told = subject.get("/Patient/%24everything").await;
+    assert_eq!((told.status, told.issue().0.as_str()), (StatusCode::NOT_FOUND, "not-supported"));
+}

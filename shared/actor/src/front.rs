@@ -40,6 +40,10 @@ impl<A: Actor> Front<A> {
     }
 
     async fn route(&self, request: &mut Request) -> (&'static str, &'static str, Answer) {
+        // Many clients escape the dollar sign of an operation, which separates nothing in a path.
+        if request.path.contains("%24") {
+            request.path = request.path.replace("%24", "$");
+        }
         let found = self.router.find(request.method.as_str(), &request.path);
         let found = match found {
             Found::Line(_, params) if is_fhir(&request.path) && !are_ids(&params) => Found::Nothing,
