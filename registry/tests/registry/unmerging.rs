@@ -127,6 +127,46 @@ async fn what_is_to_be_decided_of_an_object_goes_where_the_object_goes() {
     assert_eq!(open(&world).await, Vec::<Value>::new());
 }
 
+#[tokio::test]
+async fn nothing_is_taken_under_the_old_name_by_any_door_of_fhir() {
+    let world = world().await;
+    let of_a = submitted(&world, &provide("a", document("a"))).await;
+    let before = read(&world, &of_a).await;
+    feed(&world, "a", 2, Some("b")).await.expect(200);
+    let old_identifier = json!({ "identifier": { "system": crate::world::MRN, "value": "a-number" } });
+    for subject in [json!({ "reference": subject("a") }), json!({ "reference": "Patient/a" }), old_identifier]
+    {
+        let single = json!({
+            "resourceType": "DocumentReference", "status": "current", "subject": subject,
+            "masterIdentifier": { "system": testkit::URI_SYSTEM, "value": testkit::urn_oid() },
+            "content": [{ "attachment": { "contentType": "text/plain", "url": "http://elsewhere.example/1" } }],
+        });
+        let told = world.send(world.request(Method::POST, "/fhir/DocumentReference").json(&single)).await;
+        let told = told.expect(400);
+        assert!(told.codes().contains(&"XDSUnknownPatientId".to_owned()), "{}", told.body);
+        let mut again = before.clone();
+        again["subject"] = subject;
+        let path = format!("/fhir/DocumentReference/{of_a}");
+        let told = world.send(world.request(Method::PUT, &path).json(&again)).await;
+        assert!((400..500).contains(&told.status), "{} {}", told.status, told.body);
+    }
+    let told = read(&world, &of_a).await;
+    assert_eq!(
+        (&told["meta"]["versionId"], &told["subject"]["reference"]),
+        (&json!("2"), &json!(subject("b")))
+    );
+    for asked in [
+        "DocumentReference?patient=Patient/a",
+        "DocumentReference?patient.identifier=urn:oid:1.2.36.146.595.217.0.1|a-number",
+        "DocumentReference?subject:identifier=urn:oid:1.2.36.146.595.217.0.1|a-number",
+        "List?patient=a&code=submissionset",
+        "List?patient.identifier=urn:oid:1.2.36.146.595.217.0.1|a-number",
+    ] {
+        let found = world.get(&format!("/fhir/{asked}")).await;
+        assert_eq!((found.status, found.matches().len()), (200, 0), "{asked}: {}", found.body);
+    }
+}
+
 /// What is done; the numbers choose among what is there.
 #[derive(Debug, Clone)]
 enum Step {
