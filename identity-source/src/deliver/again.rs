@@ -92,12 +92,21 @@ impl Courier {
     ) -> Result<bool, store::Error> {
         let mut refused = Vec::new();
         if known.is_some() || self.has_told()? {
-            tracing::warn!(
-                registry = met.registry,
-                own = met.own,
-                "another life of the registry answers than the one that was fed, or this one was restored; every \
-                 patient is fed again"
-            );
+            let (registry, own) = (&met.registry, &met.own);
+            if known.is_some() {
+                tracing::warn!(
+                    registry,
+                    own,
+                    "another life of the registry answers than the one that was fed, or this one was restored; every \
+                     patient is fed again"
+                );
+            } else {
+                tracing::info!(
+                    registry,
+                    own,
+                    "the registry says which life it is in for the first time; every patient it was told of is fed again"
+                );
+            }
             self.shown().introducing = true;
             let fed = self.feed_all(peer, &met.registry, stopping).await;
             self.shown().introducing = false;
@@ -106,7 +115,7 @@ impl Courier {
                 self.shown().away = Some("it went away while it was fed every patient again".to_owned());
                 return Ok(false);
             };
-            tracing::warn!(refused = those.len(), "every patient was fed again");
+            tracing::info!(refused = those.len(), "every patient was fed again");
             refused = those;
         }
         self.meeting(met, refused).await?;
