@@ -187,7 +187,7 @@ impl<F> Fault<F> {
                 413,
                 "too-long",
                 "too-large",
-                format!("The request is larger than {limit} ({key}). Nothing was stored."),
+                format!("The request, or what it would change at once, is larger than {limit} ({key}). Nothing was stored."),
             )
             .closing(),
             Fault::BodyLost => Told::new(

@@ -165,7 +165,7 @@ pub const PROBLEMS: &[Problem] = &[
         "too-large",
         413,
         "too-long",
-        "The request is larger than a limit, which the text names with its key.",
+        "The request, or what it would change at once, is larger than a limit, which the text names with its key.",
         "Send less at once, or ask the operator to raise the limit.",
     ),
     row(
