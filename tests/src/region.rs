@@ -259,6 +259,20 @@ impl Region {
         bail!("{} was not ready within {START_TIMEOUT:?}:\n{}", actor.name(), tail(&self.log(actor)))
     }
 
+    /// Waits until the registry was told of every patient the identity source knows: a feed is answered without it.
+    pub fn wait_fed(&self) -> Result<()> {
+        let begin = Instant::now();
+        let mut health = String::new();
+        while begin.elapsed() < START_TIMEOUT {
+            health = crate::raw::get_blocking(&self.admin(Actor::Identity), "/readyz?verbose")?;
+            if health.contains("the registry knows every patient") {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        bail!("the registry was not told of every patient within {START_TIMEOUT:?}: {health}")
+    }
+
     /// Whether an actor says it is ready.
     pub fn is_ready(&self, actor: Actor) -> bool {
         crate::raw::ready(self.ports[3 + actor.index()])

@@ -17,6 +17,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use web::Peer;
 
+use super::PATIENCE;
 use super::again::Acquaintance;
 use super::answer::Refusal;
 use super::ledger::{Ledger, Untold};
@@ -64,6 +65,8 @@ pub(crate) struct Courier {
 pub(super) struct Shown {
     /// Why the receiver counts as away.
     pub(super) away: Option<String>,
+    /// Since when one try after the other finds it away.
+    away_since: Option<Instant>,
     /// Messages that were refused, by their place.
     pub(super) refused: BTreeMap<Key, Refused>,
     /// What it said to the last message it did not take.
@@ -183,11 +186,12 @@ impl Courier {
         self.receiver.name
     }
 
-    /// Wakes it and waits until it has tried what was left up to here; not for a receiver that is away.
+    /// Wakes it and waits until it has tried what was left up to here; not for a receiver that has been away for a while. One
+    /// that was away only just, as while everything is started, has its next try soon.
     pub(super) async fn tried(&self, sequence: Sequence) {
         let mut passed = self.passed.subscribe();
         self.wake();
-        if self.shown().away.is_some() {
+        if self.shown().away_since.is_some_and(|since| since.elapsed() > PATIENCE) {
             return;
         }
         // The sender lives as long as the courier.
@@ -215,6 +219,10 @@ impl Courier {
             };
             let is_quiet = !matches!(step, Ok(Step::Went));
             let is_away = matches!(step, Ok(Step::Away) | Err(_));
+            {
+                let mut shown = self.shown();
+                shown.away_since = is_away.then(|| shown.away_since.unwrap_or_else(Instant::now));
+            }
             if counted.is_none_or(|counted| counted.is_over(is_quiet)) {
                 let began = Instant::now();
                 self.measure();
@@ -272,6 +280,7 @@ impl Courier {
 
     /// One page of the outbox, or of those the receiver has not heard of yet.
     async fn step(&self, walk: &mut Walk, stopping: &watch::Receiver<bool>) -> Result<Step, store::Error> {
+        let seen = self.store.sequence();
         let met = match &self.way {
             Way::Registry(peer) => self.meet(peer, &mut walk.registry, stopping).await?,
             Way::Mllp(_) | Way::Soap(_) | Way::Messages(_) => self.introduce(walk).await?,
@@ -280,14 +289,13 @@ impl Courier {
             Step::Done => {}
             Step::Went => return Ok(Step::Went),
             Step::Away => {
-                self.passed.send_replace(self.store.sequence());
+                self.passed.send_replace(seen);
                 return Ok(Step::Away);
             }
         }
         if self.next_due().is_some_and(|due| due <= Instant::now()) {
             walk.restart();
         }
-        let seen = self.store.sequence();
         let page = match self.shown().silences.are_too_many() {
             true => Vec::new(),
             false => self.store.pending_behind(&self.receiver.peer, walk.cursor, PAGE)?,
@@ -296,7 +304,7 @@ impl Courier {
         let going = self.going(page, walk);
         let is_away = self.deliver(going, walk).await?;
         if is_away {
-            self.passed.send_replace(self.store.sequence());
+            self.passed.send_replace(seen);
             walk.registry.doubt();
             return Ok(Step::Away);
         }

@@ -256,6 +256,21 @@ async fn a_receiver_that_is_away_or_slow_keeps_nobody_waiting() {
 }
 
 #[tokio::test]
+async fn a_feed_waits_for_a_receiver_that_was_away_only_just() {
+    let nowhere = std::net::TcpListener::bind("127.0.0.1:0").expect("a port is free");
+    let address = nowhere.local_addr().expect("is bound").to_string();
+    drop(nowhere);
+    let elsewhere = Listener::start(|_| Does::Takes).await;
+    let mut late = feed("late", &elsewhere);
+    late.address.clone_from(&address);
+    let subject = Subject::start_with(settings(vec![late]));
+    feeds(&subject, "1", &patient(RED, "1")).await;
+    let back = Listener::start_at(&address, |_| Does::Takes).await;
+    feeds(&subject, "2", &patient(RED, "2")).await;
+    assert_eq!(back.events(), ["A04 1", "A04 2"], "whoever fed it may go on with this patient at once");
+}
+
+#[tokio::test]
 async fn a_new_receiver_is_told_of_everybody_once_and_a_restart_does_not_tell_again() {
     let directory = tempfile::tempdir().expect("there is room");
     let opened = || store::Store::open(&store::Options::new(directory.path())).expect("can be opened");

@@ -118,6 +118,7 @@ fn rage(storm: &Storm, world: &mut World, runtime: &Runtime) -> Result<Hand> {
     let mut dice = Dice::new(storm.seed);
     let load = Arc::new(Load::new(storm.seed, world.doors(), world.history.clone()));
     runtime.block_on(load::feed(&load, storm.clients.patients)).context("feeding the patients")?;
+    world.region.wait_fed()?;
     world.history.record(0, world.history.now(), What::Phase(Phase::Storm))?;
     let clients = load::start(&load, storm.clients, runtime, &mut dice);
     let points = if world.failpoints { strike::points(world)? } else { Vec::new() };

@@ -33,7 +33,7 @@ impl Person {
     }
 }
 
-/// Feeds the first patients and waits until they are known. Nothing may be at fault at this time.
+/// Feeds the first patients to the identity source. Nothing may be at fault at this time.
 pub(in crate::faults) async fn feed(load: &Load, count: u32) -> Result<()> {
     let client = http(Duration::from_secs(20))?;
     for number in 0..count {

@@ -37,6 +37,7 @@ impl Stage {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let load = Arc::new(Load::new(77, Doors::of(&world.region), world.history.clone()));
         runtime.block_on(load::feed(&load, 2)).context("feeding the patients")?;
+        world.region.wait_fed()?;
         let wire = load::http(Duration::from_secs(30))?;
         Ok(Stage { world, runtime, load, wire, dice: Dice::new(1), next: 1, urls: HashMap::new() })
     }
