@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use store::{Batch, Instant, Store, Version};
 use xds::{Finding, Findings, Place, Rule};
 
+use crate::merged;
 use crate::patients;
 use crate::records::{GroupRecord, group_put, group_row};
 
@@ -142,7 +143,16 @@ impl Groups {
                 )),
                 None => findings.push(patients::unknown(&at, &named)),
                 Some(_) if member.get("inactive").and_then(Value::as_bool) == Some(true) => {}
-                Some(id) => ids.push(id),
+                Some(id) => match merged::survivor(&self.store, &id)? {
+                    None => ids.push(id),
+                    // Nothing belongs to it any more, so the group would hold nothing of this member.
+                    Some(survivor) => {
+                        let text = format!(
+                            "{named} was merged into Patient/{survivor}; name that one as the member"
+                        );
+                        findings.push(Finding::error(Rule::UnknownPatient, Place::at(at), text));
+                    }
+                },
             }
         }
         if !findings.is_empty() {

@@ -296,6 +296,17 @@ impl Actor for Registry {
             None => "not listened to (mllp.listen is empty)".to_owned(),
         };
         checks.push(Check { name: "mllp", ok: true, text });
+        // Somebody has to decide; that nobody has done so does not make the registry unready.
+        let text = match records::reviews(&self.corridor.store, None, Some(true), (None, 0)) {
+            Ok(page) => match page.total.unwrap_or_default() {
+                0 => "nothing of patients who were merged and parted again is to be reviewed".to_owned(),
+                open => format!(
+                    "to be reviewed after patients were parted again: {open} (docshare patient review list)"
+                ),
+            },
+            Err(error) => format!("what is to be reviewed cannot be read: {error}"),
+        };
+        checks.push(Check { name: "reviews", ok: true, text });
         if self.has_earlier {
             checks.push(Check { name: "earlier", ok: true, text: earlier::TOLD.to_owned() });
         }

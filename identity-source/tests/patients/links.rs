@@ -543,6 +543,11 @@ async fn duplicates_are_told_a_page_at_a_time_and_a_decision_takes_a_pair_off() 
     assert_eq!(pairs_become(&subject, 6).await.len(), 6);
     let (mut seen, mut next) = duplicates(&subject, "_count=4").await;
     assert_eq!(seen.len(), 4);
+    let (_, in_json) = duplicates(&subject, "_count=4&_format=json").await;
+    assert!(
+        in_json.is_some_and(|url| url.ends_with("&_format=json")),
+        "the next page comes in the same format"
+    );
     while let Some(url) = next {
         let query = url.split_once('?').expect("has a query").1;
         let page = duplicates(&subject, query).await;

@@ -197,6 +197,14 @@ async fn a_chain_is_undone_from_its_end() {
     assert_eq!((of(&world, "a").await, of(&world, "b").await), (vec![of_a], vec![of_b]));
 }
 
+/// What operators are told of the decisions that are due.
+async fn reviews(world: &World) -> String {
+    let ready = world.get(&format!("{}/readyz?verbose", world.admin)).await.expect(200);
+    let checks = ready.body["checks"].as_array().cloned().unwrap_or_default();
+    let reviews = checks.iter().find(|check| check["name"] == "reviews").expect("reviews are told of");
+    reviews["text"].as_str().unwrap_or_default().to_owned()
+}
+
 #[tokio::test]
 async fn what_was_submitted_meanwhile_stays_and_is_decided_about() {
     let world = world().await;
@@ -219,6 +227,7 @@ async fn what_was_submitted_meanwhile_stays_and_is_decided_about() {
     assert!(input("submission")["valueString"].is_string() && input("since")["valueInstant"].is_string());
     assert_eq!(world.get("/fhir/Task?patient=Patient/b&status=requested").await.matches().len(), 1);
     assert_eq!(world.get("/fhir/Task?patient=Patient/a").await.expect(200).matches().len(), 0);
+    assert!(reviews(&world).await.contains("to be reviewed after patients were parted again: 1 ("));
     settle(&world, task, "perhaps").await.expect(400);
     let settled = settle(&world, task, "moves").await.expect(200).body;
     assert_eq!(
@@ -229,6 +238,7 @@ async fn what_was_submitted_meanwhile_stays_and_is_decided_about() {
     let list = world.get(&format!("/fhir/List/{set}")).await.expect(200).body;
     assert_eq!(list["subject"]["reference"], subject("a"), "a set of which nothing is left goes with it");
     assert_eq!(open(&world).await.len(), 0);
+    assert!(reviews(&world).await.starts_with("nothing of patients"));
     settle(&world, task, "moves").await.expect(200);
     settle(&world, task, "stays").await.expect(400);
 }
@@ -348,6 +358,10 @@ async fn a_group_follows_its_members() {
     };
     feed(&world, "a", 2, Some("b")).await.expect(200);
     assert_eq!(members().await, ["b", "c"]);
+    let again = world.send(world.request(Method::PUT, "/fhir/Group/g").json(&group)).await;
+    assert_eq!(again.status, 400, "{}", again.body);
+    let words = again.body["issue"][0]["diagnostics"].as_str().unwrap_or_default();
+    assert!(words.contains("Patient/a was merged into Patient/b"), "whom to name: {words}");
     feed(&world, "b", 2, Some("c")).await.expect(200);
     assert_eq!(members().await, ["c"]);
     feed(&world, "b", 3, None).await.expect(200);

@@ -3,6 +3,7 @@
 use jiff::tz::TimeZone;
 use xds::{Finding, Findings, Place, Rule};
 
+use crate::negotiate::format_parameters;
 use crate::search::pairs;
 use crate::when;
 
@@ -10,7 +11,7 @@ use crate::when;
 const MOST: usize = 1000;
 
 /// Which versions are asked for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Asked {
     /// Only versions made at or after this instant, microseconds.
     since: Option<i64>,
@@ -20,6 +21,8 @@ pub struct Asked {
     count: Option<usize>,
     /// Only versions before this one: where a page before ended.
     before: Option<u64>,
+    /// What links to further pages repeat of the wish for a format.
+    format: String,
 }
 
 /// A version, as far as a history asks for it.
@@ -52,7 +55,7 @@ impl<T> Page<T> {
 impl Asked {
     /// Reads the query. Parameters that are not of a history are passed over; a bad value is told with its name.
     pub fn read(query: &str, zone: &TimeZone) -> Result<Asked, Findings> {
-        let mut asked = Asked::default();
+        let mut asked = Asked { format: format_parameters(query), ..Asked::default() };
         let mut findings = Findings::new();
         for (name, value) in pairs(query) {
             match name.as_str() {
@@ -119,7 +122,8 @@ impl Asked {
         });
         let count = self.count.map(|count| format!("_count={count}"));
         let before = before.map(|before| format!("_before={before}"));
-        let all: Vec<String> = [since, at, count, before].into_iter().flatten().collect();
+        let format = Some(self.format.trim_start_matches('&').to_owned()).filter(|format| !format.is_empty());
+        let all: Vec<String> = [since, at, count, before, format].into_iter().flatten().collect();
         if all.is_empty() { String::new() } else { format!("?{}", all.join("&")) }
     }
 }
@@ -164,6 +168,13 @@ mod tests {
 
     fn versions(query: &str) -> Vec<u64> {
         asked(query).versions.iter().map(|made| made.version).collect()
+    }
+
+    #[test]
+    fn further_pages_come_in_the_same_format() {
+        let page = asked("_count=1&_format=xml");
+        let next = page.links.iter().find(|(relation, _)| *relation == "next").expect("there is more");
+        assert_eq!(next.1, "?_count=1&_before=3&_format=xml");
     }
 
     #[test]

@@ -42,7 +42,8 @@ pub(super) fn links<'a>(source: &'a IdentitySource, request: &'a mut Request) ->
 
 pub(super) fn duplicates<'a>(source: &'a IdentitySource, request: &'a mut Request) -> Served<'a> {
     Box::pin(async move {
-        let codec = Listing { wishes: Wishes::of(request), source, now: source.corridor.clock.now() };
+        let format = negotiate::format_parameters(&request.query);
+        let codec = Listing { wishes: Wishes::of(request), source, now: source.corridor.clock.now(), format };
         source.corridor.walk(&source.duplicates, &codec, request).await
     })
 }
@@ -125,6 +126,8 @@ struct Listing<'a> {
     wishes: Wishes,
     source: &'a IdentitySource,
     now: Instant,
+    /// What the link to the next page repeats of the wish for a format.
+    format: String,
 }
 
 impl Codec<FindDuplicates> for Listing<'_> {
@@ -170,7 +173,8 @@ impl Codec<FindDuplicates> for Listing<'_> {
                 total: None,
                 back: Vec::new(),
             };
-            format!("{base}/Patient/$duplicates?_page={}", self.source.sealer.seal(&token))
+            let page = self.source.sealer.seal(&token);
+            format!("{base}/Patient/$duplicates?_page={page}{}", self.format)
         });
         self.wishes.answer(StatusCode::OK, links::write_duplicates(&pairs, next.as_deref()))
     }
