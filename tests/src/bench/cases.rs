@@ -72,7 +72,7 @@ fn populated(plan: &Plan, table: &mut Table) -> Result<()> {
     let region_plan = RegionPlan {
         index: plan.index.clone(),
         log_level: "warn".into(),
-        set: vec![(Actor::Identity, "registry.url=\"\"".into())],
+        set: vec![(Actor::Identity, "registry.url=".into())],
         ..RegionPlan::default()
     };
     let mut region = Region::prepare(&region_plan)?;
