@@ -60,7 +60,15 @@ impl Region {
         feed: impl FnOnce(&mut identity_source::Settings, &Running),
     ) -> Region {
         settings.identity.url = IDENTITY.to_owned();
-        let registry = start::<Registry>(settings);
+        Region::around(start::<Registry>(settings), speak, feed)
+    }
+
+    /// The same with this registry, which is the first that identity source and repository meet.
+    fn around(
+        registry: Running,
+        speak: impl FnOnce(&mut repository::Settings, &str),
+        feed: impl FnOnce(&mut identity_source::Settings, &Running),
+    ) -> Region {
         let mut settings = identity_source::Settings::default();
         feed(&mut settings, &registry);
         let identity = start::<IdentitySource>(settings);

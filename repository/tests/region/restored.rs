@@ -41,14 +41,12 @@ async fn again(registry: &Running, entry: &str, status: &str) -> Value {
 async fn a_registry_put_back_from_a_backup_gets_back_what_it_has_lost_under_the_same_ids() {
     let directory = tempfile::tempdir().unwrap();
     let place = |name: &str| directory.path().join(name);
-    let mut region = Region::start();
-    region.registry = registry_on(&place("first"));
-    let mut settings = identity_source::Settings::default();
-    settings.registry.url = format!("{}/fhir", region.registry.host);
-    region.identity = start::<IdentitySource>(settings);
-    region.settings.registry.url = format!("{}/fhir", region.registry.host);
-    region.settings.identity.url = format!("{}/fhir", region.identity.host);
-    region.restart_repository();
+    // A repository that has met another registry refuses for the moment, until it has looked what this one has.
+    let mut region = Region::around(
+        registry_on(&place("first")),
+        |settings, registry| settings.registry.url = format!("{registry}/fhir"),
+        |settings, registry| settings.registry.url = format!("{}/fhir", registry.host),
+    );
 
     let subject = format!("{IDENTITY}/Patient/{}", region.patient("r-1").await);
     let kept = region.provide(&Provide::new(&subject).bundle()).await;
